@@ -1,0 +1,66 @@
+# Every target sets up what it needs; nothing has to be installed by hand but Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROVIDER ?= tansu
+
+.DEFAULT_GOAL := help
+
+$(READY): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "innervate: Python 3.11 or newer is needed, $(PYTHON) is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: setup
+setup: $(READY)  ## Create .venv with everything pinned in requirements.lock
+
+.PHONY: demo
+demo: $(READY)  ## The whole story on embedded services; SEED=n PAYMENTS=n CUSTOMERS=n PROVIDER=tansu|apache
+	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(SEED),--seed $(SEED)) $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
+
+.PHONY: up
+up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache
+	$(BIN)/python -m app.up --provider $(PROVIDER)
+
+.PHONY: test
+test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
+
+.PHONY: lint
+lint: $(READY)  ## ruff, mypy strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(READY)  ## Unit, contract and packaging tests
+	$(BIN)/pytest tests/unit tests/contract -m "not apache"
+
+.PHONY: acceptance
+acceptance: $(READY)  ## Real worker processes on the sandbox
+	$(BIN)/pytest tests/acceptance --provider tansu
+
+.PHONY: test-kafka
+test-kafka: $(READY)  ## The same on a real Apache Kafka; needs Java 17 and Maven
+	$(BIN)/pytest tests/contract -m apache
+	$(BIN)/pytest tests/acceptance --provider apache
+
+.PHONY: bench
+bench: $(READY)  ## Measure; prints ratios and medians
+	$(BIN)/python -m benchmarks.run
+
+.PHONY: lock
+lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv
+	uv pip compile setup.cfg --extra sandbox --extra test --extra bench --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
+	uv pip compile setup.cfg --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
+
+.PHONY: clean
+clean:  ## Remove what was built and what runs left behind
+	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 14
