@@ -1,0 +1,109 @@
+"""Ring: how the entries of one entity lie in a key-value store, one slot each.
+
+Every entry has its own key, so remembering an event is one small write and never a list written anew. All
+slots of an entity, and no others, share a prefix: the length stands first, so entity "a" is no prefix of
+entity "ab". A value that was not written by this layout raises RingCorrupt; it is never guessed at.
+
+    key    length of the entity id in UTF-8 (u16) | entity id | slot (u32), slot = seq mod capacity
+    value  version (u8) | seq (u64) | offset (u64) | time (i64) | length of the event id in UTF-8 (u16)
+           | event id | payload
+
+Numbers are big-endian, time is in microseconds since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from tables.window import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION: Final = 1
+
+_LENGTH: Final = struct.Struct(">H")
+_SLOT: Final = struct.Struct(">I")
+_HEADER: Final = struct.Struct(">BQQqH")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MAX_LENGTH: Final = 0xFFFF
+
+
+class RingCorrupt(ValueError):
+    """A stored value is not an entry of this layout."""
+
+
+def prefix(entity: str) -> bytes:
+    """Return the bytes that open every key of this entity and no key of another.
+
+    Raises ValueError when the id is longer than 65,535 bytes or cannot be written in UTF-8.
+    """
+    return _sized(entity, "entity id")
+
+
+def key(entity: str, slot: int) -> bytes:
+    """Return the key of one slot (0 <= slot < 2**32)."""
+    return prefix(entity) + _SLOT.pack(slot)
+
+
+def encode(entry: Entry) -> bytes:
+    """Return the value for an entry.
+
+    Raises ValueError when its event id is longer than 65,535 bytes or its time has no zone.
+    """
+    if entry.time.tzinfo is None:
+        raise ValueError(f"time of event {entry.event_id} must have a zone")
+    micros = (entry.time - _EPOCH) // _MICROSECOND
+    event_id = _sized(entry.event_id, "event id")[_LENGTH.size :]
+    header = _HEADER.pack(VERSION, entry.seq, entry.offset, micros, len(event_id))
+    return header + event_id + entry.payload
+
+
+def decode(value: bytes) -> Entry:
+    """Return the entry of a value. Raises RingCorrupt when `encode` cannot have written it."""
+    try:
+        version, seq, offset, micros, length = _HEADER.unpack_from(value)
+        if version != VERSION:
+            raise RingCorrupt(f"ring value has version {version}, expected {VERSION}")
+        end = _HEADER.size + length
+        if end > len(value):
+            raise RingCorrupt(f"ring value ends after {len(value)} bytes, within its event id")
+        event_id = value[_HEADER.size : end].decode()
+        time = _EPOCH + timedelta(0, 0, micros)
+    except (struct.error, UnicodeDecodeError, OverflowError) as exc:
+        raise RingCorrupt(f"ring value of {len(value)} bytes cannot be read: {exc}") from exc
+    return Entry(seq, offset, time, event_id, value[end:])
+
+
+def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
+    """Return the ring in `seq` order from an entity's slots, whatever capacity they were written with.
+
+    Slots left over from a larger ring are passed over: only the last `capacity` entries count.
+    """
+    by_seq = {entry.seq: entry for entry in slots.values()}
+    newest = max(by_seq, default=0)
+    return [by_seq[seq] for seq in sorted(by_seq) if seq > newest - capacity]
+
+
+def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, capacity: int) -> list[tuple[bytes, Entry]]:
+    """Return the slots to write for an entry, in order; one, but for a ring that has just grown.
+
+    In a ring that was smaller before, the slot can hold an entry the larger ring still needs. It moves to its
+    own slot first, so a crash between the two puts loses nothing.
+    """
+    target = key(entity, entry.seq % capacity)
+    found = slots.get(target)
+    moved = found is not None and entry.seq - capacity < found.seq < entry.seq
+    kept = [found, entry] if found is not None and moved else [entry]
+    return [(key(entity, each.seq % capacity), each) for each in kept]
+
+
+def _sized(text: str, what: str) -> bytes:
+    """Return the UTF-8 bytes of a text behind their length."""
+    raw = text.encode()
+    if len(raw) > _MAX_LENGTH:
+        raise ValueError(f"{what} has {len(raw)} bytes, at most {_MAX_LENGTH} fit")
+    return _LENGTH.pack(len(raw)) + raw

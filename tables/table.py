@@ -1,0 +1,157 @@
+"""Window table: one agent's windows, a Faust table of raw bytes with a changelog in Kafka.
+
+Remembering an event is one put and one changelog record of about the event's own size. A fold works only
+inside the stream, while its event is Faust's current event, because Faust takes the partition of a write from
+there; anywhere else it raises TypeError before anything is written. Offsets are those of the timeline: whoever
+empties a timeline topic empties the table and its changelog too, or the new events pass for redelivered ones.
+
+The rings folded last stay decoded in memory (`tables.cache`): decoding costs most of a fold. Every rebalance
+and every record recovered from the changelog empties that memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from faust.streams import current_event
+from faust.tables import Table
+from faust.types import TP, EventT, FutureMessage
+
+from tables import ring, window
+from tables.cache import RingCache
+from tables.store import URL, Store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import faust
+
+    from tables.window import Entry, WindowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What folding an event left behind."""
+
+    #: The ring of the entity afterwards, in `seq` order.
+    entries: Sequence[Entry]
+    #: One per changelog record: done when Kafka has it, failed when it never will. Acknowledge after these.
+    stored: Sequence[FutureMessage] = ()
+
+
+class SlotTable(Table[bytes, bytes]):
+    """The Faust table underneath: slot key to entry, kept in our store whatever the app's default is."""
+
+    data: Store
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cache = RingCache()
+
+    def put(self, key: bytes, value: bytes) -> FutureMessage:
+        """Write a slot to the local database, then to the changelog; returns the changelog's acknowledgement.
+
+        Raises TypeError outside the stream, and what RocksDB raises when it cannot write.
+        """
+        partition = self.partition_for_key(key)
+        self.data[key] = value
+        self._sensor_on_set(self, key, value)
+        return self.send_changelog(partition, key, value)
+
+    def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
+        """Recover from the changelog, which changes rings behind the cache."""
+        self.cache.clear()
+        super().apply_changelog_batch(batch)
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Forget decoded rings: a partition that comes back was written by somebody else meanwhile."""
+        self.cache.clear()
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def _new_store(self) -> Store:
+        return Store(
+            URL,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            value_type=self.value_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            loop=self.loop,
+        )
+
+
+class WindowTable:
+    """The windows of one agent.
+
+    Declared while the app is built, before it starts. `name` is the name of the Faust table and part of the
+    changelog topic's; `partitions` is the number of partitions of the timeline.
+    """
+
+    def __init__(self, app: faust.App, name: str, spec: WindowSpec, *, partitions: int) -> None:
+        self.spec = spec
+        self.table = SlotTable(
+            app,
+            name=name,
+            beacon=app.tables.beacon,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            help=f"windows: last {spec.events} events, no older than {spec.age}",
+        )
+        app.tables.add(self.table)
+
+    def fold(
+        self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
+    ) -> Folded:
+        """Remember an event.
+
+        `partition` and `offset` are those of the event in the timeline, `time` is UTC. Copies and redelivered
+        events change nothing (see `tables.window.fold`). Raises TypeError outside the stream, ValueError when
+        `partition` is not the one of Faust's current event, RingCorrupt when a stored value cannot be read.
+        """
+        _require_current(partition)
+        capacity = self.spec.capacity
+        cache = self.table.cache
+        slots = cache.get(partition, entity)
+        if slots is None:
+            slots = self._slots(partition, entity)
+        entries = ring.entries(slots, capacity)
+        entry = window.fold(entries, offset=offset, time=time, event_id=event_id, payload=payload)
+        if entry is None:
+            cache.put(partition, entity, slots)
+            return Folded(entries)
+        stored = []
+        for key, written in ring.writes(entity, slots, entry, capacity):
+            stored.append(self.table.put(key, ring.encode(written)))
+            slots[key] = written
+        cache.put(partition, entity, slots)
+        if entries and entry.seq <= entries[-1].seq:
+            return Folded(entries, stored)
+        return Folded([*entries, entry][-capacity:], stored)
+
+    def read(self, partition: int, entity: str) -> list[Entry]:
+        """Return the ring of an entity in `seq` order; empty when nothing is remembered in this partition.
+
+        Up to `spec.capacity` entries, more than a history holds. Works anywhere, on the worker that has the
+        partition; elsewhere it creates an empty database. Raises RingCorrupt when a stored value cannot be
+        read.
+        """
+        return ring.entries(self._slots(partition, entity), self.spec.capacity)
+
+    def _slots(self, partition: int, entity: str) -> dict[bytes, Entry]:
+        found = self.table.data.scan(partition, ring.prefix(entity))
+        return {key: ring.decode(value) for key, value in found}
+
+
+def _require_current(partition: int) -> None:
+    event = current_event()
+    if event is None:
+        raise TypeError("a window can be folded only inside the stream")
+    if event.message.partition != partition:
+        raise ValueError(f"folding into partition {partition} during an event of {event.message.partition}")

@@ -1,0 +1,260 @@
+"""Window tables on RocksDB: folded, read back, reopened, recovered, and sent to the changelog once."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import faust
+import pytest
+from faust import streams
+from faust.types import TP, FutureMessage, PendingMessage, RecordMetadata
+
+from tables import ring, window
+from tables.table import WindowTable
+from tables.window import Entry, WindowSpec
+
+pytestmark = pytest.mark.asyncio
+
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+FOUR = WindowSpec(events=4, age=timedelta(days=1))
+CHANGELOG = "shop-windows-changelog"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A Kafka record, as far as tables look at it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes = b""
+    value: bytes | None = b""
+
+    @property
+    def tp(self) -> TP:
+        return TP(self.topic, self.partition)
+
+
+@dataclass
+class Event:
+    """An event of a stream, as far as tables look at it."""
+
+    message: Message
+
+
+@dataclass
+class Changelog:
+    """Stands where the changelog topic does: acknowledges every record at once and keeps it."""
+
+    records: list[Message] = field(default_factory=list)
+    topics: tuple[str, ...] = (CHANGELOG,)
+
+    def get_topic_name(self) -> str:
+        return CHANGELOG
+
+    def send_soon(self, *, key: bytes, value: bytes, partition: int, callback: Any, **_options: Any) -> FutureMessage:
+        offset = sum(record.partition == partition for record in self.records)
+        record = Message(CHANGELOG, partition, offset, key, value)
+        self.records.append(record)
+        pending = PendingMessage(self, key, value, partition, None, None, "raw", "raw", callback)  # type: ignore[arg-type]
+        sent = FutureMessage(pending)
+        sent.set_result(RecordMetadata(CHANGELOG, partition, record.tp, offset, None, None))
+        callback(sent)
+        return sent
+
+
+class Consumer:
+    """Stands where the Kafka consumer does: every topic has two partitions."""
+
+    def topic_partitions(self, _topic: str) -> int:
+        return 2
+
+
+@contextmanager
+def during(partition: int) -> Iterator[None]:
+    """Make an event of this timeline partition Faust's current event."""
+    event = Event(Message("timeline-customer", partition, 0))
+    token = streams._current_event.set(weakref.ref(event))  # type: ignore[arg-type]  # noqa: SLF001
+    try:
+        yield
+    finally:
+        streams._current_event.reset(token)  # noqa: SLF001
+
+
+def windows(datadir: Path, spec: WindowSpec = FOUR) -> tuple[WindowTable, Changelog]:
+    app = faust.App("shop", broker="kafka://127.0.0.1:1", datadir=str(datadir), store="memory://")
+    app.consumer = Consumer()  # type: ignore[assignment]
+    table = WindowTable(app, "windows", spec, partitions=2)
+    changelog = Changelog()
+    table.table.changelog_topic = changelog  # type: ignore[assignment]
+    return table, changelog
+
+
+def fold(table: WindowTable, entity: str, offset: int, *, partition: int = 0, size: int = 10) -> list[Entry]:
+    with during(partition):
+        folded = table.fold(partition, entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=b"x" * size)
+    return list(folded.entries)
+
+
+def restore(records: Sequence[Message], datadir: Path) -> WindowTable:
+    table, _ = windows(datadir)
+    table.table.apply_changelog_batch([Event(record) for record in records])  # type: ignore[misc]
+    return table
+
+
+def seen(entries: Sequence[Entry]) -> list[tuple[int, str]]:
+    return [(entry.seq, entry.event_id) for entry in entries]
+
+
+async def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path)
+    assert seen(fold(table, "ada", 3)) == [(0, "e3")]
+    assert seen(fold(table, "ada", 5)) == [(0, "e3"), (1, "e5")]
+    assert table.read(0, "ada") == [
+        Entry(0, 3, NOON, "e3", b"x" * 10),
+        Entry(1, 5, NOON, "e5", b"x" * 10),
+    ]
+
+
+async def test_a_history_is_read_as_of_its_event(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path)
+    for offset in range(1, 9):
+        fold(table, "ada", offset)
+    history = window.history(table.read(0, "ada"), FOUR, offset=6, time=NOON, event_id="e6")
+    assert seen(history) == [(1, "e2"), (2, "e3"), (3, "e4"), (4, "e5")]
+
+
+async def test_a_full_ring_gives_its_oldest_slot_to_the_new_event(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path)
+    returned = [fold(table, "ada", offset) for offset in range(20)][-1]
+    assert seen(returned) == [(seq, f"e{seq}") for seq in range(12, 20)]
+    assert table.read(0, "ada") == returned
+    assert len(table.table.data.scan(0, ring.prefix("ada"))) == 8
+
+
+async def test_entities_whose_ids_are_prefixes_of_each_other_stay_apart(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path)
+    entities = ["", "a", "ab", "a\x00", "a\x00\x00\x00\x00", "b", "\x00", "ÿ", "\U0010ffff"]
+    for offset, entity in enumerate(entities):
+        fold(table, entity, offset)
+    assert [seen(table.read(0, entity)) for entity in entities] == [
+        [(0, f"e{offset}")] for offset in range(len(entities))
+    ]
+
+
+async def test_partitions_stay_apart(tmp_path: Path) -> None:
+    table, changelog = windows(tmp_path)
+    fold(table, "ada", 1, partition=0)
+    fold(table, "ada", 2, partition=1)
+    assert seen(table.read(0, "ada")) == [(0, "e1")]
+    assert seen(table.read(1, "ada")) == [(0, "e2")]
+    assert [record.partition for record in changelog.records] == [0, 1]
+
+
+async def test_windows_are_there_after_the_database_was_closed_and_opened_again(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path)
+    fold(table, "ada", 1)
+    await table.table.data.stop()
+    again, _ = windows(tmp_path)
+    assert seen(fold(again, "ada", 2)) == [(0, "e1"), (1, "e2")]
+
+
+async def test_an_event_costs_one_changelog_record_of_its_own_size(tmp_path: Path) -> None:
+    table, changelog = windows(tmp_path, WindowSpec(events=50, age=timedelta(days=1)))
+    for offset in range(200):
+        fold(table, "ada", offset, size=300)
+    assert len(changelog.records) == 200
+    assert {type(record.key) for record in changelog.records} == {bytes}
+    assert max(len(record.key) + len(record.value or b"") for record in changelog.records) == 9 + 27 + 4 + 300
+
+
+async def test_a_copy_writes_nothing_and_a_redelivered_event_writes_its_slot_again(tmp_path: Path) -> None:
+    table, changelog = windows(tmp_path)
+    fold(table, "ada", 1)
+    ring_before = fold(table, "ada", 2)
+    with during(0):
+        copy = list(table.fold(0, "ada", offset=3, time=NOON, event_id="e1", payload=b"").entries)
+    assert copy == ring_before
+    assert len(changelog.records) == 2
+    assert fold(table, "ada", 1) == ring_before
+    assert table.read(0, "ada") == ring_before
+    first, _, third = changelog.records
+    assert (third.key, third.value) == (first.key, first.value)
+
+
+async def test_a_table_restored_from_the_changelog_is_the_same_table(tmp_path: Path) -> None:
+    lost, changelog = windows(tmp_path / "lost")
+    for offset in range(30):
+        fold(lost, "ada" if offset % 3 else "bob", offset, partition=offset % 2)
+    restored = restore(changelog.records, tmp_path / "restored")
+    for partition in (0, 1):
+        for entity in ("ada", "bob"):
+            assert restored.read(partition, entity) == lost.read(partition, entity) != []
+        tp = TP(CHANGELOG, partition)
+        assert restored.table.persisted_offset(tp) == lost.table.persisted_offset(tp) == 14
+
+
+async def test_a_write_the_changelog_never_got_is_made_up_for_by_redelivery(tmp_path: Path) -> None:
+    killed, changelog = windows(tmp_path / "killed")
+    for offset in range(10):
+        fold(killed, "ada", offset)
+    other = restore(changelog.records[:7], tmp_path / "other")
+    for offset in range(5, 10):
+        fold(other, "ada", offset)
+    assert other.read(0, "ada") == killed.read(0, "ada")
+
+
+async def test_rings_recovered_from_the_changelog_replace_those_in_memory(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path / "here")
+    elsewhere, changelog = windows(tmp_path / "elsewhere")
+    for offset in range(3):
+        fold(table, "ada", offset)
+        fold(elsewhere, "ada", offset)
+    fold(elsewhere, "ada", 3)
+    table.table.apply_changelog_batch([Event(record) for record in changelog.records])  # type: ignore[misc]
+    assert [entry.event_id for entry in fold(table, "ada", 4)] == ["e0", "e1", "e2", "e3", "e4"]
+
+
+async def test_a_rebalance_empties_the_memory(tmp_path: Path) -> None:
+    table, _ = windows(tmp_path)
+    fold(table, "ada", 1)
+    assert table.table.cache.get(0, "ada") is not None
+    await table.table.on_rebalance(set(), set(), set())
+    assert table.table.cache.get(0, "ada") is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 8), (8, 2)])
+async def test_a_changed_window_keeps_what_both_sizes_hold(tmp_path: Path, before: int, after: int) -> None:
+    old, _ = windows(tmp_path, WindowSpec(before, FOUR.age))
+    for offset in range(40):
+        fold(old, "ada", offset)
+    await old.table.data.stop()
+    new, _ = windows(tmp_path, WindowSpec(after, FOUR.age))
+    for offset in range(40, 42):
+        assert seen(fold(new, "ada", offset))[-4:] == [(seq, f"e{seq}") for seq in range(offset - 3, offset + 1)]
+        assert seen(new.read(0, "ada"))[-4:] == [(seq, f"e{seq}") for seq in range(offset - 3, offset + 1)]
+
+
+async def test_a_fold_outside_its_own_partition_of_the_stream_writes_nothing(tmp_path: Path) -> None:
+    table, changelog = windows(tmp_path)
+    with pytest.raises(TypeError, match="only inside the stream"):
+        table.fold(0, "ada", offset=1, time=NOON, event_id="e1", payload=b"")
+    with during(1), pytest.raises(ValueError, match="partition 0 during an event of 1"):
+        table.fold(0, "ada", offset=1, time=NOON, event_id="e1", payload=b"")
+    assert table.read(0, "ada") == []
+    assert changelog.records == []
+
+
+async def test_the_table_and_its_changelog_carry_the_name_given(tmp_path: Path) -> None:
+    app = faust.App("shop", broker="kafka://127.0.0.1:1", datadir=str(tmp_path))
+    table = WindowTable(app, "windows", FOUR, partitions=6)
+    assert app.tables["windows"] is table.table
+    assert table.table.changelog_topic.get_topic_name() == "shop-windows-changelog"
+    assert table.table.changelog_topic.partitions == 6
+    assert table.table.changelog_topic.compacting
