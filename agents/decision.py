@@ -1,0 +1,44 @@
+"""Decision: what an agent chose and why. A value; nothing happens until it is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agents.events import DomainEvent
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """What an agent chose, why, and the events that follow from it.
+
+    Raises ValueError when the outcome is empty or the confidence lies outside 0 to 1.
+    """
+
+    #: What the agent chose; one short word, the one an operator counts by.
+    outcome: str
+    #: One sentence for the auditor.
+    reason: str
+    #: From 0 (a guess) to 1 (certain).
+    confidence: float = 1.0
+    #: Events to publish with the decision, in this order.
+    emit: Sequence[DomainEvent] = ()
+
+    def __post_init__(self) -> None:
+        if not self.outcome:
+            raise ValueError("a decision needs an outcome")
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(f"confidence must be within 0..1, got {self.confidence}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """A decision and the brain that made it."""
+
+    decision: Decision
+    #: `rules`, or the name of a language model's brain.
+    brain: str
+    #: The model's name; None for rules.
+    model: str | None = None
+    #: Why the rules decided although a model was asked; None when nobody fell back.
+    fallback_reason: str | None = None

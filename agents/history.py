@@ -1,0 +1,81 @@
+"""History: what an agent knows when it decides, an immutable snapshot of a window as of one event.
+
+Nothing later than the event is in it, and the event itself is not. Rules read it typed (`history.of(...)`); reading
+is cheap when the same events are read again for the entity's next decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final, Generic, TypeVar
+
+from agents.events import DomainEvent, parse_data
+from tables.event import Event, parse
+from tables.window import Entry
+
+#: Events kept parsed, over all entities: some 20 MB. An entity's window is read again with each of its decisions.
+_PARSED_EVENTS: Final = 8192
+
+T = TypeVar("T", bound=DomainEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Past(Generic[T]):
+    """A remembered event: its data, when it happened (UTC) and its id, the one evidence is given by."""
+
+    data: T
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The window of one entity as of `event`, oldest first."""
+
+    #: The event decided on.
+    event: Event
+    entries: Sequence[Entry]
+
+    @property
+    def at(self) -> datetime:
+        """When the event decided on happened: the only "now" a rule may know."""
+        return self.event.time
+
+    def events(self) -> Sequence[Event]:
+        """Every remembered event, typed or not, in log order."""
+        return [_read(entry.payload)[0] for entry in self.entries]
+
+    def of(self, kind: type[T]) -> Sequence[Past[T]]:
+        """The remembered events of one type, in log order."""
+        past = []
+        for entry in self.entries:
+            event, data = _read(entry.payload)
+            if isinstance(data, kind):
+                past.append(Past(data, event.time, event.id))
+        return past
+
+    def recent(self, kind: type[T], age: timedelta) -> Sequence[Past[T]]:
+        """Those of one type that happened no longer than `age` before the event decided on, and not after it.
+
+        The log may hold events that happened later than this one: it arrived late.
+        """
+        return [past for past in self.of(kind) if timedelta(0) <= self.at - past.at <= age]
+
+    def digest(self) -> str:
+        """SHA-256 over offsets and events: equal digests, equal histories."""
+        digest = hashlib.sha256()
+        for entry in self.entries:
+            digest.update(entry.offset.to_bytes(8, "big"))
+            digest.update(len(entry.payload).to_bytes(4, "big"))
+            digest.update(entry.payload)
+        return digest.hexdigest()
+
+
+@lru_cache(maxsize=_PARSED_EVENTS)
+def _read(payload: bytes) -> tuple[Event, DomainEvent | None]:
+    event = parse(payload, ())
+    return event, parse_data(event)

@@ -1,0 +1,56 @@
+"""Lanes: jobs of one key run one after another, jobs of different keys side by side.
+
+A job must not raise: a lane has nobody to tell. The number of jobs is bounded by whoever submits them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+Job = Callable[[], Awaitable[None]]
+
+
+class Lanes:
+    """A queue and, while it is not empty, a task for each key."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[Job]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._moved = asyncio.Event()
+
+    def submit(self, key: str, job: Job) -> None:
+        """Run `job` after every job submitted earlier for `key`."""
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.append(job)
+            return
+        self._queues[key] = deque([job])
+        task = asyncio.create_task(self._run(key), name=f"lane {key}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def depth(self, key: str) -> int:
+        """Jobs of `key` that have not ended."""
+        return len(self._queues.get(key, ()))
+
+    async def room(self, key: str, bound: int) -> None:
+        """Wait until fewer than `bound` jobs of `key` have not ended."""
+        while self.depth(key) >= bound:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def cancel(self) -> None:
+        """Stop every lane where it stands."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, key: str) -> None:
+        queue = self._queues[key]
+        while queue:
+            await queue[0]()
+            queue.popleft()
+            self._moved.set()
+        del self._queues[key]

@@ -1,0 +1,73 @@
+"""From a verdict to the row and the messages that are written: the envelope of what agents emit."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from agents.agent import Agent
+from agents.decision import Verdict
+from agents.events import DomainEvent
+from agents.history import History
+from outbox.records import DecisionRecord, Message, Origin, Status, decision_id
+from tables.event import Event, to_json
+
+#: The media type of a structured CloudEvent, and the only header a message carries.
+STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
+
+
+def decision_record(
+    agent: Agent, history: History, verdict: Verdict, *, origin: Origin, entity_id: str, decided_at: datetime
+) -> DecisionRecord:
+    """Everything the writer needs. Deciding the same event again gives the same ids.
+
+    Raises `InvalidEvent` when an emitted event cannot be written.
+    """
+    event = history.event
+    status: Status = "committed"
+    return DecisionRecord(
+        agent=agent.name,
+        event_id=event.id,
+        event_source=event.source,
+        event_type=event.type,
+        event_at=event.time,
+        entity=agent.entity,
+        entity_id=entity_id,
+        origin=origin,
+        history={"offsets": [entry.offset for entry in history.entries], "sha256": history.digest()},
+        brain=verdict.brain,
+        model=verdict.model,
+        outcome=verdict.decision.outcome,
+        reason=verdict.decision.reason,
+        confidence=verdict.decision.confidence,
+        fallback_reason=verdict.fallback_reason,
+        status=status,
+        decided_at=decided_at,
+        messages=_messages(agent, event, verdict.decision.emit, decided_at),
+    )
+
+
+def _messages(agent: Agent, cause: Event, emitted: Sequence[DomainEvent], at: datetime) -> tuple[Message, ...]:
+    decision = decision_id(agent.name, cause.id)
+    return tuple(
+        _message(agent, cause, data, str(uuid.uuid5(decision, str(position))), at)
+        for position, data in enumerate(emitted)
+    )
+
+
+def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str, at: datetime) -> Message:
+    key = data.kafka_key
+    event = Event(
+        id=message_id,
+        source=f"urn:innervate:agent:{agent.name}",
+        type=type(data).__name__,
+        time=at,
+        data=data.model_dump(mode="json"),
+        subject=key or None,
+        correlationid=cause.correlationid or cause.id,
+        causationid=cause.id,
+        traceparent=cause.traceparent,
+    )
+    return Message(id=message_id, topic=data.topic, key=key.encode(), value=to_json(event), headers=STRUCTURED)

@@ -1,0 +1,161 @@
+"""Router: reads the domain topics and writes every event to the timeline of each entity it belongs to.
+
+Offsets are committed only after the timelines (and the dead letters) have what was read, so a crash repeats events in
+a timeline and loses none; windows and decisions recognise the copies by their id. What is no valid event becomes a
+dead letter, and the good events around it go on. An event of no entity stays where it is.
+
+A plain consumer in a group of its own, shared by the workers of every agent set: whichever sets run, each event is
+routed once. Partitions read together are merged by the time of their records, as Kafka Streams does, so that events of
+one entity that were written to different partitions keep their order as long as the router keeps up.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
+
+from agents.loop import Writer
+from agents.record import STRUCTURED
+from agents.routing import route, timeline
+from outbox.backoff import Backoff
+from outbox.publisher import NotPublished, Publisher, Refused
+from outbox.records import DeadLetter, Message, Origin
+from tables.event import InvalidEvent
+
+log = logging.getLogger(__name__)
+
+#: Consumer name in dead letters, and the name of the consumer group.
+ROUTER: Final = "router"
+#: Records per round: one commit of offsets for each round.
+BATCH_RECORDS: Final = 500
+
+
+class Router:
+    """Routes until it is cancelled. `options` are aiokafka's (brokers, security, time-outs)."""
+
+    def __init__(
+        self,
+        topics: Sequence[str],
+        *,
+        group: str,
+        options: Mapping[str, Any],
+        publisher: Publisher,
+        writer: Writer,
+        max_event_bytes: int,
+    ) -> None:
+        self._topics = topics
+        self._group = group
+        self._options = options
+        self._publisher = publisher
+        self._writer = writer
+        self._max_event_bytes = max_event_bytes
+        #: Events routed and dead letters written since the start.
+        self.routed = 0
+        self.dead = 0
+
+    async def run(self) -> None:
+        """Route for ever; a broker that is away is waited for. Raises only what is a bug."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._consume(backoff)
+            except (KafkaError, OSError) as error:
+                log.warning("the router starts again: %r", error)
+                await backoff.wait()
+
+    async def _consume(self, backoff: Backoff) -> None:
+        consumer = AIOKafkaConsumer(
+            *self._topics,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **self._options,
+        )
+        try:
+            await consumer.start()
+            while True:
+                batches = await consumer.getmany(timeout_ms=1000, max_records=BATCH_RECORDS)
+                if batches:
+                    await self._route(list(heapq.merge(*batches.values(), key=lambda record: record.timestamp)))
+                    await _commit(consumer)
+                    backoff.reset()
+        finally:
+            await consumer.stop()
+
+    async def _route(self, records: Sequence[ConsumerRecord]) -> None:
+        messages: list[Message] = []
+        letters: list[DeadLetter] = []
+        origins: dict[int, ConsumerRecord] = {}
+        for record in records:
+            try:
+                routed = route(record.value, record.headers, max_bytes=self._max_event_bytes)
+            except InvalidEvent as error:
+                letters.append(_dead_letter(record, error.reason, str(error)))
+                continue
+            for entity in routed.entities:
+                origins[len(messages)] = record
+                messages.append(
+                    Message(
+                        id=routed.event.id,
+                        topic=timeline(entity.entity),
+                        key=entity.id.encode(),
+                        value=routed.payload,
+                        headers=(*STRUCTURED, ("innervate_origin", _place(record).encode())),
+                    )
+                )
+        for position, refusal in (await self._publish(messages)).items():
+            letters.append(_dead_letter(origins[position], "refused", str(refusal)))
+        for letter in letters:
+            log.warning("dead letter %s: %s: %s", letter.origin, letter.reason, letter.detail)
+            await self._writer.bury(letter)
+        self.routed += len(messages)
+        self.dead += len(letters)
+
+    async def _publish(self, messages: Sequence[Message]) -> Mapping[int, Refused]:
+        """Write to the timelines until Kafka has everything it will take; returns what it refuses, by position."""
+        refused: dict[int, Refused] = {}
+        waiting = list(range(len(messages)))
+        backoff = Backoff()
+        while waiting:
+            outcomes = await self._publisher.publish([messages[position] for position in waiting])
+            settled = dict(zip(waiting, outcomes, strict=True))
+            refused.update({p: outcome for p, outcome in settled.items() if isinstance(outcome, Refused)})
+            waiting = [p for p, outcome in settled.items() if isinstance(outcome, NotPublished)]
+            if waiting:
+                await backoff.wait()
+        return refused
+
+
+async def _commit(consumer: AIOKafkaConsumer) -> None:
+    try:
+        await consumer.commit()
+    except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError) as error:
+        # The partitions have a new owner, who reads these records again; their copies are recognised by id.
+        log.info("offsets not committed, the records are routed again: %r", error)
+
+
+def _dead_letter(record: ConsumerRecord, reason: str, detail: str) -> DeadLetter:
+    return DeadLetter(
+        consumer=ROUTER,
+        reason=reason,
+        detail=detail,
+        origin=Origin(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            at=datetime.fromtimestamp(record.timestamp / 1000, tz=UTC),
+        ),
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, value or b"") for name, value in record.headers),
+    )
+
+
+def _place(record: ConsumerRecord) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"

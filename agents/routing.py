@@ -1,0 +1,84 @@
+"""Routing: which entities a Kafka message is about, and what is written to their timelines.
+
+Pure: the same message always gives the same answer, or fails with `InvalidEvent` and becomes a dead letter.
+An event about no entity is valid and routed nowhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from agents.events import parse_data
+from tables.event import Event, Headers, InvalidEvent, parse, to_json
+
+Entity = Literal["customer", "order", "service"]
+
+#: The field of `data` that holds the id of each entity.
+ENTITIES: Final[Mapping[Entity, str]] = MappingProxyType(
+    {"customer": "customer_id", "order": "order_id", "service": "service"}
+)
+
+#: Bytes of an entity id in UTF-8. It is a Kafka key and a part of every RocksDB key, so it is kept short.
+MAX_ENTITY_ID_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRef:
+    """One entity: its type, and its id of 1 to 256 bytes in UTF-8."""
+
+    entity: Entity
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Routed:
+    """An event, what to write for it, and to whose timelines."""
+
+    event: Event
+    #: The event as structured JSON: always the same bytes for the same event.
+    payload: bytes
+    #: In the order of `ENTITIES`; empty when the event is about none of them.
+    entities: tuple[EntityRef, ...]
+
+
+def timeline(entity: Entity) -> str:
+    """Name the topic with every event of this entity type."""
+    return f"timeline-{entity}"
+
+
+def route(value: bytes | None, headers: Headers, *, max_bytes: int) -> Routed:
+    """Read a message, check the data if its type is known, and find its entities.
+
+    `max_bytes` bounds value and headers together as they came, and the payload as it goes. An entity field
+    that is null or empty counts as absent where the type's model allows that; one that is no text is invalid.
+
+    Raises `InvalidEvent`.
+    """
+    size = len(value or b"") + sum(len(name.encode()) + len(content or b"") for name, content in headers)
+    _check_size("value with headers", size, max_bytes)
+    event = parse(value, headers)
+    parse_data(event)
+    entities = _find_entities(event.data)
+    payload = to_json(event)
+    _check_size("event as structured JSON", len(payload), max_bytes)
+    return Routed(event=event, payload=payload, entities=entities)
+
+
+def _check_size(what: str, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise InvalidEvent("too_large", f"{what} must have at most {max_bytes} bytes: it has {size}")
+
+
+def _find_entities(data: Mapping[str, Any]) -> tuple[EntityRef, ...]:
+    found: list[EntityRef] = []
+    for entity, name in ENTITIES.items():
+        entity_id = data.get(name)
+        if entity_id is None or entity_id == "":
+            continue
+        if not isinstance(entity_id, str):
+            raise InvalidEvent("invalid_data", f"data.{name} must be a text")
+        if len(entity_id.encode()) > MAX_ENTITY_ID_BYTES:
+            raise InvalidEvent("invalid_data", f"data.{name} must have at most {MAX_ENTITY_ID_BYTES} bytes in UTF-8")
+        found.append(EntityRef(entity, entity_id))
+    return tuple(found)
