@@ -1,0 +1,1 @@
+"""Decisions, their effects and their messages: one PostgreSQL transaction, then Kafka. No Faust here."""

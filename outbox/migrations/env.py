@@ -1,0 +1,15 @@
+"""Alembic's environment: one connection, one transaction, one migration at a time in the whole fleet."""
+
+from alembic import context
+from sqlalchemy import text
+
+from outbox.migrate import VERSION_TABLE, connect
+
+#: An arbitrary number that names Innervate's migrations among PostgreSQL's advisory locks.
+MIGRATION_LOCK = 7_294_655_102
+
+with connect(context.config.attributes["url"]) as connection:
+    context.configure(connection=connection, version_table=VERSION_TABLE)
+    with context.begin_transaction():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        context.run_migrations()

@@ -1,0 +1,110 @@
+"""Records as parameters of the named statements: one array per column, so that a batch is one statement."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+import psycopg2
+
+from outbox.records import DeadLetter, DecisionRecord, Message, lane_of
+
+#: The topic of dead letters, part of the public surface.
+DEAD_LETTERS: Final = "dead-letters"
+
+
+def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
+    """Parameters of `record_decisions`; messages keep the order of the decisions and their own."""
+    messages = [(record, message) for record in records for message in record.messages]
+    return {
+        "ids": [str(r.id) for r in records],
+        "agents": [r.agent for r in records],
+        "event_ids": [r.event_id for r in records],
+        "event_sources": [r.event_source for r in records],
+        "event_types": [r.event_type for r in records],
+        "event_ats": [r.event_at for r in records],
+        "entities": [r.entity for r in records],
+        "entity_ids": [r.entity_id for r in records],
+        "topics": [r.origin.topic for r in records],
+        "partitions": [r.origin.partition for r in records],
+        "offsets": [r.origin.offset for r in records],
+        "histories": [_json(r.history) for r in records],
+        "brains": [r.brain for r in records],
+        "models": [r.model for r in records],
+        "outcomes": [r.outcome for r in records],
+        "reasons": [r.reason for r in records],
+        "confidences": [r.confidence for r in records],
+        "fallback_reasons": [r.fallback_reason for r in records],
+        "messages": [_json([_kept(m) for m in r.messages]) for r in records],
+        "statuses": [r.status for r in records],
+        "decided_ats": [r.decided_at for r in records],
+        "message_decision_ids": [str(r.id) for r, _ in messages],
+        "message_lanes": [m.lane for _, m in messages],
+        "message_ids": [m.id for _, m in messages],
+        "message_topics": [m.topic for _, m in messages],
+        "message_keys": [psycopg2.Binary(m.key) for _, m in messages],
+        "message_values": [_binary(m.value) for _, m in messages],
+        "message_headers": [_headers(m.headers) for _, m in messages],
+    }
+
+
+def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
+    """Parameters of `record_dead_letter`: the row, and the original bytes as a message with its reason in headers."""
+    origin = letter.origin
+    key = letter.key or b""
+    provenance = {
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "consumer": letter.consumer,
+        "topic": origin.topic,
+        "partition": str(origin.partition),
+        "offset": str(origin.offset),
+        "time": origin.at.isoformat().replace("+00:00", "Z"),
+    }
+    added = tuple((f"innervate_{name}", text.encode()) for name, text in provenance.items())
+    return {
+        "id": str(letter.id),
+        "consumer": letter.consumer,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "recorded_at": origin.at,
+        "key": _binary(letter.key),
+        "value": _binary(letter.value),
+        "headers": _headers(letter.headers),
+        "lane": lane_of(DEAD_LETTERS, key),
+        "message_id": str(letter.id),
+        "message_topic": DEAD_LETTERS,
+        "message_key": psycopg2.Binary(key),
+        "message_headers": _headers((*letter.headers, *added)),
+    }
+
+
+def headers_from(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
+    """Kafka headers from their stored form (pairs of name and base64)."""
+    return [(name, base64.b64decode(value)) for name, value in stored]
+
+
+def _headers(headers: Sequence[tuple[str, bytes]]) -> str:
+    return _json([(name.replace("\0", ""), base64.b64encode(value).decode()) for name, value in headers])
+
+
+def _kept(message: Message) -> Mapping[str, Any]:
+    return {
+        "id": message.id,
+        "topic": message.topic,
+        "key": message.key.decode(),
+        "value": orjson.Fragment(message.value) if message.value is not None else None,
+    }
+
+
+def _binary(value: bytes | None) -> Any:
+    return None if value is None else psycopg2.Binary(value)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

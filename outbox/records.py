@@ -1,0 +1,113 @@
+"""What is written: decisions with their messages, and dead letters. Plain values, no connection in sight."""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+#: A lane is the unit of order and of ownership in the relay. 64 is enough for 64 workers and few enough to lease
+#: in one statement; the number is part of the data and must not change while messages are pending.
+LANES: Final = 64
+
+#: Names the UUIDv5 of decisions and messages, so that deciding again writes the same ids.
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:innervate:decision")
+
+Status = Literal["committed", "held", "rejected", "shadow"]
+
+
+def decision_id(agent: str, event_id: str) -> uuid.UUID:
+    """The id of the one decision of `agent` on the event: the same whenever it is decided again."""
+    return uuid.uuid5(_NAMESPACE, f"{len(agent)}:{agent}{event_id}")
+
+
+def lane_of(topic: str, key: bytes) -> int:
+    """The lane (0 to 63) of a topic and key: messages of one key share a lane, so they keep their order."""
+    return zlib.crc32(key, zlib.crc32(topic.encode())) % LANES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A message to publish; `id` stays the same however often it is sent."""
+
+    id: str
+    topic: str
+    key: bytes
+    #: None is a tombstone; only a dead letter can be one.
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def lane(self) -> int:
+        """The lane this message travels in."""
+        return lane_of(self.topic, self.key)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where an input came from: Kafka's own coordinates. `at` is the record's timestamp."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecisionRecord:
+    """A decision as it is written: unique by (`agent`, `event_id`)."""
+
+    agent: str
+    event_id: str
+    event_source: str
+    event_type: str
+    event_at: datetime
+    entity: str
+    entity_id: str
+    origin: Origin
+    #: References to the events the agent knew, never the events themselves.
+    history: Mapping[str, Any]
+    brain: str
+    model: str | None
+    outcome: str
+    reason: str
+    confidence: float
+    fallback_reason: str | None
+    status: Status
+    decided_at: datetime
+    messages: tuple[Message, ...]
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Derived from `agent` and `event_id`."""
+        return decision_id(self.agent, self.event_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """Input that cannot be processed, with its original bytes.
+
+    `consumer` is who gave up (the router, or an agent's name); `reason` a short word to group by; `detail` one line
+    for a person.
+    """
+
+    consumer: str
+    reason: str
+    detail: str
+    origin: Origin
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Derived from consumer, origin and reason: the same input dies once, however often it is read."""
+        o = self.origin
+        coordinates = f"{o.topic}/{o.partition}/{o.offset}/{o.at.isoformat()}"
+        return uuid.uuid5(_NAMESPACE, f"dead/{self.consumer}/{coordinates}/{self.reason}")

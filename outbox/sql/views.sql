@@ -1,0 +1,42 @@
+-- name: decisions
+-- A filter that is NULL filters nothing. `before` is the id of the last row of the page before.
+SELECT
+    id::text, agent, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
+    fallback_reason, status, decided_at
+FROM decisions
+WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
+  AND (%(entity)s::text IS NULL OR entity = %(entity)s)
+  AND (%(entity_id)s::text IS NULL OR entity_id = %(entity_id)s)
+  AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
+  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+  AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (
+      %(before)s::uuid IS NULL
+      OR (decided_at, id) < (SELECT decided_at, id FROM decisions WHERE id = %(before)s::uuid)
+  )
+ORDER BY decided_at DESC, id DESC
+LIMIT %(limit)s;
+
+-- name: decision
+SELECT
+    id::text, agent, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
+    fallback_reason, status, decided_at, event_source, event_at, topic, partition, "offset", history, messages,
+    committed_at
+FROM decisions
+WHERE id = %(id)s::uuid;
+
+-- name: outbox
+SELECT
+    count(*),
+    coalesce(extract(epoch FROM clock_timestamp() - min(committed_at)), 0)::double precision,
+    (SELECT count(*) FROM outbox_dead)
+FROM outbox_messages;
+
+-- name: dead_letters
+SELECT
+    id::text, consumer, reason, detail, topic, partition, "offset", recorded_at, died_at, octet_length(value)
+FROM dead_letters
+WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
+  AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)
+ORDER BY died_at DESC, id DESC
+LIMIT %(limit)s;

@@ -1,0 +1,59 @@
+-- name: record_decisions
+-- One statement, so one transaction: a message is inserted only with the decision row it belongs to, and a decision
+-- that is there already brings neither its row nor its messages a second time.
+WITH input AS (
+    SELECT *
+    FROM unnest(
+        %(ids)s::uuid[], %(agents)s::text[], %(event_ids)s::text[], %(event_sources)s::text[],
+        %(event_types)s::text[], %(event_ats)s::timestamptz[], %(entities)s::text[], %(entity_ids)s::text[],
+        %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(histories)s::text[],
+        %(brains)s::text[], %(models)s::text[], %(outcomes)s::text[], %(reasons)s::text[],
+        %(confidences)s::double precision[], %(fallback_reasons)s::text[], %(messages)s::text[],
+        %(statuses)s::text[], %(decided_ats)s::timestamptz[]
+    ) AS t (
+        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
+        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at
+    )
+), inserted AS (
+    INSERT INTO decisions (
+        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
+        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at
+    )
+    SELECT
+        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
+        history::jsonb, brain, model, outcome, reason, confidence, fallback_reason, messages::jsonb, status, decided_at
+    FROM input
+    ON CONFLICT (agent, event_id) DO NOTHING
+    RETURNING id
+), published AS (
+    INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
+    SELECT m.lane, m.message_id, m.topic, m.key, m.value, m.headers::jsonb
+    FROM unnest(
+        %(message_decision_ids)s::uuid[], %(message_lanes)s::smallint[], %(message_ids)s::text[],
+        %(message_topics)s::text[], %(message_keys)s::bytea[], %(message_values)s::bytea[],
+        %(message_headers)s::text[]
+    ) WITH ORDINALITY AS m (decision_id, lane, message_id, topic, key, value, headers, position)
+    JOIN inserted ON inserted.id = m.decision_id
+    ORDER BY m.position
+)
+SELECT id FROM inserted;
+
+-- name: sources_of_decisions
+SELECT id, event_source FROM decisions WHERE id = ANY (%(ids)s::uuid[]);
+
+-- name: record_dead_letter
+-- The row and its copy for the topic are one transaction too.
+WITH inserted AS (
+    INSERT INTO dead_letters (
+        id, consumer, reason, detail, topic, partition, "offset", recorded_at, key, value, headers
+    )
+    VALUES (
+        %(id)s, %(consumer)s, %(reason)s, %(detail)s, %(topic)s, %(partition)s, %(offset)s, %(recorded_at)s,
+        %(key)s, %(value)s, %(headers)s
+    )
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+)
+INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
+SELECT %(lane)s, %(message_id)s, %(message_topic)s, %(message_key)s, %(value)s, %(message_headers)s
+FROM inserted;
