@@ -1,0 +1,86 @@
+"""Evidence: reads what PostgreSQL and Kafka really hold, past every part of Innervate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+import psycopg2
+from aiokafka import AIOKafkaConsumer
+
+from app.checker import Decided, Published
+
+#: The log is taken to be read when its end was reached and nothing more came for this long, in seconds: the embedded
+#: broker reports ends that are too low.
+QUIET_SECONDS: Final = 1.0
+
+
+def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[str, float]]:
+    """Every decision in the order of the commits, and when each message was committed (seconds since the epoch)."""
+    rows = _rows(
+        database_url,
+        "SELECT agent, event_id, messages, extract(epoch FROM committed_at)::double precision"
+        " FROM decisions ORDER BY committed_at",
+    )
+    decided, committed_at = [], {}
+    for agent, event_id, messages, at in rows:
+        ids = [message["id"] for message in messages]
+        decided.append(Decided(agent=agent, event_id=event_id, message_ids=ids))
+        committed_at.update(dict.fromkeys(ids, at))
+    return decided, committed_at
+
+
+def count_dead_letters(database_url: str) -> int:
+    """How many dead letters there are."""
+    [(count,)] = _rows(database_url, "SELECT count(*) FROM dead_letters")
+    return int(count)
+
+
+async def published_messages(kafka: str, topics: Sequence[str], *, source: str) -> Sequence[Published]:
+    """Every structured event in `topics` whose source begins with `source`, in the order of each partition."""
+    # Without a group every partition is assigned at the start.
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        return await _read(consumer, source)
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, source: str) -> Sequence[Published]:
+    places = sorted(consumer.assignment())
+    ends = await consumer.end_offsets(places)
+    found = []
+    last_news_at = time.monotonic()
+    while True:
+        batches = await consumer.getmany(timeout_ms=200)
+        for records in batches.values():
+            last_news_at = time.monotonic()
+            for record in records:
+                event = _event(record.value)
+                if event is not None and str(event.get("source", "")).startswith(source):
+                    found.append(Published(message_id=event["id"], topic=record.topic, key=record.key or b""))
+        positions = [await consumer.position(place) >= ends[place] for place in places]
+        if all(positions) and time.monotonic() - last_news_at > QUIET_SECONDS:
+            return found
+
+
+def _event(value: bytes | None) -> dict[str, Any] | None:
+    try:
+        event = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+
+
+def _rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+    finally:
+        connection.close()

@@ -1,0 +1,103 @@
+"""Runtime: what a worker owns besides Faust: database, writer, relay, publishers, router.
+
+Started before the consumer and stopped after it, so that everything in flight can still be committed. A start fails
+with one line when PostgreSQL or Kafka cannot be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from mode import Service
+
+from agents.router import Router
+from app.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
+from app.tuning import TUNING
+from outbox.database import Database
+from outbox.errors import DatabaseUnavailable
+from outbox.migrate import is_current, migrate
+from outbox.publisher import Publisher
+from outbox.relay import Relay
+from outbox.writer import DecisionWriter
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
+#: The consumer group of the router, shared by the workers of all agent sets.
+ROUTER_GROUP: Final = "innervate-router"
+#: Dead letters may be as large as Kafka lets anything in. Two milliseconds gather a batch nobody notices waiting for.
+PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 2}
+
+
+class Runtime(Service):
+    """The parts of one worker process."""
+
+    def __init__(self, app: Innervate, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._app = app
+        settings = app.settings
+        options = settings.client_options()
+        self.database = Database(settings.database_url)
+        tuning = TUNING[settings.kafka_profile]
+        self._relay_publisher = Publisher({**options, **PRODUCER, **tuning.producer})
+        self._router_publisher = Publisher({**options, **PRODUCER, **tuning.producer})
+        self.relay = Relay(self.database, self._relay_publisher, owner=_worker_name())
+        self.writer = DecisionWriter(self.database, on_commit=self.relay.kick)
+        self.router = Router(
+            settings.event_topics,
+            group=ROUTER_GROUP,
+            options={**options, **tuning.consumer, "client_id": "innervate-router"},
+            publisher=self._router_publisher,
+            writer=self.writer,
+            max_event_bytes=settings.max_event_bytes,
+        )
+        self._routing: asyncio.Task[None] | None = None
+
+    async def on_start(self) -> None:
+        """Prepare PostgreSQL and Kafka, then start every part."""
+        try:
+            await self._prepare()
+        except (DatabaseUnavailable, TopicsUnusable) as error:
+            raise SystemExit(f"innervate: {error}") from error
+        self.writer.start()
+        self.relay.start()
+        self._routing = asyncio.create_task(self.router.run(), name="router")
+        self._routing.add_done_callback(self._on_routing_ended)
+
+    async def _prepare(self) -> None:
+        settings = self._app.settings
+        await asyncio.to_thread(_prepare_database, settings.database_url, migrating=settings.migrate_at_start)
+        await self.database.open()
+        await ensure_topics(settings)
+
+    async def on_stop(self) -> None:
+        """Stop in the order of the data: router, writer, relay, publishers, database."""
+        if self._routing is not None:
+            self._routing.cancel()
+            await asyncio.gather(self._routing, return_exceptions=True)
+        await self.writer.stop()
+        await self.relay.stop()
+        await self._router_publisher.stop()
+        await self._relay_publisher.stop()
+        await self.database.close()
+
+    def _on_routing_ended(self, routing: asyncio.Task[None]) -> None:
+        if not routing.cancelled() and (error := routing.exception()) is not None:
+            self.add_future(self._app.crash(error))
+
+
+def _prepare_database(database_url: str, *, migrating: bool) -> None:
+    if migrating:
+        migrate(database_url)
+    elif not is_current(database_url):
+        raise DatabaseUnavailable("the schema is not current: run `faust -A app migrate` or set MIGRATE_AT_START")
+
+
+def _worker_name() -> str:
+    """Unique for each start of a process, and telling an operator which one it is."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

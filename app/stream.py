@@ -1,0 +1,128 @@
+"""Between Faust and the stream loop: an agent as a Faust agent, a Faust event as a delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import faust
+
+from agents.agent import Agent
+from agents.loop import StreamLoop
+from agents.routing import timeline
+from tables.table import WindowTable
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
+
+class FaustDelivery:
+    """One event of a Faust stream, acknowledged by hand."""
+
+    __slots__ = ("_app", "_event")
+
+    def __init__(self, app: faust.App, event: faust.EventT[Any]) -> None:
+        self._app = app
+        self._event = event
+
+    @property
+    def topic(self) -> str:
+        """The timeline."""
+        return self._event.message.topic
+
+    @property
+    def partition(self) -> int:
+        """The partition of the timeline."""
+        return self._event.message.partition
+
+    @property
+    def offset(self) -> int:
+        """The offset in the partition."""
+        return self._event.message.offset
+
+    @property
+    def at(self) -> datetime:
+        """The record's timestamp, UTC."""
+        return datetime.fromtimestamp(self._event.message.timestamp or 0, tz=UTC)
+
+    @property
+    def key(self) -> bytes | None:
+        """The entity id as it was written."""
+        return self._event.message.key
+
+    @property
+    def value(self) -> bytes | None:
+        """The event as it was written."""
+        return self._event.message.value
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Kafka headers; a header without value has none here either."""
+        headers: Any = self._event.message.headers or ()
+        return [(name, value or b"") for name, value in headers]
+
+    @property
+    def stale(self) -> bool:
+        """Whether a rebalance began or ended since the event was read: a table must not be written for it."""
+        return self._of_an_earlier_assignment or not self._app.flow_control.is_active()
+
+    @property
+    def _of_an_earlier_assignment(self) -> bool:
+        return self._event.message.generation_id != self._app.consumer_generation_id
+
+    def ack(self) -> None:
+        """Acknowledge; for an earlier assignment only stop waiting for it, since it will be read again.
+
+        Acknowledging such an offset would let Faust commit past it; leaving it would hang the shutdown for ever.
+        """
+        if self._of_an_earlier_assignment:
+            self.discard()
+        else:
+            self._event.ack()
+
+    def discard(self) -> None:
+        """Give the event up unacknowledged."""
+        self._app.consumer.unacked.discard(self._event.message)
+
+
+class AgentStream:
+    """One agent as Faust runs it: a stream of its entity's timeline and a table of its windows."""
+
+    def __init__(self, app: Innervate, agent: Agent) -> None:
+        self.agent = agent
+        spec = agent.window
+        if app.settings.window_events is not None:
+            spec = replace(spec, events=app.settings.window_events)
+        self.windows: Final = WindowTable(app, f"{agent.name}-windows", spec, partitions=app.settings.topic_partitions)
+        self.loop: StreamLoop | None = None
+        self._app = app
+        topic = app.topic(
+            timeline(agent.entity),
+            key_type=bytes,
+            value_type=bytes,
+            allow_empty=True,
+            partitions=app.settings.topic_partitions,
+        )
+
+        async def consume(stream: faust.StreamT[Any]) -> None:
+            await self._consume(cast("faust.Stream[bytes]", stream))
+
+        consume.__doc__ = f"Reacts to {', '.join(sorted(agent.reacts_to))} of a {agent.entity}."
+        app.agent(topic, name=agent.name)(consume)
+
+    async def _consume(self, stream: faust.Stream[bytes]) -> None:
+        self.loop = StreamLoop(
+            self.agent,
+            windows=self.windows,
+            writer=self._app.runtime.writer,
+            now=lambda: datetime.now(UTC),
+            crash=self._app.crash,
+        )
+        # An exception that leaves this body would restart the agent with its event unacknowledged for ever.
+        try:
+            async for event in stream.noack().events():
+                await self.loop.accept(FaustDelivery(self._app, event))
+        except Exception as error:  # noqa: BLE001 - the worker stops, its events come again
+            await self._app.crash(error)

@@ -1,0 +1,59 @@
+"""`make up`: embedded services and a worker until Ctrl-C, with their addresses in `var/sandbox.json`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from app.sandbox import Sandbox, SandboxError
+from app.worker_process import WorkerProcess
+
+ADDRESSES: Final = Path("var/sandbox.json")
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
+    parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with Sandbox(Path("var/up"), arguments.provider) as sandbox:
+            return _serve(sandbox)
+    except SandboxError as error:
+        print(f"innervate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        ADDRESSES.unlink(missing_ok=True)
+
+
+def _serve(sandbox: Sandbox) -> int:
+    worker = WorkerProcess(sandbox, Path("var/up/worker").absolute())
+    try:
+        worker.start()
+        addresses = {
+            "kafka": sandbox.kafka,
+            "provider": sandbox.provider,
+            "database_url": sandbox.database_url,
+            "web_url": worker.url,
+        }
+        ADDRESSES.write_bytes(orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
+        for name, value in addresses.items():
+            print(f"{name:14} {value}")
+        print(f"\nworker log     {worker.log_path}\naddresses      {ADDRESSES}\nCtrl-C stops everything")
+        worker.wait()
+        print(f"innervate: the worker ended; see {worker.log_path}", file=sys.stderr)
+        return 1
+    finally:
+        worker.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Decisions: what was decided, by whom and why."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from faust.web import Request, Response, View
+
+from app.views.pages import as_objects, limit_of
+from outbox.database import queries
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
+_SQL: Final = queries("views.sql")
+
+_SUMMARY: Final = (
+    "id", "agent", "event_id", "event_type", "entity", "entity_id", "outcome", "reason", "confidence", "brain", "model",
+    "fallback_reason", "status", "decided_at",
+)  # fmt: skip
+_FULL: Final = (
+    *_SUMMARY, "event_source", "event_at", "topic", "partition", "offset", "history", "messages", "committed_at",
+)  # fmt: skip
+_FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "outcome", "status")
+
+
+def register_decision_views(app: Innervate) -> None:
+    """Add `/decisions` and `/decisions/{id}`."""
+
+    @app.page("/decisions", name="decisions")
+    async def decisions(self: View, request: Request) -> Response:
+        """The newest decisions; `?agent= entity= entity_id= event_id= outcome= status= limit= before=ID`."""
+        parameters = {name: request.query.get(name) for name in _FILTERS}
+        before = request.query.get("before")
+        if before is not None:
+            _require_uuid(before)
+        rows = await app.runtime.database.run(
+            _SQL["decisions"], {**parameters, "before": before, "limit": limit_of(request)}
+        )
+        return self.json({"decisions": as_objects(_SUMMARY, rows)})
+
+    @app.page("/decisions/{decision_id}", name="decision")
+    async def decision(self: View, _request: Request, decision_id: str) -> Response:
+        """One decision with its history's references and its messages."""
+        _require_uuid(decision_id)
+        rows = await app.runtime.database.run(_SQL["decision"], {"id": decision_id})
+        if not rows:
+            raise web.HTTPNotFound(reason=f"no decision {decision_id}")
+        return self.json(as_objects(_FULL, rows)[0])
+
+
+def _require_uuid(text: str) -> None:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        raise web.HTTPBadRequest(reason="a decision's id is a UUID") from None

@@ -1,0 +1,49 @@
+"""The outbox and the dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from faust.web import Request, Response, View
+
+from app.views.pages import as_objects, limit_of
+from outbox.database import queries
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
+_SQL: Final = queries("views.sql")
+
+_DEAD_LETTER: Final = (
+    "id", "consumer", "reason", "detail", "topic", "partition", "offset", "recorded_at", "died_at", "value_bytes",
+)  # fmt: skip
+
+
+def register_outbox_views(app: Innervate) -> None:
+    """Add `/outbox` and `/dead-letters`."""
+
+    @app.page("/outbox", name="outbox")
+    async def outbox(self: View, _request: Request) -> Response:
+        """How much waits to be published, for how long, and which lanes this worker holds."""
+        [(pending, oldest_seconds, dead)] = await app.runtime.database.run(_SQL["outbox"])
+        return self.json(
+            {
+                "pending": pending,
+                "oldest_seconds": oldest_seconds,
+                "dead": dead,
+                "lanes": list(app.runtime.relay.lanes),
+            }
+        )
+
+    @app.page("/dead-letters", name="dead_letters")
+    async def dead_letters(self: View, request: Request) -> Response:
+        """The newest dead letters; `?reason= consumer= limit=`."""
+        rows = await app.runtime.database.run(
+            _SQL["dead_letters"],
+            {
+                "reason": request.query.get("reason"),
+                "consumer": request.query.get("consumer"),
+                "limit": limit_of(request),
+            },
+        )
+        return self.json({"dead_letters": as_objects(_DEAD_LETTER, rows)})

@@ -1,0 +1,26 @@
+"""Pages of rows: the newest first, a bounded number at a time, and where the next page begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from aiohttp import web
+from faust.web import Request
+
+#: Rows of a page when nobody asks for more or fewer.
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 500
+
+
+def limit_of(request: Request) -> int:
+    """The number of rows asked for with `?limit=`, 1 to 500. Raises 400."""
+    text = request.query.get("limit", str(DEFAULT_LIMIT))
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
+        raise web.HTTPBadRequest(reason=f"limit must be a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def as_objects(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows as objects with the names of their columns."""
+    return [dict(zip(columns, row, strict=True)) for row in rows]

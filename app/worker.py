@@ -1,0 +1,99 @@
+"""Worker: the Faust application, run as `faust -A app worker -l info`.
+
+At-least-once processing and idempotent decisions: Faust's exactly-once mode is unusable with RocksDB tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import faust
+import faust.streams
+from faust.app import BootStrategy
+from mode import ServiceT
+from yarl import URL
+
+from agents.registry import AGENTS
+from app.commands import register_commands
+from app.runtime import Runtime
+from app.settings import Settings
+from app.stream import AgentStream
+from app.tuning import TUNING
+from app.views import register_views
+from app.web import middlewares
+from outbox.relay import Relay
+
+#: How often the relay looks for what no kick announced, in seconds.
+RELAY_INTERVAL_SECONDS: Final = 1.0
+
+
+class Boot(BootStrategy):
+    """Starts the runtime before everything of Faust's and stops it last."""
+
+    app: Innervate
+
+    def server(self) -> Iterable[ServiceT]:
+        """The runtime, then Faust's own services."""
+        return [self.app.runtime, *super().server()]
+
+
+class Innervate(faust.App):
+    """A Faust app with its settings, its runtime and its agents."""
+
+    BootStrategy = Boot
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__(
+            f"innervate-{settings.agent_set}",
+            origin="app",
+            broker=[URL(f"kafka://{broker}") for broker in settings.kafka_broker],
+            broker_credentials=settings.faust_credentials(),
+            store=URL("rocksdb://"),
+            datadir=settings.datadir,
+            processing_guarantee="at_least_once",
+            consumer_auto_offset_reset="earliest",
+            broker_commit_interval=1.0,
+            topic_partitions=settings.topic_partitions,
+            topic_replication_factor=settings.topic_replication_factor,
+            topic_disable_leader=True,
+            producer_acks=-1,
+            producer_max_request_size=2 * 1024 * 1024,
+            web_bind=settings.web_bind,
+            web_port=settings.web_port,
+            web_host=settings.web_bind if settings.web_on_loopback else None,
+            web_tables_enabled=False,
+            web_router_enabled=False,
+            web_graph_enabled=False,
+            web_stats_enabled=False,
+            web_application_options={"middlewares": middlewares(settings)},
+            **TUNING[settings.kafka_profile].faust,
+        )
+        self.runtime = Runtime(self)
+        self.agent_streams = [AgentStream(self, AGENTS[name]) for name in settings.agents or AGENTS]
+
+    async def on_first_start(self) -> None:
+        """Make the data directory with its parents; Faust makes only the last one."""
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        await super().on_first_start()
+
+
+def create_app(settings: Settings) -> Innervate:
+    """Put the application together."""
+    _require_compiled_streams()
+    app = Innervate(settings)
+    app.timer(RELAY_INTERVAL_SECONDS, name="relay")(lambda: _publish_pending(app.runtime.relay))
+    register_commands(app)
+    register_views(app)
+    return app
+
+
+async def _publish_pending(relay: Relay) -> None:
+    await relay.drain()
+
+
+def _require_compiled_streams() -> None:
+    # Faust's pure-Python stream acknowledges events it skips during a rebalance: they would be lost.
+    if getattr(faust.streams, "_CStreamIterator", None) is None:
+        raise SystemExit("innervate: faust-streaming without its compiled parts (is NO_CYTHON set?) loses events")
