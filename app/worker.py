@@ -27,6 +27,10 @@ from outbox.relay import Relay
 #: How often the relay looks for what no kick announced, in seconds.
 RELAY_INTERVAL_SECONDS: Final = 1.0
 
+#: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long for
+#: a customer who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
+SESSION_TIMEOUT_SECONDS: Final = 15.0
+
 
 class Boot(BootStrategy):
     """Starts the runtime before everything of Faust's and stops it last."""
@@ -68,7 +72,7 @@ class Innervate(faust.App):
             web_graph_enabled=False,
             web_stats_enabled=False,
             web_application_options={"middlewares": middlewares(settings)},
-            **TUNING[settings.kafka_profile].faust,
+            **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
         )
         self.runtime = Runtime(self)
         self.agent_streams = [AgentStream(self, AGENTS[name]) for name in settings.agents or AGENTS]
