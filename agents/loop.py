@@ -18,9 +18,11 @@ from typing import Final, Protocol
 from agents.acks import Acknowledgeable, OrderedAcks
 from agents.agent import Agent
 from agents.errors import Permanent
+from agents.events import parse_data
 from agents.history import History
 from agents.lanes import Lanes
 from agents.record import decision_record
+from agents.routing import MAX_ENTITY_ID_BYTES
 from outbox import errors as outbox_errors
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from tables.event import Event, InvalidEvent, parse
@@ -128,7 +130,10 @@ class StreamLoop:
         """
         await self._room.acquire()
         try:
-            event = parse(delivery.value, delivery.headers)
+            # Read as the history will read it: what the window holds must stay readable for every later decision.
+            event = parse(delivery.value, ())
+            if event.type in self._agent.remembers:
+                parse_data(event)
             entity_id = _entity_id(delivery)
         except InvalidEvent as error:
             letter = _dead_letter(self._agent, delivery, error.reason, str(error))
@@ -214,8 +219,13 @@ async def _all(stored: Sequence[Awaitable[object]]) -> None:
 
 
 def _entity_id(delivery: Delivery) -> str:
+    key = delivery.key or b""
+    if not 0 < len(key) <= MAX_ENTITY_ID_BYTES or b"\0" in key:
+        raise InvalidEvent(
+            "invalid_envelope", f"the key of a timeline must be an entity id of 1 to {MAX_ENTITY_ID_BYTES} bytes"
+        )
     try:
-        return (delivery.key or b"").decode()
+        return key.decode()
     except UnicodeDecodeError:
         raise InvalidEvent("invalid_utf8", "the key of a timeline must be an entity id in UTF-8") from None
 

@@ -10,17 +10,20 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
 
 from agents.router import Router
+from app.progress import ProgressProbe
 from app.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
 from app.tuning import TUNING
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
+from outbox.fenced import FencedPublisher
 from outbox.migrate import is_current, migrate
+from outbox.notify import Notifications
 from outbox.publisher import Publisher
 from outbox.relay import Relay
 from outbox.writer import DecisionWriter
@@ -44,10 +47,16 @@ class Runtime(Service):
         options = settings.client_options()
         self.database = Database(settings.database_url)
         tuning = TUNING[settings.kafka_profile]
-        self._relay_publisher = Publisher({**options, **PRODUCER, **tuning.producer})
-        self._router_publisher = Publisher({**options, **PRODUCER, **tuning.producer})
+        producer = {**PRODUCER, **tuning.producer}
+        self._router_publisher = Publisher({**options, **producer})
+        self._relay_publisher: Publisher | FencedPublisher = (
+            FencedPublisher(self.database, client=options, producer=producer)
+            if settings.outbox_fenced
+            else Publisher({**options, **producer})
+        )
         self.relay = Relay(self.database, self._relay_publisher, owner=_worker_name())
-        self.writer = DecisionWriter(self.database, on_commit=self.relay.kick)
+        self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
+        self.writer = DecisionWriter(self.database, on_commit=self._on_commit)
         self.router = Router(
             settings.event_topics,
             group=ROUTER_GROUP,
@@ -56,7 +65,8 @@ class Runtime(Service):
             writer=self.writer,
             max_event_bytes=settings.max_event_bytes,
         )
-        self._routing: asyncio.Task[None] | None = None
+        self.probe = ProgressProbe(group=app.conf.id, client=options)
+        self._background: list[asyncio.Task[None]] = []
 
     async def on_start(self) -> None:
         """Prepare PostgreSQL and Kafka, then start every part."""
@@ -64,30 +74,45 @@ class Runtime(Service):
             await self._prepare()
         except (DatabaseUnavailable, TopicsUnusable) as error:
             raise SystemExit(f"innervate: {error}") from error
-        self.writer.start()
         self.relay.start()
-        self._routing = asyncio.create_task(self.router.run(), name="router")
-        self._routing.add_done_callback(self._on_routing_ended)
+        self.notifications.start()
+        self._background = [
+            asyncio.create_task(self.router.run(), name="router"),
+            asyncio.create_task(self.probe.run(self._assigned), name="progress probe"),
+        ]
+        for task in self._background:
+            task.add_done_callback(self._on_task_ended)
 
     async def _prepare(self) -> None:
         settings = self._app.settings
         await asyncio.to_thread(_prepare_database, settings.database_url, migrating=settings.migrate_at_start)
         await self.database.open()
-        await ensure_topics(settings)
+        await ensure_topics(settings, [stream.changelog for stream in self._app.agent_streams])
 
     async def on_stop(self) -> None:
         """Stop in the order of the data: router, writer, relay, publishers, database."""
-        if self._routing is not None:
-            self._routing.cancel()
-            await asyncio.gather(self._routing, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for stream in self._app.agent_streams:
+            await stream.stop()
         await self.writer.stop()
+        await self.notifications.stop()
         await self.relay.stop()
         await self._router_publisher.stop()
         await self._relay_publisher.stop()
         await self.database.close()
 
-    def _on_routing_ended(self, routing: asyncio.Task[None]) -> None:
-        if not routing.cancelled() and (error := routing.exception()) is not None:
+    def _on_commit(self, lanes: Collection[int]) -> None:
+        self.relay.kick()
+        if not set(lanes) <= set(self.relay.lanes):
+            self.notifications.announce()
+
+    def _assigned(self) -> Collection[tuple[str, int]]:
+        return {place for stream in self._app.agent_streams for place in stream.assigned}
+
+    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             self.add_future(self._app.crash(error))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import re
 import ssl
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,22 @@ from typing import Annotated, Any, Literal
 
 import faust
 from aiokafka.helpers import create_ssl_context
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import parse_dsn
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agents.registry import AGENTS
+from agents.routing import ENTITIES, timeline
+from outbox.parameters import DEAD_LETTERS
 
 #: The domain topics of the design.
 DOMAIN_TOPICS = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
+
+#: Topics that Innervate writes and must not read as domain topics.
+RESERVED_TOPICS = frozenset({DEAD_LETTERS, *map(timeline, ENTITIES)})
+#: What Kafka allows as the name of a topic.
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -35,9 +45,9 @@ class Settings(BaseSettings):
     kafka_broker: Names = ("127.0.0.1:9092",)
     #: `tansu` works around what the embedded broker of the sandbox does differently.
     kafka_profile: Literal["apache", "tansu"] = "apache"
+    kafka_security_username: str = ""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_security_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    kafka_security_username: str = ""
     kafka_security_password: SecretStr = SecretStr("")
     #: File with the certificate authorities to trust; the system's when empty.
     kafka_security_cafile: Path | None = None
@@ -46,6 +56,9 @@ class Settings(BaseSettings):
     database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1)
     #: Whether a worker applies missing migrations when it starts.
     migrate_at_start: bool = True
+
+    #: One Kafka transaction per batch of a lane: exactly once for `read_committed` readers, at the price of latency.
+    outbox_fenced: bool = False
 
     #: Agents this worker runs, separated by commas; all of them when empty.
     agents: Names = ()
@@ -77,11 +90,53 @@ class Settings(BaseSettings):
     def _host_and_port(cls, brokers: Sequence[str]) -> Sequence[str]:
         for broker in brokers:
             host, _, port = broker.rpartition(":")
-            if not host or not port.isdecimal():
+            if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
                 raise ValueError("expected host:port, separated by commas")
         if not brokers:
             raise ValueError("expected at least one host:port")
         return brokers
+
+    @field_validator("database_url")
+    @classmethod
+    def _connection_string(cls, url: str) -> str:
+        try:
+            parse_dsn(url)
+        except ProgrammingError:
+            raise ValueError("expected a connection string of PostgreSQL") from None
+        return url
+
+    @field_validator("event_topics")
+    @classmethod
+    def _domain_topics(cls, topics: Sequence[str]) -> Sequence[str]:
+        for topic in topics:
+            if not _TOPIC.fullmatch(topic):
+                raise ValueError(f"{topic!r} is no name of a topic")
+            if topic in RESERVED_TOPICS:
+                raise ValueError(
+                    f"{topic} is written by Innervate itself: what is read there would go round in circles"
+                )
+        if not topics:
+            raise ValueError("expected at least one topic")
+        return topics
+
+    @field_validator("kafka_security_cafile")
+    @classmethod
+    def _existing_file(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError("no such file")
+        return path
+
+    @field_validator("kafka_security_protocol")
+    @classmethod
+    def _with_username(cls, protocol: str, info: ValidationInfo) -> str:
+        if protocol.startswith("SASL") and not info.data.get("kafka_security_username"):
+            raise ValueError("SASL needs KAFKA_SECURITY_USERNAME")
+        return protocol
+
+    @field_validator("api_token", mode="before")
+    @classmethod
+    def _no_token(cls, value: object) -> object:
+        return value or None  # an empty one would lock everybody out
 
     @field_validator("agents")
     @classmethod
@@ -90,6 +145,13 @@ class Settings(BaseSettings):
         if unknown:
             raise ValueError(f"no agent named {', '.join(unknown)}; there are {', '.join(AGENTS)}")
         return tuple(sorted(set(names)))
+
+    @field_validator("outbox_fenced")
+    @classmethod
+    def _with_transactions(cls, fenced: bool, info: ValidationInfo) -> bool:
+        if fenced and info.data.get("kafka_profile") == "tansu":
+            raise ValueError("the embedded broker has no transactions that aiokafka can use; run an Apache Kafka")
+        return fenced
 
     @model_validator(mode="after")
     def _token_off_loopback(self) -> Settings:

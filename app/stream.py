@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -111,6 +111,22 @@ class AgentStream:
 
         consume.__doc__ = f"Reacts to {', '.join(sorted(agent.reacts_to))} of a {agent.entity}."
         app.agent(topic, name=agent.name)(consume)
+
+    @property
+    def changelog(self) -> str:
+        """The topic with every change of the windows."""
+        return self.windows.table.changelog_topic_name
+
+    @property
+    def assigned(self) -> Collection[tuple[str, int]]:
+        """The partitions of the timeline whose windows this worker has, as (topic, partition)."""
+        actives = self._app.assignor.assigned_actives()
+        return {(timeline(self.agent.entity), tp.partition) for tp in actives if tp.topic == self.changelog}
+
+    async def stop(self) -> None:
+        """Drop what is still in flight: unacknowledged, it comes again."""
+        if self.loop is not None:
+            await self.loop.stop()
 
     async def _consume(self, stream: faust.Stream[bytes]) -> None:
         self.loop = StreamLoop(

@@ -6,8 +6,9 @@ changelogs have, and a window lives in the partition of its timeline.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 #: So that an event that is too large reaches the router and becomes a dead letter, instead of a surprise at the
 #: producer; dead letters hold it with its headers.
 LARGEST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+#: How long the broker may take to know the topics it has created, in seconds.
+CREATION_SECONDS: Final = 30.0
 #: Room for an event at its largest plus what a ring entry or a record adds.
 OVERHEAD_BYTES: Final = 64 * 1024
 
@@ -30,29 +33,37 @@ class TopicsUnusable(Exception):
     """Kafka could not be prepared; the message says which topic and why."""
 
 
-async def ensure_topics(settings: Settings) -> None:
-    """Create the domain topics, timelines and dead letters that do not exist. Raises `TopicsUnusable`."""
+async def ensure_topics(settings: Settings, changelogs: Iterable[str]) -> None:
+    """Create the domain topics, timelines, dead letters and changelogs that do not exist. Raises `TopicsUnusable`.
+
+    Returns when the broker knows all of them: Faust takes a changelog that it has just created itself, and does not see
+    yet, for one with no partitions, and crashes.
+    """
     admin = AIOKafkaAdminClient(**settings.client_options())
     try:
         await admin.start()
         existing = set(await admin.list_topics())
-        missing = [topic for topic in _wanted(settings) if topic.name not in existing]
+        missing = [topic for topic in _wanted(settings, changelogs) if topic.name not in existing]
         if missing:
             await _create(admin, missing)
+            await _wait_for(admin, {topic.name for topic in missing})
         await _check_timelines(admin, settings)
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, TimeoutError) as error:
         raise TopicsUnusable(f"Kafka at {','.join(settings.kafka_broker)}: {error}") from error
     finally:
         await admin.close()
 
 
-def _wanted(settings: Settings) -> Iterable[NewTopic]:
+def _wanted(settings: Settings, changelogs: Iterable[str]) -> Iterable[NewTopic]:
+    bounded = {"max.message.bytes": str(settings.max_event_bytes + OVERHEAD_BYTES)}
     large = {"max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
     timelines = [timeline(entity) for entity in ENTITIES]
     for name in (*settings.event_topics, DEAD_LETTERS):
         yield _topic(name, settings, large)
     for name in timelines:
-        yield _topic(name, settings, {"max.message.bytes": str(settings.max_event_bytes + OVERHEAD_BYTES)})
+        yield _topic(name, settings, bounded)
+    for name in changelogs:
+        yield _topic(name, settings, {**bounded, "cleanup.policy": "compact"})
 
 
 def _topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:
@@ -69,6 +80,12 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
         if code and error is not TopicAlreadyExistsError:
             raise TopicsUnusable(f"topic {name} cannot be created: {error.__name__} {message}")
         log.info("topic created", extra={"topic": name})
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
+    async with asyncio.timeout(CREATION_SECONDS):
+        while not set(names) <= set(await admin.list_topics()):  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(0.1)
 
 
 async def _check_timelines(admin: AIOKafkaAdminClient, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from app.settings import Settings
-from outbox.errors import DatabaseUnavailable
+from outbox.errors import DatabaseUnavailable, StatementRejected
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,11 @@ def middlewares(settings: Settings) -> Sequence[Any]:
             return await handler(request)
         except DatabaseUnavailable:
             return web.json_response({"error": "PostgreSQL does not answer"}, status=503)
+        except StatementRejected:
+            return web.json_response({"error": "a parameter holds what PostgreSQL cannot compare"}, status=400)
         except web.HTTPException as error:
-            return web.json_response({"error": error.reason}, status=error.status)
+            kept = {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
+            return web.json_response({"error": error.reason}, status=error.status, headers=kept)
         except Exception:
             log.exception("request failed", extra={"path": request.path})
             return web.json_response({"error": "internal error"}, status=500)

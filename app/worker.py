@@ -94,7 +94,7 @@ def create_app(settings: Settings) -> Innervate:
 
 
 async def _publish_pending(relay: Relay) -> None:
-    await relay.drain()
+    relay.kick()
 
 
 def _require_compiled_streams() -> None:

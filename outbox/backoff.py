@@ -1,4 +1,4 @@
-"""Waiting between attempts: exponential, capped, with full jitter."""
+"""Waiting between attempts: exponential, capped, with equal jitter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class Backoff:
     """How long to wait before the next attempt.
 
-    Full jitter (a uniform draw below the cap) keeps workers that failed together from coming back together; see
-    M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+    Equal jitter (between half the ceiling and all of it) keeps workers that failed together from coming back together
+    and never comes back at once; see M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     """
 
     first_seconds: float = 0.05

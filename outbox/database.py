@@ -23,8 +23,9 @@ Row = tuple[Any, ...]
 
 _NAMED_QUERY: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
-#: Errors of class 22 (data), 23 (integrity) and 54 (program limit) come from the rows and will come again.
-_REJECTED: Final = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramLimitExceeded)
+#: Errors of class 22 (data), 23 (integrity) and 54 (program limit) come from the rows and will come again. psycopg2
+#: itself refuses texts with NUL or a lone surrogate, as a ValueError.
+_REJECTED: Final = (psycopg2.DataError, psycopg2.IntegrityError, psycopg2.errors.ProgramLimitExceeded, ValueError)
 
 
 def queries(filename: str) -> Mapping[str, str]:

@@ -1,24 +1,27 @@
 """Lane leases: which of the 64 lanes this worker may publish, until when by the database's clock.
 
-A lease lasts `LEASE_SECONDS` and is renewed when `RENEW_SECONDS` old; a worker that dies is succeeded when its lease
-runs out. A lane is published only while the time since its renewal, by this process's monotonic clock, leaves room
-for one whole batch.
+A lease lasts `LEASE_SECONDS` and is renewed every `RENEW_SECONDS`; a worker that dies is succeeded when its lease runs
+out, so within `LEASE_SECONDS + RENEW_SECONDS`. Lanes are shared fairly over the workers that are alive. The time since
+the last renewal is taken from before the question was asked, so this worker always thinks its lease shorter than the
+database does.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from outbox.database import Database, queries
 
-#: How long a lease lasts without renewal, in seconds: the longest a killed worker can delay its lanes.
+#: How long a lease lasts without renewal, in seconds.
 LEASE_SECONDS: Final = 15.0
-#: The age at which a lease is renewed, in seconds: two renewals may fail before it is lost.
+#: How often it is renewed, in seconds: two renewals may fail before it is lost.
 RENEW_SECONDS: Final = 5.0
+#: Names the turn of leasing among PostgreSQL's advisory locks; an arbitrary number.
+LEASING_LOCK: Final = 7_294_655_103
 
-_SQL: Final = queries("relay.sql")
+_SQL: Final = queries("leases.sql")
 
 
 class LaneLeases:
@@ -27,25 +30,28 @@ class LaneLeases:
     def __init__(self, database: Database, owner: str) -> None:
         self._database = database
         self._owner = owner
-        self._lanes: tuple[int, ...] = ()
+        self._epochs: Mapping[int, int] = {}
         self._renewed_at = float("-inf")
 
-    @property
-    def lanes(self) -> Sequence[int]:
-        """The lanes held when last asked."""
-        return self._lanes
+    def held(self, seconds: float) -> Mapping[int, int]:
+        """Lane to epoch of the lanes that stay leased for at least `seconds` from now."""
+        expires_in = self._renewed_at + LEASE_SECONDS - time.monotonic()
+        return self._epochs if expires_in >= seconds else {}
 
-    async def held(self) -> Sequence[int]:
-        """The lanes that may be published now, renewing first when due. Raises `DatabaseUnavailable`."""
-        if time.monotonic() - self._renewed_at >= RENEW_SECONDS:
-            asked_at = time.monotonic()
-            rows = await self._database.run(_SQL["lease_lanes"], {"owner": self._owner, "lease_seconds": LEASE_SECONDS})
-            self._lanes = tuple(lane for lane, _epoch in rows)
-            self._renewed_at = asked_at
-        return self._lanes
+    async def renew(self, busy: Collection[int] = ()) -> None:
+        """Renew, give back what is over the fair share except `busy` lanes, and take what is free.
+
+        Raises `DatabaseUnavailable`; what is held then runs out by itself.
+        """
+        asked_at = time.monotonic()
+        rows = await self._database.run(
+            _SQL["lease_lanes"],
+            {"lock": LEASING_LOCK, "owner": self._owner, "busy": list(busy), "lease_seconds": LEASE_SECONDS},
+        )
+        self._epochs = {lane: epoch for lane, epoch, held in rows if held}
+        self._renewed_at = asked_at
 
     async def release(self) -> None:
         """Give every lane back at once, so that another worker need not wait. Raises `DatabaseUnavailable`."""
-        self._lanes = ()
-        self._renewed_at = float("-inf")
+        self._epochs = {}
         await self._database.run(_SQL["release_lanes"], {"owner": self._owner})

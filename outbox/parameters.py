@@ -14,11 +14,16 @@ from outbox.records import DeadLetter, DecisionRecord, Message, lane_of
 #: The topic of dead letters, part of the public surface.
 DEAD_LETTERS: Final = "dead-letters"
 
+#: Names the locks of the lanes among PostgreSQL's two-part advisory locks; an arbitrary number.
+LANE_LOCK: Final = 729_465
+
 
 def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
     """Parameters of `record_decisions`; messages keep the order of the decisions and their own."""
     messages = [(record, message) for record in records for message in record.messages]
     return {
+        "lane_lock": LANE_LOCK,
+        "lanes": sorted({message.lane for _, message in messages}),
         "ids": [str(r.id) for r in records],
         "agents": [r.agent for r in records],
         "event_ids": [r.event_id for r in records],
@@ -63,7 +68,7 @@ def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
         "offset": str(origin.offset),
         "time": origin.at.isoformat().replace("+00:00", "Z"),
     }
-    added = tuple((f"innervate_{name}", text.encode()) for name, text in provenance.items())
+    added = tuple((name, text.encode()) for name, text in provenance.items())
     return {
         "id": str(letter.id),
         "consumer": letter.consumer,
@@ -76,6 +81,7 @@ def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
         "key": _binary(letter.key),
         "value": _binary(letter.value),
         "headers": _headers(letter.headers),
+        "lane_lock": LANE_LOCK,
         "lane": lane_of(DEAD_LETTERS, key),
         "message_id": str(letter.id),
         "message_topic": DEAD_LETTERS,

@@ -2,59 +2,92 @@
 
 A message is published at least once. A crash between publish and delete publishes it again, with the same id.
 Messages of one key share a lane and one lane has one owner, so they are published in the order they were committed.
+Lanes do not wait for each other: one that Kafka does not take is tried again later, for ever, while the others go on.
 What Kafka refuses for good goes to `outbox_dead` with the reason; the rest of its lane goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
+from outbox.backoff import Backoff
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable
-from outbox.leases import LaneLeases
+from outbox.gather import Gatherer
+from outbox.leases import LEASE_SECONDS, RENEW_SECONDS, LaneLeases
 from outbox.parameters import headers_from
-from outbox.publisher import NotPublished, Publisher, Refused
+from outbox.publisher import PUBLISH_SECONDS, NotPublished, Outcome, Refused
 from outbox.records import Message
 
 log = logging.getLogger(__name__)
 
 _SQL: Final = queries("relay.sql")
 
-#: Rows per round. 500 rows were measured at 74,000 rows/s with lanes; larger batches only hold memory.
-BATCH_SIZE: Final = 500
+#: Messages of one lane in one batch: the most that one crash can repeat.
+LANE_BATCH: Final = 200
+#: A lane is published only while its lease outlasts a batch.
+ROOM_SECONDS: Final = PUBLISH_SECONDS + 1.0
+if ROOM_SECONDS >= LEASE_SECONDS - RENEW_SECONDS:
+    raise ValueError("a batch may take longer than a lease is sure to last")
+
+#: The longest pause between attempts of a lane, in seconds.
+BACKOFF_CAP_SECONDS: Final = 30.0
+
+
+#: How long a stopping worker tries to publish what is pending, in seconds.
+STOP_SECONDS: Final = 10.0
+
+
+class LanePublisher(Protocol):
+    """Sends batches (`outbox.publisher.Publisher`, `outbox.fenced.FencedPublisher`)."""
+
+    async def publish_lane(self, lane: int, epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
+        """Send the messages of one lane in order, by seq; one outcome each, within `PUBLISH_SECONDS`."""
 
 
 class Relay:
     """Publishes what is pending in the lanes this worker holds.
 
-    A commit kicks it (`kick`); the worker's timer calls `drain` as the safety net for what no kick announced.
+    A commit kicks it; so do a notification of another worker and the worker's timer, as the safety net.
     """
 
-    def __init__(self, database: Database, publisher: Publisher, *, owner: str) -> None:
+    def __init__(self, database: Database, publisher: LanePublisher, *, owner: str) -> None:
         self._database = database
         self._publisher = publisher
         self._leases = LaneLeases(database, owner)
+        self._deleting = Gatherer(self._delete, limit=64, name="outbox deletion")
         self._kicked = asyncio.Event()
-        self._one_at_a_time = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
-        #: When the outbox was last seen without anything left to publish, by the monotonic clock.
-        self.last_drained_at: float | None = None
+        self._publishing: dict[int, asyncio.Task[int]] = {}
+        self._missed_a_look = False
+        self._backoffs: dict[int, Backoff] = {}
+        self._not_before: dict[int, float] = {}
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to listen for kicks. The event loop must be running."""
-        self._task = asyncio.create_task(self._drain_when_kicked(), name="relay")
+        """Begin to lease lanes and to listen for kicks. The event loop must be running."""
+        self._tasks = [
+            asyncio.create_task(self._lease_for_ever(), name="outbox leases"),
+            asyncio.create_task(self._look_when_kicked(), name="outbox relay"),
+        ]
 
     async def stop(self) -> None:
-        """Publish what is pending once more, then hand the lanes over."""
-        if self._task is None:
+        """Publish what is pending once more, then hand the lanes over; nothing to do before `start`."""
+        if not self._tasks:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.drain()
+        except TimeoutError:
+            log.warning("messages are still pending, another worker publishes them")
+        await self._deleting.stop()
         try:
             await self._leases.release()
         except DatabaseUnavailable as error:
@@ -67,52 +100,119 @@ class Relay:
     @property
     def lanes(self) -> Sequence[int]:
         """The lanes this worker holds."""
-        return self._leases.lanes
+        return sorted(self._leases.held(0))
+
+    async def oldest_pending_seconds(self) -> Mapping[int, float]:
+        """Age in seconds of the oldest pending message of each lane held here. Raises `DatabaseUnavailable`."""
+        held = self._leases.held(0)
+        rows = await self._database.run(_SQL["oldest_pending"])
+        return {lane: seconds for lane, seconds in rows if lane in held}
 
     async def drain(self) -> int:
-        """Publish until nothing is pending; returns how many messages Kafka acknowledged.
+        """Publish until nothing is pending but what waits for Kafka; returns how many messages Kafka acknowledged.
 
-        Never raises for a database or a broker that is away: it logs and the next round tries again.
+        Never raises for a database or a broker that is away: it logs, and a later look tries again.
         """
+        if not self._leases.held(ROOM_SECONDS):
+            await self._renew()
         published = 0
-        async with self._one_at_a_time:
-            try:
-                while (outcome := await self._publish_batch()) is not None:
-                    published += outcome
-            except DatabaseUnavailable as error:
-                log.warning("the outbox waits for PostgreSQL: %s", error)
+        while await self._look() or self._publishing:
+            published += sum(await asyncio.gather(*self._publishing.values()))
         return published
 
-    async def _drain_when_kicked(self) -> None:
+    async def _lease_for_ever(self) -> None:
+        while True:
+            await self._renew()
+            self.kick()
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def _renew(self) -> None:
+        try:
+            await self._leases.renew(self._publishing)
+        except DatabaseUnavailable as error:
+            log.warning("the leases of the lanes wait for PostgreSQL: %s", error)
+
+    async def _look_when_kicked(self) -> None:
         while True:
             await self._kicked.wait()
             self._kicked.clear()
-            await self.drain()
+            await self._look()
 
-    async def _publish_batch(self) -> int | None:
-        """Publish one batch; returns how many were acknowledged, or None when this round is over."""
-        lanes = await self._leases.held()
-        rows = await self._database.run(_SQL["pending_messages"], {"lanes": list(lanes), "limit": BATCH_SIZE})
-        if not rows:
-            self.last_drained_at = time.monotonic()
-            return None
-        seqs = [row[0] for row in rows]
-        outcomes = await self._publisher.publish([_message(row) for row in rows])
-        published = [seq for seq, outcome in zip(seqs, outcomes, strict=True) if outcome is None]
-        await self._database.run(_SQL["delete_published"], {"seqs": published})
-        for seq, outcome in zip(seqs, outcomes, strict=True):
-            if isinstance(outcome, Refused):
-                log.error("message %s is buried: %s", seq, outcome)
-                await self._database.run(_SQL["bury"], {"seq": seq, "reason": str(outcome)})
-        waiting = [outcome for outcome in outcomes if isinstance(outcome, NotPublished)]
-        if waiting:
-            log.warning("%d messages wait for Kafka: %s", len(waiting), waiting[0])
-            return None
+    async def _look(self) -> bool:
+        """Begin to publish every idle lane with something pending; returns whether any began."""
+        held = self._leases.held(ROOM_SECONDS)
+        now = time.monotonic()
+        self._missed_a_look = bool(self._publishing)
+        idle = [lane for lane in held if lane not in self._publishing and self._not_before.get(lane, now) <= now]
+        if not idle:
+            return False
+        try:
+            rows = await self._database.run(_SQL["pending_messages"], {"lanes": idle, "limit": LANE_BATCH})
+        except DatabaseUnavailable as error:
+            log.warning("the outbox waits for PostgreSQL: %s", error)
+            return False
+        for lane, group in itertools.groupby(rows, key=lambda row: int(row[0])):
+            batch = {seq: _message(rest) for _, seq, *rest in group}
+            # Another look may have begun this lane while this one was reading.
+            if lane not in self._publishing:
+                self._publishing[lane] = asyncio.create_task(
+                    self._publish(lane, held[lane], batch), name=f"outbox lane {lane}"
+                )
+        return bool(rows)
+
+    async def _publish(self, lane: int, epoch: int, batch: Mapping[int, Message]) -> int:
+        """Publish one batch of a lane and delete what Kafka has; returns how many that was, and never raises."""
+        published: list[int] = []
+        try:
+            outcomes = await self._publisher.publish_lane(lane, epoch, batch)
+            published = [seq for seq, outcome in outcomes.items() if outcome is None]
+            await self._deleting.submit(published)
+            for seq, outcome in outcomes.items():
+                if isinstance(outcome, Refused):
+                    await self._bury(seq, outcome)
+            waiting = next((o for o in outcomes.values() if isinstance(o, NotPublished)), None)
+            self._pause(lane, waiting)
+        except Exception as error:
+            log.exception("lane %d failed", lane)
+            self._pause(lane, error)
+        finally:
+            del self._publishing[lane]
+            if len(batch) == LANE_BATCH or self._missed_a_look:
+                self.kick()
         return len(published)
+
+    def _pause(self, lane: int, error: Exception | None) -> None:
+        """Let a lane that failed wait longer each time; forget past failures after a success."""
+        if error is None:
+            self._backoffs.pop(lane, None)
+            self._not_before.pop(lane, None)
+            return
+        backoff = self._backoffs.setdefault(lane, Backoff(cap_seconds=BACKOFF_CAP_SECONDS))
+        seconds = backoff.next_seconds()
+        self._not_before[lane] = time.monotonic() + seconds
+        asyncio.get_running_loop().call_later(seconds, self.kick)
+        log.warning("lane %d waits %.1f s for Kafka: %s", lane, seconds, error)
+
+    async def _delete(self, batches: Sequence[Sequence[int]]) -> Sequence[None]:
+        """Delete what was published, however long PostgreSQL is away: publishing it again would repeat it."""
+        seqs = [seq for batch in batches for seq in batch]
+        backoff = Backoff()
+        while seqs:
+            try:
+                await self._database.run(_SQL["delete_published"], {"seqs": seqs})
+                break
+            except DatabaseUnavailable as error:
+                log.warning("%d published messages wait to be deleted: %s", len(seqs), error)
+                await backoff.wait()
+        return [None] * len(batches)
+
+    async def _bury(self, seq: int, refusal: Refused) -> None:
+        log.error("message %d is buried: %s", seq, refusal)
+        await self._database.run(_SQL["bury"], {"seq": seq, "reason": str(refusal)})
 
 
 def _message(row: Sequence[Any]) -> Message:
-    _seq, message_id, topic, key, value, headers, _lane = row
+    message_id, topic, key, value, headers = row
     return Message(
         id=message_id,
         topic=topic,

@@ -2,20 +2,21 @@
 
 `record` returns only after the commit. While one batch commits the next one gathers, so a lone decision never waits
 and a busy worker pays one commit for up to `batch_size` decisions. An outcome that is unknown (connection lost during
-the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. When
-PostgreSQL refuses a batch its decisions are written one by one, and only the guilty one fails.
+the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A batch that
+PostgreSQL refuses is halved until only the guilty decision fails. Batches that share a lane of the outbox commit one
+after another, so the order of `seq` within a lane is the order of the commits.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
 
 from outbox.backoff import Backoff
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable, Permanent, StatementRejected
+from outbox.gather import Gatherer
 from outbox.parameters import dead_letter_parameters, decision_parameters
 from outbox.records import DeadLetter, DecisionRecord
 
@@ -31,29 +32,20 @@ class EventIdReused(Permanent):
 class DecisionWriter:
     """Writes decisions and dead letters; one per worker, shared by all its agents.
 
-    `on_commit` is called after each commit that brought messages (the relay's kick). The number of waiting decisions
-    is bounded by whoever calls `record`: each caller waits for its own.
+    `on_commit` is called with the lanes of the messages after each commit that brought some. The number of waiting
+    decisions is bounded by whoever calls `record`: each caller waits for its own.
     """
 
-    def __init__(self, database: Database, *, on_commit: Callable[[], None], batch_size: int = 100) -> None:
+    def __init__(
+        self, database: Database, *, on_commit: Callable[[Collection[int]], None], batch_size: int = 100
+    ) -> None:
         self._database = database
         self._on_commit = on_commit
-        self._batch_size = batch_size
-        self._waiting: asyncio.Queue[tuple[DecisionRecord, asyncio.Future[bool]]] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to write. The event loop must be running."""
-        self._task = asyncio.create_task(self._write_for_ever(), name="decision writer")
+        self._decisions = Gatherer(self._settle, limit=batch_size, name="decision writer")
 
     async def stop(self) -> None:
         """Stop writing; decisions still waiting are given up unwritten (their events come again)."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        while not self._waiting.empty():
-            self._waiting.get_nowait()[1].cancel()
+        await self._decisions.stop()
 
     async def record(self, record: DecisionRecord) -> bool:
         """Write the decision and wait for the commit.
@@ -61,82 +53,71 @@ class DecisionWriter:
         Returns True if it is new, False if this (agent, event) had been decided before. Raises `Permanent` if it can
         never be written. While PostgreSQL is away it waits.
         """
-        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((record, outcome))
-        return await outcome
+        return await self._decisions.submit(record)
 
     async def bury(self, letter: DeadLetter) -> None:
         """Write a dead letter and its message for the topic; waits while PostgreSQL is away."""
+        parameters = dead_letter_parameters(letter)
         backoff = Backoff()
         while True:
             try:
-                await self._database.run(_SQL["record_dead_letter"], dead_letter_parameters(letter))
+                await self._database.run(_SQL["record_dead_letter"], parameters)
             except DatabaseUnavailable as error:
                 log.warning("dead letter waits for PostgreSQL: %s", error)
                 await backoff.wait()
             else:
-                self._on_commit()
+                self._on_commit({parameters["lane"]})
                 return
 
-    async def _write_for_ever(self) -> None:
-        while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < self._batch_size and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            await self._settle(batch)
-
-    async def _settle(self, batch: Sequence[tuple[DecisionRecord, asyncio.Future[bool]]]) -> None:
+    async def _settle(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Exception]:
         try:
-            outcomes = await self._commit([record for record, _ in batch])
+            return await self._commit(records)
         except StatementRejected as error:
-            if len(batch) == 1:
-                _set(batch[0][1], error)
-                return
-            for one in batch:
-                await self._settle([one])
-        else:
-            for (_, waiting), outcome in zip(batch, outcomes, strict=True):
-                _set(waiting, outcome)
+            if len(records) == 1:
+                return [error]
+            middle = len(records) // 2
+            return [*await self._settle(records[:middle]), *await self._settle(records[middle:])]
 
-    async def _commit(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Permanent]:
+    async def _commit(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Exception]:
         """One transaction, again until its outcome is known. Raises `StatementRejected`."""
+        first: dict[str, DecisionRecord] = {}
+        for record in records:
+            first.setdefault(str(record.id), record)
+        parameters = _parameters(list(first.values()))
         backoff = Backoff()
-        attempts = 0
         while True:
-            attempts += 1
             try:
-                rows = await self._database.run(_SQL["record_decisions"], decision_parameters(records))
-                inserted = {row[0] for row in rows}
-                outcomes = await self._outcomes(records, inserted)
+                rows = await self._database.run(_SQL["record_decisions"], parameters)
+                new = {row[0] for row in rows}
+                sources = await self._sources(first.keys() - new)
             except DatabaseUnavailable as error:
-                log.warning("%d decisions wait for PostgreSQL (attempt %d): %s", len(records), attempts, error)
+                log.warning("%d decisions wait for PostgreSQL: %s", len(records), error)
                 await backoff.wait()
             else:
-                if inserted or attempts > 1:
-                    self._on_commit()
-                return outcomes
+                if parameters["lanes"] and (new or backoff.attempts):
+                    self._on_commit(parameters["lanes"])
+                sources.update((decision, first[decision].event_source) for decision in new)
+                return [_outcome(record, record is first[str(record.id)], new, sources) for record in records]
 
-    async def _outcomes(self, records: Sequence[DecisionRecord], inserted: set[str]) -> Sequence[bool | Permanent]:
-        """True for a new decision, False for one that was there, `EventIdReused` for a stranger with its id."""
-        known = [str(record.id) for record in records if str(record.id) not in inserted]
-        sources: dict[str, str] = {}
-        if known:
-            rows = await self._database.run(_SQL["sources_of_decisions"], {"ids": known})
-            sources = dict(rows)
-        outcomes: list[bool | Permanent] = []
-        for record in records:
-            source = sources.get(str(record.id), record.event_source)
-            if source != record.event_source:
-                outcomes.append(EventIdReused(f"event id {record.event_id} was decided for source {source}"))
-            else:
-                outcomes.append(str(record.id) in inserted)
-        return outcomes
+    async def _sources(self, decisions: Collection[str]) -> dict[str, str]:
+        """The source of the event of each decision that was there already."""
+        if not decisions:
+            return {}
+        return dict(await self._database.run(_SQL["sources_of_decisions"], {"ids": list(decisions)}))
 
 
-def _set(waiting: asyncio.Future[bool], outcome: bool | Permanent) -> None:
-    if waiting.done():
-        return
-    if isinstance(outcome, Permanent):
-        waiting.set_exception(outcome)
-    else:
-        waiting.set_result(outcome)
+def _parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
+    try:
+        return decision_parameters(records)
+    except ValueError as error:
+        raise StatementRejected(f"a message cannot be kept with its decision: {error}") from error
+
+
+def _outcome(
+    record: DecisionRecord, is_first: bool, new: Collection[str], sources: Mapping[str, str]
+) -> bool | EventIdReused:
+    """True for a new decision, False for one that was there, `EventIdReused` for a stranger with its id."""
+    source = sources[str(record.id)]
+    if source != record.event_source:
+        return EventIdReused(f"event id {record.event_id} was decided for source {source}")
+    return is_first and str(record.id) in new

@@ -39,7 +39,7 @@ def register_agent_views(app: Innervate) -> None:
             return await app.router.route_req(table.name, key, self.web, request)
         except SameNode:
             partition = app.producer.key_partition(timeline(stream.agent.entity), key).partition
-        if TP(table.changelog_topic_name, partition) not in app.assignor.assigned_actives():
+        if TP(stream.changelog, partition) not in app.assignor.assigned_actives():
             raise web.HTTPServiceUnavailable(reason="the window is moving to another worker")
         entries = stream.windows.read(partition, entity_id)[-stream.windows.spec.events :]
         return self.json(
@@ -57,7 +57,7 @@ def _agent(stream: AgentStream) -> Mapping[str, Any]:
         "remembers": sorted(agent.remembers),
         "window": {"events": spec.events, "age_seconds": spec.age.total_seconds()},
         "timeline": timeline(agent.entity),
-        "changelog": stream.windows.table.changelog_topic_name,
+        "changelog": stream.changelog,
         "in_flight": 0 if stream.loop is None else len(stream.loop.acks),
     }
 

@@ -5,7 +5,9 @@ Readiness looks at progress, not at "the process is there": a Faust worker can g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from faust.web import Request, Response, View
@@ -15,8 +17,11 @@ from outbox.errors import DatabaseUnavailable
 if TYPE_CHECKING:
     from app.worker import Innervate
 
-#: An event in flight for longer than this means that its partition does not move, in seconds.
+#: An event in flight, a committed offset or a pending message that has not moved for longer than this is stuck, in
+#: seconds.
 STUCK_AFTER_SECONDS: Final = 60.0
+#: How long readiness waits for PostgreSQL, in seconds: shorter than the time-outs of the usual probes.
+DATABASE_SECONDS: Final = 3.0
 
 
 def register_health_views(app: Innervate) -> None:
@@ -36,10 +41,17 @@ def register_health_views(app: Innervate) -> None:
 
 
 async def _checks(app: Innervate) -> Mapping[str, str]:
+    try:
+        async with asyncio.timeout(DATABASE_SECONDS):
+            database, outbox = await _database(app), await _outbox(app)
+    except TimeoutError:
+        database = outbox = f"PostgreSQL does not answer within {DATABASE_SECONDS:.0f} s"
     return {
-        "database": await _database(app),
+        "database": database,
+        "outbox": outbox,
         "assignment": "rebalancing or recovering" if _is_rebalancing(app) else "ok",
-        "progress": _progress(app),
+        "in_flight": _in_flight(app),
+        "commits": _commits(app),
     }
 
 
@@ -51,16 +63,33 @@ async def _database(app: Innervate) -> str:
     return "ok"
 
 
+async def _outbox(app: Innervate) -> str:
+    try:
+        oldest = await app.runtime.relay.oldest_pending_seconds()
+    except DatabaseUnavailable:
+        return "unknown, the database does not answer"
+    return _stuck((f"lane {lane} has waited", seconds) for lane, seconds in sorted(oldest.items()))
+
+
 def _is_rebalancing(app: Any) -> bool:
     return app.rebalancing or not app.flow_control.is_active()
 
 
-def _progress(app: Innervate) -> str:
-    stuck = [
-        f"{stream.agent.name}: {topic}[{partition}] has waited {seconds:.0f} s"
+def _in_flight(app: Innervate) -> str:
+    """Events that this worker has read and does not finish."""
+    return _stuck(
+        (f"{stream.agent.name}: {topic}[{partition}] has waited", seconds)
         for stream in app.agent_streams
         if stream.loop is not None
         for (topic, partition), seconds in stream.loop.acks.oldest_seconds().items()
-        if seconds > STUCK_AFTER_SECONDS
-    ]
-    return "; ".join(stuck) or "ok"
+    )
+
+
+def _commits(app: Innervate) -> str:
+    """Partitions of this worker with something to read whose committed offset does not move."""
+    stuck = app.runtime.probe.progress.stuck_seconds(time.monotonic())
+    return _stuck((f"{topic}[{partition}] has not moved for", seconds) for (topic, partition), seconds in stuck.items())
+
+
+def _stuck(found: Iterable[tuple[str, float]]) -> str:
+    return "; ".join(f"{what} {seconds:.0f} s" for what, seconds in found if seconds > STUCK_AFTER_SECONDS) or "ok"

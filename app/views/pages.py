@@ -16,7 +16,7 @@ MAX_LIMIT: Final = 500
 def limit_of(request: Request) -> int:
     """The number of rows asked for with `?limit=`, 1 to 500. Raises 400."""
     text = request.query.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
+    if not text.isascii() or not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MAX_LIMIT:
         raise web.HTTPBadRequest(reason=f"limit must be a number from 1 to {MAX_LIMIT}")
     return int(text)
 

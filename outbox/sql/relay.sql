@@ -1,30 +1,11 @@
--- name: lease_lanes
--- The database's clock decides, never a worker's. SKIP LOCKED: two relays share the lanes without waiting for each
--- other. A lane that changes hands gets a new epoch.
-WITH mine AS (
-    SELECT lane
-    FROM outbox_lanes
-    WHERE owner = %(owner)s OR leased_until < clock_timestamp()
-    ORDER BY (owner IS DISTINCT FROM %(owner)s), lane
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE outbox_lanes AS l
-SET epoch = l.epoch + (l.owner IS DISTINCT FROM %(owner)s)::integer,
-    owner = %(owner)s,
-    leased_until = clock_timestamp() + make_interval(secs => %(lease_seconds)s)
-FROM mine
-WHERE l.lane = mine.lane
-RETURNING l.lane, l.epoch;
-
--- name: release_lanes
-UPDATE outbox_lanes SET owner = NULL, leased_until = '-infinity' WHERE owner = %(owner)s;
-
 -- name: pending_messages
-SELECT seq, message_id, topic, key, value, headers, lane
-FROM outbox_messages
-WHERE lane = ANY (%(lanes)s::smallint[])
-ORDER BY seq
-LIMIT %(limit)s;
+-- The oldest messages of each lane, so that a long lane does not hide the others.
+SELECT m.lane, m.seq, m.message_id, m.topic, m.key, m.value, m.headers
+FROM unnest(%(lanes)s::smallint[]) AS l (lane)
+CROSS JOIN LATERAL (
+    SELECT * FROM outbox_messages WHERE outbox_messages.lane = l.lane ORDER BY seq LIMIT %(limit)s
+) AS m
+ORDER BY m.lane, m.seq;
 
 -- name: delete_published
 DELETE FROM outbox_messages WHERE seq = ANY (%(seqs)s::bigint[]);
@@ -35,3 +16,9 @@ INSERT INTO outbox_dead (seq, lane, message_id, topic, key, value, headers, comm
 SELECT seq, lane, message_id, topic, key, value, headers, committed_at, %(reason)s
 FROM buried
 ON CONFLICT (seq) DO NOTHING;
+
+-- name: oldest_pending
+-- Lanes with something pending, and for how long, in seconds.
+SELECT lane, extract(epoch FROM clock_timestamp() - min(committed_at))::double precision
+FROM outbox_messages
+GROUP BY lane;

@@ -1,6 +1,8 @@
 -- name: record_decisions
--- One statement, so one transaction: a message is inserted only with the decision row it belongs to, and a decision
--- that is there already brings neither its row nor its messages a second time.
+-- One transaction: a message is inserted only with the decision row it belongs to, and a decision that is there already
+-- brings neither its row nor its messages a second time. The locks are taken first, so that commits of one lane happen
+-- in the order in which their `seq` is drawn; always from the lowest lane up, so that nobody waits in a circle.
+SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer[]) AS lane;
 WITH input AS (
     SELECT *
     FROM unnest(
@@ -36,13 +38,14 @@ WITH input AS (
     JOIN inserted ON inserted.id = m.decision_id
     ORDER BY m.position
 )
-SELECT id FROM inserted;
+SELECT id::text FROM inserted;
 
 -- name: sources_of_decisions
-SELECT id, event_source FROM decisions WHERE id = ANY (%(ids)s::uuid[]);
+SELECT id::text, event_source FROM decisions WHERE id = ANY (%(ids)s::uuid[]);
 
 -- name: record_dead_letter
 -- The row and its copy for the topic are one transaction too.
+SELECT pg_advisory_xact_lock(%(lane_lock)s, %(lane)s);
 WITH inserted AS (
     INSERT INTO dead_letters (
         id, consumer, reason, detail, topic, partition, "offset", recorded_at, key, value, headers

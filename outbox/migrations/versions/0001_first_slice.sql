@@ -36,7 +36,9 @@ CREATE TABLE outbox_messages (
     key          bytea NOT NULL,
     value        bytea,
     headers      jsonb NOT NULL CHECK (jsonb_typeof(headers) = 'array'),
-    committed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- The Kafka transaction it was last sent in, in the fenced mode only.
+    batch_id     uuid
 );
 CREATE INDEX outbox_messages_by_lane ON outbox_messages (lane, seq);
 
@@ -48,6 +50,19 @@ CREATE TABLE outbox_lanes (
     leased_until timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO outbox_lanes (lane) SELECT generate_series(0, 63);
+
+-- The workers that are alive: the lanes are shared fairly among them.
+CREATE TABLE outbox_workers (
+    owner      text PRIMARY KEY,
+    seen_until timestamptz NOT NULL
+);
+
+-- Tells this outbox from others that share its Kafka cluster.
+CREATE TABLE outbox_identity (
+    id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    one boolean NOT NULL DEFAULT true UNIQUE CHECK (one)
+);
+INSERT INTO outbox_identity DEFAULT VALUES;
 
 -- Messages Kafka will never take (too large, forbidden), kept with the reason.
 CREATE TABLE outbox_dead (

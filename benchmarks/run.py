@@ -1,0 +1,17 @@
+"""`make bench`: every measurement, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+
+from benchmarks import outbox, windows
+
+
+async def main() -> None:
+    """Measure and print."""
+    await windows.measure()
+    await outbox.measure()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

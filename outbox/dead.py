@@ -1,0 +1,23 @@
+"""Buried messages: what Kafka refused for good, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from outbox.database import Database, queries
+
+_SQL: Final = queries("dead.sql")
+
+
+async def buried(database: Database) -> Sequence[tuple[int, str, str, str]]:
+    """Every buried message: seq, message id, topic, reason. Raises `DatabaseUnavailable`."""
+    return [(seq, message_id, topic, reason) for seq, message_id, topic, reason in await database.run(_SQL["buried"])]
+
+
+async def dig_up(database: Database) -> Sequence[str]:
+    """Put every buried message back into the outbox, under its old id and behind what its lane holds by now.
+
+    Returns the ids of the messages. Raises `DatabaseUnavailable`.
+    """
+    return [message_id for (message_id,) in await database.run(_SQL["dig_up"])]

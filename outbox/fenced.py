@@ -1,0 +1,141 @@
+"""Fenced publisher: one Kafka transaction per batch of a lane, so that `read_committed` readers see each message once.
+
+Each lane has a transactional id. Taking a lane over initialises it, which fences the owner before: Kafka aborts its
+open transaction or finishes the one it was committing. What cannot be known from Kafka's side alone is whether a batch
+that is still in the outbox was committed before its owner died. So each batch has an id, written to its rows before and
+committed *inside* the transaction as the metadata of an offset (group `…-lane-N`). Whoever takes the lane over reads
+that id: rows that carry it are in Kafka and only have to be deleted, all others are not.
+
+Fails like the plain publisher: what is not acknowledged is `NotPublished` and tried again under a new initialisation.
+Readers that do not use `read_committed` see aborted batches too. Kafka forgets the offsets of an idle group after
+`offsets.retention.minutes` (7 days): a batch left half done for longer than that may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from outbox.database import Database, queries
+from outbox.parameters import DEAD_LETTERS
+from outbox.publisher import PUBLISH_SECONDS, NotPublished, Outcome, close, send
+from outbox.records import Message
+
+log = logging.getLogger(__name__)
+
+_SQL: Final = queries("fenced.sql")
+
+#: Any partition that always exists can carry the offset whose metadata is the batch id.
+_MARKER: Final = TopicPartition(DEAD_LETTERS, 0)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A lane this worker has initialised."""
+
+    epoch: int
+    producer: AIOKafkaProducer
+    #: The transactional id, and the group whose offset carries the id of the last committed batch.
+    name: str
+
+
+class FencedPublisher:
+    """Publishes lanes in transactions.
+
+    `client` are aiokafka's options of every client (brokers, security), `producer` those of producers besides.
+    """
+
+    def __init__(self, database: Database, *, client: Mapping[str, Any], producer: Mapping[str, Any]) -> None:
+        self._database = database
+        self._client_options = client
+        self._producer_options = {**client, **producer}
+        self._lanes: dict[int, _Lane] = {}
+
+    async def publish_lane(self, number: int, epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
+        """Send a lane's batch in one transaction; see `outbox.relay.LanePublisher`."""
+        outcomes: dict[int, Outcome] = dict.fromkeys(batch, NotPublished("not sent"))
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                lane = self._lanes.get(number)
+                if lane is None or lane.epoch != epoch:
+                    lane = await self._take_over(number, epoch)
+                    published = await self._published_before(lane, number)
+                    outcomes.update(dict.fromkeys(published & batch.keys()))
+                await self._publish(lane, batch, outcomes)
+        except (TimeoutError, KafkaError, OSError) as error:
+            log.warning("lane %d could not be published: %r", number, error)
+        if any(isinstance(outcome, NotPublished) for outcome in outcomes.values()):
+            await self._give_up(number)
+        return outcomes
+
+    async def stop(self) -> None:
+        """Close every producer; a transaction under way is aborted."""
+        await asyncio.gather(*map(self._give_up, list(self._lanes)))
+
+    async def _publish(self, lane: _Lane, batch: Mapping[int, Message], outcomes: dict[int, Outcome]) -> None:
+        """Publish what is not in Kafka yet; `outcomes` changes only when the transaction is committed."""
+        waiting = [seq for seq in batch if outcomes[seq] is not None]
+        if not waiting:
+            return
+        batch_id = str(uuid.uuid4())
+        await self._database.run(_SQL["name_batch"], {"seqs": waiting, "batch_id": batch_id})
+        sent: list[Outcome] = [NotPublished("not sent")] * len(waiting)
+        producer = lane.producer
+        await producer.begin_transaction()
+        await send(producer, [batch[seq] for seq in waiting], sent)
+        if any(sent):
+            # What is refused is buried; the rest is tried again without it.
+            outcomes.update((seq, outcome) for seq, outcome in zip(waiting, sent, strict=True) if outcome is not None)
+            await producer.abort_transaction()
+            return
+        await producer.send_offsets_to_transaction({_MARKER: OffsetAndMetadata(0, batch_id)}, lane.name)
+        await producer.commit_transaction()
+        outcomes.update(zip(waiting, sent, strict=True))
+
+    async def _take_over(self, number: int, epoch: int) -> _Lane:
+        """Fence the owner before and have Kafka settle its transaction."""
+        await self._give_up(number)
+        [(identity,)] = await self._database.run(_SQL["identity"])
+        name = f"innervate-{identity}-lane-{number}"
+        producer = AIOKafkaProducer(
+            **self._producer_options, transactional_id=name, transaction_timeout_ms=int(2000 * PUBLISH_SECONDS)
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await close(producer)
+            raise
+        lane = self._lanes[number] = _Lane(epoch, producer, name)
+        return lane
+
+    async def _published_before(self, lane: _Lane, number: int) -> set[int]:
+        """The rows of the last batch that Kafka committed for this lane."""
+        batch_id = await self._last_committed_batch(lane.name)
+        if not batch_id:
+            return set()
+        rows = await self._database.run(_SQL["rows_of_batch"], {"lane": number, "batch_id": batch_id})
+        return {seq for (seq,) in rows}
+
+    async def _last_committed_batch(self, group: str) -> str | None:
+        admin = AIOKafkaAdminClient(**self._client_options)
+        try:
+            await admin.start()
+            offsets = await admin.list_consumer_group_offsets(group, partitions=[_MARKER])
+        finally:
+            await admin.close()
+        found = offsets.get(_MARKER)
+        return None if found is None else str(found.metadata)
+
+    async def _give_up(self, number: int) -> None:
+        lane = self._lanes.pop(number, None)
+        if lane is not None:
+            await close(lane.producer)

@@ -1,0 +1,75 @@
+"""Gathering: calls that arrive while one batch is under way form the next batch.
+
+A lone call never waits for company, and a busy caller pays for one batch what it would pay for one call. Nothing is
+lost in between: a call returns its own outcome or raises its own error, and is cancelled when the gatherer stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Gatherer(Generic[Item, Result]):
+    """Processes submitted items in their order, at most `limit` at a time and one batch at a time.
+
+    `process` returns one outcome per item; an outcome that is an exception is raised where the item was submitted.
+    What `process` itself raises is raised for every item of the batch. The number of waiting items is bounded by
+    their submitters: each waits for its own.
+    """
+
+    def __init__(
+        self, process: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], *, limit: int, name: str
+    ) -> None:
+        self._process = process
+        self._limit = limit
+        self._name = name
+        self._waiting: asyncio.Queue[tuple[Item, asyncio.Future[Result]]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def stop(self) -> None:
+        """Give up what is waiting or under way: whoever waits for it is cancelled."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        while not self._waiting.empty():
+            self._waiting.get_nowait()[1].cancel()
+
+    async def submit(self, item: Item) -> Result:
+        """Wait for the outcome of one item; the first one begins the processing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=self._name)
+        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait((item, outcome))
+        return await outcome
+
+    async def _run(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < self._limit and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            try:
+                outcomes = await self._process([item for item, _ in batch])
+            except asyncio.CancelledError:
+                for _, waiting in batch:
+                    waiting.cancel()
+                raise
+            except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+                outcomes = [error] * len(batch)
+            for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+                _settle(waiting, outcome)
+
+
+def _settle(waiting: asyncio.Future[Result], outcome: Result | Exception) -> None:
+    if waiting.done():
+        return
+    if isinstance(outcome, Exception):
+        waiting.set_exception(outcome)
+    else:
+        waiting.set_result(outcome)

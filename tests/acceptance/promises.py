@@ -1,0 +1,49 @@
+"""The promises, checked on what Kafka and PostgreSQL really hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from observe import read, rows
+from reference import histories
+from shop import Payment
+
+from app.checker import check
+from app.evidence import committed_decisions, published_messages
+from app.sandbox import Sandbox
+
+#: Far more than one batch of the relay holds at the speed the shop sends.
+COPIES_ALLOWED = 40
+
+
+def assert_nothing_lost_or_doubled(
+    sandbox: Sandbox, payments: Sequence[Payment], *, repeats_allowed: bool = False
+) -> None:
+    """Every payment has one decision and one published score, in order; everything published was committed.
+
+    `repeats_allowed` is for what the guarantees allow: a relay that is cut off between publish and delete publishes
+    that batch again, with the same ids.
+    """
+    due = {payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"}
+    decided, _ = committed_decisions(sandbox.database_url)
+    published = asyncio.run(published_messages(sandbox.kafka, ["payments"], source="urn:innervate:"))
+
+    findings = check(agent="fraud", due=due, decided=decided, published=published)
+
+    ours = {message_id for row in decided if row.event_id in due for message_id in row.message_ids}
+    repeated = [message_id for message_id in findings.repeated if message_id in ours]
+    assert len(repeated) <= (COPIES_ALLOWED if repeats_allowed else 0), repeated
+    findings.repeated = []
+    assert list(findings.examples()) == []
+
+
+def assert_histories_are_exact(sandbox: Sandbox, payments: Sequence[Payment]) -> None:
+    """Every recorded history is the window recomputed from the timeline."""
+    due = [payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"]
+    expected = histories(read(sandbox.kafka, "timeline-customer"))
+    recorded = dict(
+        rows(sandbox.database_url, "SELECT event_id, history FROM decisions WHERE event_id = ANY (%s)", due)
+    )
+
+    assert {event_id: recorded.get(event_id) for event_id in due} == {event_id: expected[event_id] for event_id in due}

@@ -1,0 +1,151 @@
+"""`make demo` and `make up` as processes: what they write, how they end, and that nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from observe import eventually, get, scored, settled
+from shop import send, series
+
+
+def children(pid: int) -> set[int]:
+    """Every process that descends from `pid`."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # It has just ended.
+    found, newest = set(), {pid}
+    while newest:
+        newest = {child for child, parent in parents.items() if parent in newest}
+        found |= newest
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_open(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+@contextmanager
+def up(directory: Path, provider: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`make up` with `directory` as the checkout's `var/`; whatever happens, it ends with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.up", "--provider", provider],
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def addresses(directory: Path) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        try:
+            return json.loads((directory / "var/sandbox.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    return eventually(look) or {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def demo(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A small demo, running while `make up` is tested; the directory in which it writes `var/`."""
+    directory = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "app.demo", "--provider", provider, "--payments", "60", "--customers", "10"]
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        try:
+            yield run, directory
+        finally:
+            run.terminate()
+
+
+def end(process: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int, set[int]]:
+    """Send the signal; returns the exit code and which of its processes still run."""
+    services = children(process.pid)
+    assert len(services) >= 4  # PostgreSQL and the broker, each with its guard; then the worker
+    process.send_signal(number)
+    code = process.wait(30)
+    return code, {pid for pid in services if is_running(pid)}
+
+
+def test_up_serves_a_plain_client_until_ctrl_c_and_leaves_nothing(tmp_path: Path, provider: str) -> None:
+    payments = series("up", 2, 5)
+    with up(tmp_path, provider) as process:
+        found = addresses(tmp_path)
+        asyncio.run(send(found["kafka"], [payment.structured() for payment in payments]))
+        settled(found["database_url"], [payment.event_id for payment in payments])
+        scores = {event_id: len(events) for event_id, events in scored(found["kafka"]).items()}
+        assert get(found["web_url"], "/health/ready")[0] == 200
+
+        assert end(process, signal.SIGINT) == (0, set())
+
+    assert (found.keys(), found["provider"]) == ({"kafka", "provider", "database_url", "web_url"}, provider)
+    assert scores == {payment.event_id: 1 for payment in payments}
+    assert not (tmp_path / "var/sandbox.json").exists()
+    for address in (found["kafka"], urlsplit(found["database_url"]).netloc.rpartition("@")[2], found["web_url"][7:]):
+        assert not is_open(address)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_up_can_be_ended_while_it_starts(tmp_path: Path, provider: str, number: signal.Signals, code: int) -> None:
+    with up(tmp_path, provider) as process:
+        eventually(lambda: children(process.pid), lambda found: len(found) >= 4)
+
+        assert end(process, number) == (code, set())
+
+    assert not (tmp_path / "var/sandbox.json").exists()
+
+
+def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
+    demo: tuple[subprocess.Popen[str], Path], provider: str
+) -> None:
+    process, directory = demo
+
+    told, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 0, told
+    assert told.rstrip().endswith("lost 0 duplicates 0")
+    report = json.loads((directory / "var/demo-report.json").read_bytes())
+    assert report["events_in"] > 60
+    assert 0 <= report["commit_to_publish_ms_p50"] <= report["commit_to_publish_ms_p99"]
+    numbers = ("provider", "decisions", "messages_published", "duplicates", "lost", "dead_letters", "broken_promises")
+    assert {name: report[name] for name in numbers} == {
+        "provider": provider,
+        "decisions": 60,
+        "messages_published": 60,
+        "duplicates": 0,
+        "lost": 0,
+        "dead_letters": 3,
+        "broken_promises": [],
+    }
+    lines = [line.split() for line in told.splitlines() if line.startswith("p-")]
+    assert len({line[0] for line in lines}) == 60
+    assert {line[2] for line in lines} == {"approve", "review"}

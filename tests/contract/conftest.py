@@ -1,0 +1,187 @@
+"""What the contract tests of the outbox share: database, writer, relay, records to write, a wait for a condition."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from outbox.database import Database
+from outbox.publisher import Outcome
+from outbox.records import DecisionRecord, Message, Origin
+from outbox.relay import Relay
+from outbox.writer import DecisionWriter
+
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+
+DecisionOf = Callable[..., DecisionRecord]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The product's pool on a fresh database; an answer later than 10 s would be a failure of the test."""
+    pool = Database(database_url, timeout_seconds=10)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+def message() -> Callable[..., Message]:
+    """A message of customer-1; `{"n": 1}` unless told otherwise."""
+
+    def build(message_id: str, *, key: bytes = b"customer-1", topic: str = "payments", **changes: Any) -> Message:
+        return replace(
+            Message(id=message_id, topic=topic, key=key, value=b'{"n":1}', headers=(("content-type", b"text/x"),)),
+            **changes,
+        )
+
+    return build
+
+
+@pytest.fixture
+def decision(message: Callable[..., Message]) -> DecisionOf:
+    """The decision of agent `fraud` on one payment, with one message whose id is `m-` and the event's."""
+
+    def build(event_id: str, **changes: Any) -> DecisionRecord:
+        record = DecisionRecord(
+            agent="fraud",
+            event_id=event_id,
+            event_source="urn:shop",
+            event_type="PaymentSucceeded",
+            event_at=NOON,
+            entity="customer",
+            entity_id="customer-1",
+            origin=Origin(topic="timeline-customer", partition=2, offset=7, at=NOON),
+            history={"offsets": [5, 6], "sha256": "00ff"},
+            brain="rules",
+            model=None,
+            outcome="approve",
+            reason="nothing unusual",
+            confidence=0.75,
+            fallback_reason=None,
+            status="committed",
+            decided_at=NOON,
+            messages=(message(f"m-{event_id}"),),
+        )
+        return replace(record, **changes)
+
+    return build
+
+
+@pytest.fixture
+def writing() -> Callable[..., AbstractAsyncContextManager[DecisionWriter]]:
+    """Runs a writer on a database for the length of a block."""
+
+    @asynccontextmanager
+    async def run(
+        database: Database, *, on_commit: Callable[[Collection[int]], None] = lambda _lanes: None, batch_size: int = 100
+    ) -> AsyncIterator[DecisionWriter]:
+        running = DecisionWriter(database, on_commit=on_commit, batch_size=batch_size)
+        try:
+            yield running
+        finally:
+            await running.stop()
+
+    return run
+
+
+@pytest.fixture
+async def writer(database: Database, writing: Callable[..., Any]) -> AsyncIterator[DecisionWriter]:
+    async with writing(database) as running:
+        yield running
+
+
+@pytest.fixture
+def settle() -> Callable[..., Any]:
+    """Records all at once, in this order, so that they share batches; a decision that waits for ever is a failure."""
+
+    async def record_all(writer: DecisionWriter, *records: DecisionRecord) -> list[bool | BaseException]:
+        async with asyncio.timeout(15):
+            return await asyncio.gather(*map(writer.record, records), return_exceptions=True)
+
+    return record_all
+
+
+class FakePublisher:
+    """Takes everything, unless outcomes are laid down for a message id; then those, one each time."""
+
+    def __init__(self) -> None:
+        #: What was sent, a lane at a time.
+        self.batches: list[list[Message]] = []
+        self.outcomes: dict[str, list[Outcome]] = {}
+        #: Called with a batch before it is acknowledged.
+        self.meanwhile: Callable[[Sequence[Message]], Awaitable[None]] | None = None
+
+    async def publish_lane(self, _lane: int, _epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
+        messages = list(batch.values())
+        self.batches.append(messages)
+        if self.meanwhile is not None:
+            await self.meanwhile(messages)
+        return {seq: self.outcomes[m.id].pop(0) if self.outcomes.get(m.id) else None for seq, m in batch.items()}
+
+    @property
+    def sent(self) -> list[str]:
+        return [message.id for batch in self.batches for message in batch]
+
+
+class RelayWorker:
+    """A relay with connections and a publisher of its own."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self.publisher = FakePublisher()
+        self.relay = Relay(database, self.publisher, owner=owner)
+
+
+@pytest.fixture
+async def worker_of(database_url: str) -> AsyncIterator[Callable[[str], RelayWorker]]:
+    """Relays by the name of their worker."""
+    async with AsyncExitStack() as stack:
+
+        def start(owner: str) -> RelayWorker:
+            pool = Database(database_url, timeout_seconds=10)
+            stack.push_async_callback(pool.close)
+            return RelayWorker(pool, owner)
+
+        yield start
+
+
+@pytest.fixture
+def worker(worker_of: Callable[[str], RelayWorker]) -> RelayWorker:
+    return worker_of("a")
+
+
+@pytest.fixture
+def commit(query: Callable[..., Any], message: Callable[..., Message]) -> Callable[..., None]:
+    """Puts messages, given as ids or whole, into the outbox in this order."""
+
+    def insert(*messages: str | Message) -> None:
+        for given in messages:
+            m = message(given) if isinstance(given, str) else given
+            query(
+                "INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers) "
+                """VALUES (%s, %s, %s, %s, %s, '[["content-type", "dGV4dC94"], ["again", ""]]')""",
+                (m.lane, m.id, m.topic, m.key, m.value),
+            )
+
+    return insert
+
+
+async def until(holds: Callable[[], object], *, within_seconds: float = 30) -> None:
+    """Wait until the condition holds; the deadline is generous, it only ends a test that would hang."""
+    deadline = time.monotonic() + within_seconds
+    while not await asyncio.to_thread(holds):
+        assert time.monotonic() < deadline, "the condition did not come true"
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture(name="until")
+def _until() -> Callable[..., Any]:
+    return until

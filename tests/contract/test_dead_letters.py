@@ -1,0 +1,153 @@
+"""Dead letters: the row and its copy for the topic are one transaction, once, with the original bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.sandbox import Postgres
+from outbox.database import Database
+from outbox.errors import StatementRejected
+from outbox.parameters import headers_from
+from outbox.records import DeadLetter, Origin
+from outbox.writer import DecisionWriter
+
+ANY_BYTES = bytes(range(256))
+HEADERS = (("ce_id", b"e-1"), ("ce_id", b"again"), ("binary", ANY_BYTES), ("empty", b""))
+
+LETTER = DeadLetter(
+    consumer="router",
+    reason="invalid_json",
+    detail="value must be JSON: unexpected character at character 1",
+    origin=Origin(topic="payments", partition=3, offset=41, at=datetime(2024, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)),
+    key=b"customer-1\xff",
+    value=ANY_BYTES,
+    headers=HEADERS,
+)
+
+
+@pytest.fixture
+def kicks() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def writer(database: Database, kicks: list[str]) -> DecisionWriter:
+    return DecisionWriter(database, on_commit=lambda _lanes: kicks.append("kick"))
+
+
+async def test_the_original_bytes_and_headers_are_kept(writer: DecisionWriter, query: Callable[..., Any]) -> None:
+    await writer.bury(LETTER)
+
+    [row] = query(
+        'SELECT consumer, reason, detail, topic, partition, "offset", recorded_at, key, value, headers '
+        "FROM dead_letters"
+    )
+    assert row[:6] == ("router", "invalid_json", LETTER.detail, "payments", 3, 41)
+    assert row[6] == datetime(2024, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+    assert (bytes(row[7]), bytes(row[8])) == (b"customer-1\xff", ANY_BYTES)
+    assert headers_from(row[9]) == list(HEADERS)
+
+
+async def test_the_message_for_the_topic_adds_where_it_came_from_and_why(
+    writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    await writer.bury(LETTER)
+
+    [(topic, key, value, headers)] = query("SELECT topic, key, value, headers FROM outbox_messages")
+    assert (topic, bytes(key), bytes(value)) == ("dead-letters", b"customer-1\xff", ANY_BYTES)
+    assert headers_from(headers) == [
+        *HEADERS,
+        ("reason", b"invalid_json"),
+        ("detail", b"value must be JSON: unexpected character at character 1"),
+        ("consumer", b"router"),
+        ("topic", b"payments"),
+        ("partition", b"3"),
+        ("offset", b"41"),
+        ("time", b"2024-05-01T12:00:00.250000Z"),
+    ]
+
+
+async def test_row_and_message_are_one_transaction(writer: DecisionWriter, query: Callable[..., Any]) -> None:
+    await writer.bury(LETTER)
+
+    assert query(
+        "SELECT d.xmin::text = m.xmin::text, d.id::text = m.message_id FROM dead_letters AS d, outbox_messages AS m"
+    ) == [(True, True)]
+
+
+async def test_a_refused_message_leaves_no_row(writer: DecisionWriter, query: Callable[..., Any]) -> None:
+    query("ALTER TABLE outbox_messages ADD CHECK (key <> ''::bytea)")
+
+    with pytest.raises(StatementRejected):
+        await writer.bury(replace(LETTER, key=None))
+
+    assert query("SELECT count(*) FROM dead_letters") == [(0,)]
+
+
+async def test_the_same_input_dies_once(writer: DecisionWriter, query: Callable[..., Any]) -> None:
+    await writer.bury(LETTER)
+    await writer.bury(replace(LETTER, detail="said in other words"))
+
+    assert query("SELECT detail FROM dead_letters") == [(LETTER.detail,)]
+    assert query("SELECT count(*) FROM outbox_messages") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(LETTER, consumer="fraud"),
+        replace(LETTER, reason="too_large"),
+        replace(LETTER, origin=replace(LETTER.origin, offset=42)),
+        replace(LETTER, origin=replace(LETTER.origin, partition=4)),
+        replace(LETTER, origin=replace(LETTER.origin, topic="orders")),
+        # A topic that was deleted and made again counts its offsets from the start.
+        replace(LETTER, origin=replace(LETTER.origin, at=LETTER.origin.at + timedelta(days=1))),
+    ],
+    ids=["consumer", "reason", "offset", "partition", "topic", "time"],
+)
+async def test_another_origin_is_another_death(
+    writer: DecisionWriter, query: Callable[..., Any], changed: DeadLetter
+) -> None:
+    await writer.bury(LETTER)
+    await writer.bury(changed)
+
+    assert query("SELECT count(*) FROM dead_letters") == [(2,)]
+    assert query("SELECT count(DISTINCT message_id) FROM outbox_messages") == [(2,)]
+
+
+async def test_a_tombstone_without_key_or_headers_is_kept_as_such(
+    writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    await writer.bury(replace(LETTER, reason="tombstone", key=None, value=None, headers=()))
+
+    assert query("SELECT key, value, headers FROM dead_letters") == [(None, None, [])]
+    [(key, value)] = query("SELECT key, value FROM outbox_messages")
+    assert (bytes(key), value) == (b"", None)
+
+
+async def test_a_burial_kicks_the_relay(writer: DecisionWriter, kicks: list[str]) -> None:
+    await writer.bury(LETTER)
+
+    assert kicks == ["kick"]
+
+
+async def test_a_burial_waits_for_postgresql(
+    writer: DecisionWriter, postgres: Postgres, query: Callable[..., Any]
+) -> None:
+    await asyncio.to_thread(postgres.crash)
+    try:
+        burial = asyncio.create_task(writer.bury(LETTER))
+        done, _ = await asyncio.wait([burial], timeout=0.2)
+        assert not done
+    finally:
+        await asyncio.to_thread(postgres.restart)
+    async with asyncio.timeout(30):
+        await burial
+
+    assert query("SELECT count(*) FROM dead_letters") == [(1,)]

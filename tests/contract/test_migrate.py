@@ -1,0 +1,128 @@
+"""Migrations on PostgreSQL: once, however many start together, and all or nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy.exc import ProgrammingError
+
+from outbox.errors import DatabaseUnavailable
+from outbox.migrate import is_current, migrate
+
+ROOT = Path(__file__).parents[2]
+TABLES = [
+    "dead_letters",
+    "decisions",
+    "innervate_migrations",
+    "outbox_dead",
+    "outbox_identity",
+    "outbox_lanes",
+    "outbox_messages",
+    "outbox_workers",
+]
+
+MIGRATE = "import sys; from outbox.migrate import migrate; migrate(sys.argv[1])"
+
+
+def rows(url: str, statement: str) -> list[Any]:
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return [row[0] for row in cursor.fetchall()] if cursor.description else []
+    finally:
+        connection.close()
+
+
+def tables(url: str) -> list[Any]:
+    return rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+
+
+def test_an_empty_database_gets_the_newest_schema_and_is_current_from_then_on(empty_database_url: str) -> None:
+    assert not is_current(empty_database_url)
+
+    migrate(empty_database_url)
+
+    assert is_current(empty_database_url)
+    assert tables(empty_database_url) == TABLES
+    assert rows(empty_database_url, "SELECT lane FROM outbox_lanes ORDER BY lane") == list(range(64))
+
+
+def test_a_second_time_changes_nothing(database_url: str, query: Callable[..., Any]) -> None:
+    query("UPDATE outbox_lanes SET epoch = 7")
+
+    migrate(database_url)
+
+    assert query("SELECT DISTINCT epoch FROM outbox_lanes") == [(7,)]
+
+
+def test_workers_that_start_together_migrate_once(empty_database_url: str) -> None:
+    # The lock of migrations is held here until all of them are there.
+    holder = psycopg2.connect(empty_database_url)
+    with holder, holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(7294655102)")
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-c", MIGRATE, empty_database_url], cwd=ROOT, stderr=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        deadline = time.monotonic() + 60
+        while len(rows(empty_database_url, waiting)) < 3:
+            assert time.monotonic() < deadline, "the workers do not wait for each other"
+            time.sleep(0.05)
+        assert tables(empty_database_url) == []
+    holder.close()
+
+    errors = [worker.communicate(timeout=60)[1] for worker in workers]
+
+    assert [worker.returncode for worker in workers] == [0, 0, 0], errors
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0001"]
+    assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
+
+
+def test_a_migration_that_fails_leaves_nothing(empty_database_url: str) -> None:
+    # The last table of the first migration is there already.
+    rows(empty_database_url, "CREATE TABLE dead_letters (id integer)")
+
+    with pytest.raises(ProgrammingError, match="dead_letters"):
+        migrate(empty_database_url)
+
+    assert tables(empty_database_url) == ["dead_letters"]
+    assert not is_current(empty_database_url)
+
+    rows(empty_database_url, "DROP TABLE dead_letters")
+    migrate(empty_database_url)
+
+    assert tables(empty_database_url) == TABLES
+
+
+def test_a_database_of_a_newer_version_is_not_current(database_url: str, query: Callable[..., Any]) -> None:
+    query("UPDATE innervate_migrations SET version_num = '9999'")
+
+    assert not is_current(database_url)
+
+
+@pytest.mark.parametrize("ask", [migrate, is_current])
+def test_a_database_that_is_away_is_said_to_be_so(database_url: str, ask: Callable[[str], object]) -> None:
+    with pytest.raises(DatabaseUnavailable, match="does not exist") as unavailable:
+        ask(f"{database_url}_is_not_there")
+
+    assert "\n" not in str(unavailable.value)
+
+
+def test_any_connection_string_of_libpq_will_do(database_url: str) -> None:
+    address, _, name = database_url.rpartition("/")
+    user, _, host = address.removeprefix("postgresql://").partition("@")
+    host, _, port = host.partition(":")
+
+    assert is_current(f"host={host} port={port} user={user} dbname={name} password='a%b:c@d/'")
+    assert is_current(f"postgresql://{user}:a%25b%40c@{host}:{port}/{name}?application_name=100%25")

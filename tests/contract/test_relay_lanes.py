@@ -1,0 +1,118 @@
+"""Lanes of one relay: what fails or dawdles in one lane holds up no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from outbox.publisher import NotPublished, Refused
+from outbox.records import Message
+
+PENDING = "SELECT message_id FROM outbox_messages ORDER BY seq"
+
+
+async def test_a_lane_kafka_does_not_take_holds_up_no_other(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], message: Callable[..., Any]
+) -> None:
+    # More than any batch holds, and older than the others.
+    query(
+        "INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers) "
+        "SELECT 3, 'stuck', 'gone', 'k', '', '[]' FROM generate_series(1, 1000)"
+    )
+    commit("m-1", message("m-2", key=b"customer-2"))
+    worker.publisher.outcomes = {"stuck": [NotPublished("away")] * 10_000}
+
+    async with asyncio.timeout(30):
+        assert await worker.relay.drain() == 2
+
+    assert query("SELECT message_id, count(*) FROM outbox_messages GROUP BY 1") == [("stuck", 1000)]
+
+
+async def test_a_slow_lane_holds_up_no_other_and_goes_on_by_itself(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], message: Callable[..., Any],
+    until: Callable[..., Any],
+) -> None:  # fmt: skip
+    answered = asyncio.Event()
+
+    async def dawdle(batch: Sequence[Message]) -> None:
+        if batch[0].key == b"slow":
+            await answered.wait()
+
+    worker.publisher.meanwhile = dawdle
+    worker.relay.start()
+    try:
+        commit(message("m-1", key=b"slow"))
+        worker.relay.kick()
+        await until(lambda: worker.publisher.sent == ["m-1"])
+        commit("m-2", message("m-3", key=b"slow"))
+        worker.relay.kick()
+        await until(lambda: query(PENDING) == [("m-1",), ("m-3",)])
+        answered.set()
+        await until(lambda: query(PENDING) == [])
+    finally:
+        answered.set()
+        await worker.relay.stop()
+
+    assert worker.publisher.sent == ["m-1", "m-2", "m-3"]
+
+
+async def test_a_lane_with_more_than_a_batch_is_emptied_by_one_kick(
+    worker: Any, query: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    worker.relay.start()
+    await until(lambda: len(worker.relay.lanes) == 64)
+    query(
+        "INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers) "
+        "SELECT 3, n::text, 'payments', 'k', '', '[]' FROM generate_series(1, 1000) AS n"
+    )
+    worker.relay.kick()
+
+    await until(lambda: query(PENDING) == [])
+    await worker.relay.stop()
+
+    assert [int(message_id) for message_id in worker.publisher.sent] == list(range(1, 1001))
+
+
+async def test_a_lane_that_failed_is_tried_again_without_another_kick(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    worker.publisher.outcomes = {"m-1": [NotPublished("away")] * 3}
+    commit("m-1", "m-2")
+    worker.relay.start()
+
+    await until(lambda: query(PENDING) == [])
+    await worker.relay.stop()
+
+    assert [m for m in worker.publisher.sent if m == "m-1"] == ["m-1"] * 4
+
+
+async def test_a_publisher_that_raises_costs_its_lane_a_pause_and_no_message(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    async def break_once(_: object) -> None:
+        worker.publisher.meanwhile = None
+        raise ZeroDivisionError
+
+    worker.publisher.meanwhile = break_once
+    commit("m-1")
+    worker.relay.start()
+
+    await until(lambda: query(PENDING) == [])
+    await worker.relay.stop()
+
+    assert worker.publisher.sent == ["m-1", "m-1"]
+
+
+async def test_a_refusal_and_an_outage_in_one_batch_are_both_kept_in_mind(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    worker.publisher.outcomes = {"m-1": [Refused("too large")], "m-2": [NotPublished("away")]}
+    commit("m-1", "m-2")
+    worker.relay.start()
+
+    await until(lambda: query(PENDING) == [])
+    await worker.relay.stop()
+
+    assert worker.publisher.sent == ["m-1", "m-2", "m-2"]
+    assert query("SELECT message_id FROM outbox_dead") == [("m-1",)]

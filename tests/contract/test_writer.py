@@ -1,0 +1,185 @@
+"""Decision writer on PostgreSQL: one decision, one transaction, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from outbox.database import Database, Row
+from outbox.errors import StatementRejected
+from outbox.writer import DecisionWriter, EventIdReused
+
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
+EVENT_IDS = "SELECT event_id FROM decisions ORDER BY event_id"
+
+
+class CountingDatabase(Database):
+    """The real database; counts the statements that write decisions."""
+
+    batches = 0
+
+    async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        self.batches += "INSERT INTO decisions" in statement
+        return await super().run(statement, parameters)
+
+
+async def test_a_decision_is_written_as_it_was_made(
+    writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any]
+) -> None:
+    record = decision("pay-1", model="small", fallback_reason="too slow", brain="rules")
+
+    assert await writer.record(record) is True
+
+    [row] = query("SELECT * FROM decisions")
+    assert row[:11] == (
+        *(str(record.id), "fraud", "pay-1", "urn:shop", "PaymentSucceeded", NOON),
+        *("customer", "customer-1", "timeline-customer", 2, 7),
+    )
+    assert row[11:18] == (
+        *({"offsets": [5, 6], "sha256": "00ff"}, "rules", "small", "approve", "nothing unusual", 0.75, "too slow"),
+    )
+    kept = [{"id": "m-pay-1", "topic": "payments", "key": "customer-1", "value": {"n": 1}}]
+    assert row[18:21] == (kept, "committed", NOON)
+
+
+async def test_a_message_is_kept_with_its_bytes_and_headers_until_the_relay_takes_it(
+    writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any]
+) -> None:
+    await writer.record(decision("pay-1"))
+
+    assert query(
+        "SELECT message_id, topic, convert_from(key, 'UTF8'), convert_from(value, 'UTF8'), headers, lane "
+        "FROM outbox_messages"
+    ) == [("m-pay-1", "payments", "customer-1", '{"n":1}', [["content-type", "dGV4dC94"]], 56)]
+
+
+async def test_a_decision_and_its_messages_are_one_transaction(
+    writer: DecisionWriter,
+    decision: Callable[..., Any],
+    message: Callable[..., Any],
+    query: Callable[..., Any],
+    settle: Callable[..., Any],
+) -> None:
+    await writer.record(decision("pay-1", messages=(message("m-1"), message("m-2"))))
+    [refused] = await settle(writer, decision("pay-2", messages=(message("m-3"), message("m-4", topic=""))))
+
+    assert isinstance(refused, StatementRejected)
+    assert query(EVENT_IDS) == [("pay-1",)]
+    assert query(MESSAGE_IDS) == [("m-1",), ("m-2",)]
+    assert query("SELECT count(DISTINCT xmin) FROM (SELECT xmin::text FROM decisions "
+                 "UNION ALL SELECT xmin::text FROM outbox_messages) AS rows") == [(1,)]  # fmt: skip
+
+
+async def test_a_decision_without_messages_is_written_too(
+    writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any]
+) -> None:
+    assert await writer.record(decision("pay-1", messages=())) is True
+
+    assert query(EVENT_IDS) == [("pay-1",)]
+    assert query(MESSAGE_IDS) == []
+
+
+async def test_a_decision_that_is_there_is_not_written_again_and_its_messages_are_not_either(
+    writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any]
+) -> None:
+    await writer.record(decision("pay-1"))
+
+    assert await writer.record(decision("pay-1", outcome="block", reason="changed its mind")) is False
+
+    assert query("SELECT outcome FROM decisions") == [("approve",)]
+    assert query(MESSAGE_IDS) == [("m-pay-1",)]
+
+
+async def test_copies_that_meet_in_one_batch_are_one_decision(
+    writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any], settle: Callable[..., Any]
+) -> None:
+    outcomes = await settle(writer, decision("pay-1"), decision("pay-1"), decision("pay-2"))
+
+    assert query(EVENT_IDS) == [("pay-1",), ("pay-2",)]
+    assert query(MESSAGE_IDS) == [("m-pay-1",), ("m-pay-2",)]
+    assert outcomes == [True, False, True]
+
+
+async def test_two_agents_decide_on_the_same_event(
+    writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any], settle: Callable[..., Any]
+) -> None:
+    outcomes = await settle(writer, decision("pay-1"), decision("pay-1", agent="refunds"))
+
+    assert outcomes == [True, True]
+    assert query("SELECT agent FROM decisions ORDER BY agent") == [("fraud",), ("refunds",)]
+
+
+@pytest.mark.parametrize("in_one_batch", [False, True])
+async def test_an_event_id_that_another_source_used_is_refused(
+    writer: DecisionWriter,
+    decision: Callable[..., Any],
+    query: Callable[..., Any],
+    in_one_batch: bool,
+    settle: Callable[..., Any],
+) -> None:
+    ours, theirs = decision("pay-1"), decision("pay-1", event_source="urn:elsewhere")
+
+    if in_one_batch:
+        outcomes = await settle(writer, ours, theirs)
+    else:
+        outcomes = [*await settle(writer, ours), *await settle(writer, theirs)]
+
+    assert outcomes[0] is True
+    assert isinstance(outcomes[1], EventIdReused)
+    assert "urn:shop" in str(outcomes[1])
+    assert query("SELECT event_source FROM decisions") == [("urn:shop",)]
+    assert query(MESSAGE_IDS) == [("m-pay-1",)]
+
+
+async def test_many_decisions_share_few_transactions(
+    database_url: str,
+    decision: Callable[..., Any],
+    query: Callable[..., Any],
+    writing: Callable[..., Any],
+    settle: Callable[..., Any],
+) -> None:
+    database = CountingDatabase(database_url)
+    try:
+        async with writing(database) as writer:
+            outcomes = await settle(writer, *(decision(f"pay-{n}") for n in range(1000)))
+
+        assert outcomes == [True] * 1000
+        assert query("SELECT count(*) FROM decisions") == [(1000,)]
+        assert database.batches == 10
+    finally:
+        await database.close()
+
+
+async def test_messages_leave_in_the_order_of_their_decisions(
+    database: Database,
+    decision: Callable[..., Any],
+    message: Callable[..., Any],
+    query: Callable[..., Any],
+    writing: Callable[..., Any],
+    settle: Callable[..., Any],
+) -> None:
+    records = [
+        decision(f"pay-{n}", messages=tuple(message(f"m-{n}-{m}", key=b"customer-%d" % (n % 3)) for m in range(2)))
+        for n in range(50)
+    ]
+    async with writing(database, batch_size=7) as writer:
+        await settle(writer, *records)
+
+    for key in range(3):
+        sent = query("SELECT message_id FROM outbox_messages WHERE key = %s ORDER BY seq", [b"customer-%d" % key])
+        assert sent == [(f"m-{n}-{m}",) for n in range(key, 50, 3) for m in range(2)]
+
+
+async def test_a_commit_is_announced_and_a_copy_is_not(
+    database: Database, decision: Callable[..., Any], writing: Callable[..., Any]
+) -> None:
+    announced: list[str] = []
+    async with writing(database, on_commit=lambda _lanes: announced.append("commit")) as writer:
+        await writer.record(decision("pay-1"))
+        assert announced == ["commit"]
+        await writer.record(decision("pay-1"))
+        assert announced == ["commit"]

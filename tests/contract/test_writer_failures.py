@@ -1,0 +1,202 @@
+"""Decision writer when something fails: the guilty decision alone fails, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.sandbox import Postgres
+from outbox.database import Database
+from outbox.errors import Permanent
+from outbox.writer import DecisionWriter
+
+MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
+EVENT_IDS = "SELECT event_id FROM decisions ORDER BY event_id"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reason": "a\0b"},
+        {"reason": "\ud800"},
+        {"confidence": math.nan},
+        {"confidence": 1.01},
+        {"outcome": ""},
+        {"status": "perhaps"},
+        {"history": {"note": "a\0b"}},
+    ],
+    ids=["nul", "surrogate", "nan", "too-confident", "no-outcome", "unknown-status", "nul-in-history"],
+)
+async def test_a_decision_postgresql_refuses_fails_alone(
+    writer: DecisionWriter,
+    decision: Callable[..., Any],
+    query: Callable[..., Any],
+    change: dict[str, Any],
+    settle: Callable[..., Any],
+) -> None:
+    bad = decision("pay-2", **change)
+
+    outcomes = await settle(writer, decision("pay-1"), bad, decision("pay-3"))
+
+    assert isinstance(outcomes[1], Permanent)
+    assert [outcomes[0], outcomes[2]] == [True, True]
+    assert query(EVENT_IDS) == [("pay-1",), ("pay-3",)]
+    assert query(MESSAGE_IDS) == [("m-pay-1",), ("m-pay-3",)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"key": b"\xff"}, {"value": b"not json"}, {"value": b"\xff"}],
+    ids=["key-of-bytes", "value-of-text", "value-of-bytes"],
+)
+async def test_a_message_that_cannot_be_kept_fails_with_its_decision_alone(
+    writer: DecisionWriter,
+    decision: Callable[..., Any],
+    message: Callable[..., Any],
+    query: Callable[..., Any],
+    change: dict[str, Any],
+    settle: Callable[..., Any],
+) -> None:
+    bad = decision("pay-2", messages=(message("m-bad", **change),))
+
+    outcomes = await settle(writer, decision("pay-1"), bad, decision("pay-3"))
+
+    assert isinstance(outcomes[1], Permanent)
+    assert [outcomes[0], outcomes[2]] == [True, True]
+    assert query(MESSAGE_IDS) == [("m-pay-1",), ("m-pay-3",)]
+
+
+async def test_every_decision_is_there_once_after_a_crash_of_postgresql_under_load(
+    database: Database,
+    postgres: Postgres,
+    decision: Callable[..., Any],
+    query: Callable[..., Any],
+    until: Callable[..., Any],
+    writing: Callable[..., Any],
+) -> None:
+    async with writing(database, batch_size=20) as writer:
+        recorded = [asyncio.create_task(writer.record(decision(f"pay-{n}"))) for n in range(3000)]
+        await until(lambda: query("SELECT 1 FROM decisions LIMIT 1"))
+        await asyncio.to_thread(postgres.crash)
+        assert not all(task.done() for task in recorded)
+        await asyncio.to_thread(postgres.restart)
+        async with asyncio.timeout(60):
+            await asyncio.gather(*recorded)
+
+    assert query("SELECT count(*), count(DISTINCT event_id) FROM decisions") == [(3000, 3000)]
+    assert query("SELECT count(*), count(DISTINCT message_id) FROM outbox_messages") == [(3000, 3000)]
+
+
+class Proxy:
+    """A TCP proxy in front of PostgreSQL that, when told to, cuts a connection between a commit and its answer."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.to_cut = 0
+        self.cut = 0
+
+    async def __call__(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        server, questions = await asyncio.open_connection("127.0.0.1", self._port)
+        swallow = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._ask(client, questions, swallow))
+                both.create_task(self._answer(server, answers, swallow))
+        except* ConnectionError:
+            pass
+        finally:
+            questions.close()
+            answers.close()
+
+    async def _ask(self, client: asyncio.StreamReader, questions: asyncio.StreamWriter, swallow: asyncio.Event) -> None:
+        while data := await client.read(65536):
+            if self.to_cut and b"INSERT INTO decisions" in data:
+                self.to_cut -= 1
+                swallow.set()
+            questions.write(data)
+            await questions.drain()
+        raise ConnectionError("the client has gone")
+
+    async def _answer(
+        self, server: asyncio.StreamReader, answers: asyncio.StreamWriter, swallow: asyncio.Event
+    ) -> None:
+        # PostgreSQL answers a statement of its own transaction after the commit.
+        while data := await server.read(65536):
+            if swallow.is_set():
+                self.cut += 1
+                break
+            answers.write(data)
+            await answers.drain()
+        raise ConnectionError("cut")
+
+
+async def test_a_commit_whose_answer_was_lost_is_not_written_twice(
+    database_url: str,
+    postgres: Postgres,
+    decision: Callable[..., Any],
+    query: Callable[..., Any],
+    writing: Callable[..., Any],
+    settle: Callable[..., Any],
+) -> None:
+    announced: list[str] = []
+    proxy = Proxy(postgres.port)
+    async with await asyncio.start_server(proxy, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        database = Database(database_url.replace(f":{postgres.port}/", f":{port}/"), timeout_seconds=10)
+        try:
+            async with writing(database, on_commit=lambda _lanes: announced.append("commit")) as writer:
+                await writer.record(decision("pay-0"))
+                proxy.to_cut = 2
+                outcomes = await settle(writer, decision("pay-1"), decision("pay-2"))
+        finally:
+            await database.close()
+
+    assert proxy.cut == 2
+    assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
+    assert query(EVENT_IDS) == [("pay-0",), ("pay-1",), ("pay-2",)]
+    assert query(MESSAGE_IDS) == [("m-pay-0",), ("m-pay-1",), ("m-pay-2",)]
+    # The messages may be there since the first attempt: the relay has to be told.
+    assert announced == ["commit", "commit"]
+
+
+async def test_stopping_gives_up_what_is_not_written_and_leaves_nobody_waiting(
+    database: Database,
+    postgres: Postgres,
+    decision: Callable[..., Any],
+    query: Callable[..., Any],
+    writing: Callable[..., Any],
+    until: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await asyncio.to_thread(postgres.crash)
+    try:
+        async with writing(database, batch_size=2) as writer:
+            recorded = [asyncio.create_task(writer.record(decision(f"pay-{n}"))) for n in range(5)]
+            await until(lambda: "2 decisions wait for PostgreSQL" in caplog.text)
+    finally:
+        await asyncio.to_thread(postgres.restart)
+
+    _, waiting = await asyncio.wait(recorded, timeout=5)
+    for task in waiting:
+        task.cancel()
+
+    assert not waiting
+    assert all(task.cancelled() for task in recorded)
+    assert query(EVENT_IDS) == []
+
+
+async def test_a_decision_whose_caller_has_gone_does_not_stop_the_others(
+    database: Database, decision: Callable[..., Any], query: Callable[..., Any], writing: Callable[..., Any]
+) -> None:
+    async with writing(database) as writer:
+        gone, stays = (asyncio.create_task(writer.record(decision(f"pay-{n}"))) for n in (1, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+
+        async with asyncio.timeout(10):
+            assert await stays is True
+            assert await writer.record(decision("pay-3")) is True

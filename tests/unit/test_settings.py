@@ -1,0 +1,207 @@
+"""Settings: a wrong value stops the start with one line; what is not set has the default that is safe."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faust
+import pytest
+
+from app.settings import Settings, load_settings
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    """Read the settings from this environment alone, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+
+    def load_with(*command_line: str, **environment: str) -> Settings:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return load_settings(command_line)
+
+    return load_with
+
+
+def test_nothing_set_is_a_worker_of_all_agents_on_loopback(load: Load) -> None:
+    settings = load()
+    assert settings.kafka_broker == ("127.0.0.1:9092",)
+    assert settings.kafka_security_protocol == "PLAINTEXT"
+    assert (settings.agents, settings.agent_set) == ((), "all")
+    assert settings.event_topics == ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
+    assert (settings.web_bind, settings.web_port, settings.api_token) == ("127.0.0.1", 6066, None)
+    assert settings.migrate_at_start
+    assert settings.window_events is None
+    assert settings.topic_partitions == 8
+    assert settings.datadir == Path("var/data")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAFKA_BROKER", ""),
+        ("KAFKA_BROKER", "localhost"),
+        ("KAFKA_BROKER", ":9092"),
+        ("KAFKA_BROKER", "localhost:kafka"),
+        ("KAFKA_BROKER", "localhost:0"),
+        ("KAFKA_BROKER", "localhost:65536"),
+        ("KAFKA_BROKER", "one:9092,two"),
+        ("KAFKA_PROFILE", "redpanda"),
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_SECURITY_SASL_MECHANISM", "GSSAPI"),
+        ("DATABASE_URL", ""),
+        ("MIGRATE_AT_START", "perhaps"),
+        ("AGENTS", "nobody"),
+        ("AGENTS", "fraud,nobody"),
+        ("TOPIC_PARTITIONS", "0"),
+        ("TOPIC_PARTITIONS", "1025"),
+        ("TOPIC_PARTITIONS", "eight"),
+        ("TOPIC_REPLICATION_FACTOR", "0"),
+        ("TOPIC_REPLICATION_FACTOR", "16"),
+        ("MAX_EVENT_BYTES", "1023"),
+        ("MAX_EVENT_BYTES", "921601"),
+        ("WINDOW_EVENTS", "0"),
+        ("WINDOW_EVENTS", "10001"),
+        ("WEB_PORT", "0"),
+        ("WEB_PORT", "65536"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_one_line_and_code_2(
+    load: Load, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        load(**{name: value})
+    output = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert output.out == ""
+    assert output.err.startswith(f"innervate: {name}: ")
+    assert output.err.count("\n") == 1
+    assert output.err.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "nonsense"),
+        ("EVENT_TOPICS", ""),
+        ("EVENT_TOPICS", "pay ments"),
+        ("EVENT_TOPICS", "payments,timeline-customer"),
+        ("EVENT_TOPICS", "dead-letters"),
+        ("KAFKA_SECURITY_CAFILE", "nowhere.pem"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"),
+    ],
+)
+def test_a_value_that_cannot_work_stops_the_start_too(load: Load, name: str, value: str) -> None:
+    with pytest.raises(SystemExit):
+        load(**{name: value})
+
+
+def test_an_unknown_agent_is_answered_with_those_there_are(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(AGENTS="fruad")
+    assert capsys.readouterr().err == "innervate: AGENTS: no agent named fruad; there are fraud\n"
+
+
+@pytest.mark.parametrize("agents", ["fraud", " fraud , ", "fraud,fraud"])
+def test_a_set_of_agents_names_the_worker(load: Load, agents: str) -> None:
+    settings = load(AGENTS=agents)
+    assert (settings.agents, settings.agent_set) == (("fraud",), "fraud")
+
+
+def test_an_empty_set_of_agents_is_all_of_them(load: Load) -> None:
+    assert load(AGENTS="").agent_set == "all"
+
+
+def test_lists_are_separated_by_commas(load: Load) -> None:
+    settings = load(KAFKA_BROKER="one:9092, two:9093", EVENT_TOPICS="payments,orders,")
+    assert settings.kafka_broker == ("one:9092", "two:9093")
+    assert settings.event_topics == ("payments", "orders")
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_token(load: Load, bind: str) -> None:
+    assert load(WEB_BIND=bind).web_on_loopback
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.168.1.4", "example.org"])
+@pytest.mark.parametrize("token", [{}, {"API_TOKEN": ""}], ids=["no token", "empty token"])
+def test_anything_but_loopback_needs_a_token(
+    load: Load, capsys: pytest.CaptureFixture[str], bind: str, token: dict[str, str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        load(WEB_BIND=bind, **token)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        "innervate: WEB_BIND is not loopback: set API_TOKEN, or the whole network can read the windows\n"
+    )
+    assert not load(WEB_BIND=bind, API_TOKEN="secret").web_on_loopback
+
+
+def test_the_environment_comes_before_the_file(load: Load) -> None:
+    Path(".env").write_text("WEB_PORT=7000\nTOPIC_PARTITIONS=3\nSOMETHING_ELSE=1\n")
+    settings = load(WEB_PORT="7001")
+    assert (settings.web_port, settings.topic_partitions) == (7001, 3)
+
+
+@pytest.mark.parametrize("arguments", [["--datadir", "/data"], ["--datadir=/data"], ["-D", "/data"]])
+def test_the_data_directory_of_fausts_command_line_comes_first(load: Load, arguments: list[str]) -> None:
+    settings = load("-A", "app", *arguments, "worker", "-l", "info", "--without-web", DATADIR="/elsewhere")
+    assert settings.datadir == Path("/data")
+
+
+def test_the_data_directory_of_the_environment_comes_next(load: Load) -> None:
+    assert load("-A", "app", "worker", DATADIR="/elsewhere").datadir == Path("/elsewhere")
+
+
+def test_secrets_are_shown_nowhere(load: Load) -> None:
+    settings = load(API_TOKEN="open sesame", KAFKA_SECURITY_PASSWORD="open sesame")
+    assert "sesame" not in f"{settings!r} {settings}"
+
+
+def test_clients_of_a_plain_broker_need_nothing_else(load: Load) -> None:
+    settings = load(KAFKA_BROKER="one:9092,two:9092")
+    assert settings.client_options() == {
+        "bootstrap_servers": ["one:9092", "two:9092"],
+        "security_protocol": "PLAINTEXT",
+    }
+    assert settings.faust_credentials() is None
+
+
+@pytest.mark.parametrize(
+    ("protocol", "encrypted", "credentials"),
+    [
+        ("SSL", True, faust.SSLCredentials),
+        ("SASL_SSL", True, faust.SASLCredentials),
+        ("SASL_PLAINTEXT", False, faust.SASLCredentials),
+    ],
+)
+def test_faust_and_the_other_clients_reach_a_secured_broker_alike(
+    load: Load, protocol: str, encrypted: bool, credentials: Any
+) -> None:
+    settings = load(
+        KAFKA_SECURITY_PROTOCOL=protocol,
+        KAFKA_SECURITY_SASL_MECHANISM="SCRAM-SHA-512",
+        KAFKA_SECURITY_USERNAME="ada",
+        KAFKA_SECURITY_PASSWORD="secret",
+    )
+    options = settings.client_options()
+    assert options["security_protocol"] == protocol
+    assert isinstance(options.get("ssl_context"), ssl.SSLContext) == encrypted
+    login = {name: value for name, value in options.items() if name.startswith("sasl_")}
+    assert login == (
+        {}
+        if protocol == "SSL"
+        else {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": "ada", "sasl_plain_password": "secret"}
+    )
+    found = settings.faust_credentials()
+    assert isinstance(found, credentials)
+    assert isinstance(getattr(found, "ssl_context", getattr(found, "context", None)), ssl.SSLContext) == encrypted
+    assert found.protocol.value == protocol
