@@ -41,12 +41,18 @@ unit: $(READY)  ## Unit, contract and packaging tests
 
 .PHONY: acceptance
 acceptance: $(READY)  ## Real worker processes on the sandbox
-	$(BIN)/pytest tests/acceptance --provider tansu
+	$(BIN)/pytest tests/acceptance --provider tansu -m "not apache"
 
 .PHONY: test-kafka
-test-kafka: $(READY)  ## The same on a real Apache Kafka; needs Java 17 and Maven
+test-kafka: $(READY)  ## The same on a real Apache Kafka, and a short round of crashes; needs Java 17 and Maven
 	$(BIN)/pytest tests/contract -m apache
 	$(BIN)/pytest tests/acceptance --provider apache
+	$(BIN)/pytest tests/crash --faults 12
+
+RUNS ?= 200
+.PHONY: crash-test
+crash-test: $(READY)  ## RUNS=n random faults on Apache Kafka, then the audit; SEED=n repeats a run
+	$(BIN)/pytest tests/crash/test_random_faults.py --faults $(RUNS) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
 bench: $(READY)  ## Measure; prints ratios and medians

@@ -78,6 +78,15 @@ def decode(value: bytes) -> Entry:
     return Entry(seq, offset, time, event_id, value[end:])
 
 
+def seq_of(value: bytes) -> int:
+    """Return the `seq` of a value without reading the rest. Raises RingCorrupt when it is too short."""
+    try:
+        _, seq, *_ = _HEADER.unpack_from(value)
+    except struct.error as exc:
+        raise RingCorrupt(f"ring value of {len(value)} bytes cannot be read: {exc}") from exc
+    return int(seq)
+
+
 def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
     """Return the ring in `seq` order from an entity's slots, whatever capacity they were written with.
 

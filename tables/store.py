@@ -11,11 +11,15 @@ rebalance.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import rocksdict
 from faust.stores import rocksdb
+from faust.types import TP, EventT
+
+from tables.ring import seq_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +88,41 @@ class Store(rocksdb.Store):
         options.set_iterate_upper_bound(_end(prefix))
         # One seek and a list that leaves no iterator behind: an iterator would keep a revoked database open.
         return list(self._db_for_partition(partition).items(from_key=prefix, read_opt=options))
+
+    def apply_changelog_batch(
+        self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
+    ) -> None:
+        """Recover slots; of two entries for one slot the later `seq` stays, whichever the changelog has last.
+
+        A worker that was frozen beyond its session wakes up and writes what it had still to fold, behind what its
+        successor wrote: the same events in the same slots, but perhaps older than what stands there by then.
+        """
+        newest: dict[tuple[int, bytes], int] = {}
+
+        def is_newest(event: EventT[Any]) -> bool:
+            key, value = event.message.key, event.message.value
+            if key is None or value is None:
+                return True  # not ours; Faust's own way with it
+            place = (event.message.partition, key)
+            if place not in newest:
+                stored = self._db_for_partition(place[0]).get(key)
+                newest[place] = -1 if stored is None else seq_of(stored)
+            seq = seq_of(value)
+            if seq < newest[place]:
+                return False
+            newest[place] = seq
+            return True
+
+        events = list(batch)
+        super().apply_changelog_batch(filter(is_newest, events), to_key, to_value)
+        for event in events:
+            # Skipped or not, everything up to here is known now.
+            self._advance(event.message.tp, event.message.offset)
+
+    def _advance(self, tp: TP, offset: int) -> None:
+        known = self.persisted_offset(tp)
+        if known is None or offset > known:
+            self.set_persisted_offset(tp, offset)
 
 
 def _end(prefix: bytes) -> bytes:

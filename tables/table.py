@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from faust.streams import current_event
 from faust.tables import Table
-from faust.types import TP, EventT, FutureMessage
+from faust.types import TP, EventT, FutureMessage, RecordMetadata
 
 from tables import ring, window
 from tables.cache import RingCache
@@ -59,6 +59,17 @@ class SlotTable(Table[bytes, bytes]):
         self.data[key] = value
         self._sensor_on_set(self, key, value)
         return self.send_changelog(partition, key, value)
+
+    def _on_changelog_sent(self, fut: FutureMessage) -> None:
+        """Say that the local database knows the changelog up to this record, if it knows everything before it.
+
+        A gap means that another worker wrote in between: this one was frozen, or cut off, and its partition given away.
+        Faust would take its own late record for the newest it has to know and never read the others' back.
+        """
+        sent: RecordMetadata = fut.result()
+        known = self.data.persisted_offset(sent.topic_partition)
+        if sent.offset == (-1 if known is None else known) + 1:
+            super()._on_changelog_sent(fut)
 
     def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
         """Recover from the changelog, which changes rings behind the cache."""

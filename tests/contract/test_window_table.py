@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,43 @@ async def test_rings_recovered_from_the_changelog_replace_those_in_memory(tmp_pa
     fold(elsewhere, "ada", 3)
     table.table.apply_changelog_batch([Event(record) for record in changelog.records])  # type: ignore[misc]
     assert [entry.event_id for entry in fold(table, "ada", 4)] == ["e0", "e1", "e2", "e3", "e4"]
+
+
+async def test_what_another_worker_wrote_in_between_is_read_back_at_the_next_recovery(tmp_path: Path) -> None:
+    frozen, changelog = windows(tmp_path / "frozen")
+    successor, _ = windows(tmp_path / "successor")
+    successor.table.changelog_topic = changelog  # type: ignore[assignment]
+    tp = TP(CHANGELOG, 0)
+    fold(frozen, "ada", 0)
+    fold(frozen, "ada", 1)
+    assert frozen.table.persisted_offset(tp) == 1
+
+    successor.table.apply_changelog_batch([Event(record) for record in changelog.records])  # type: ignore[misc]
+    for offset in range(2, 6):
+        fold(successor, "ada", offset)
+    fold(frozen, "ada", 2)
+
+    assert frozen.table.persisted_offset(tp) == 1
+    frozen.table.apply_changelog_batch([Event(record) for record in changelog.records[2:]])  # type: ignore[misc]
+    assert frozen.read(0, "ada") == successor.read(0, "ada")
+    assert frozen.table.persisted_offset(tp) == 6
+
+
+async def test_an_older_entry_written_late_does_not_replace_a_newer_one(tmp_path: Path) -> None:
+    frozen, late = windows(tmp_path / "frozen")
+    successor, changelog = windows(tmp_path / "successor")
+    for offset in range(4):
+        fold(frozen, "ada", offset)
+    for offset in range(12):
+        fold(successor, "ada", offset)
+    written = [*changelog.records, *(replace(record, offset=12 + n) for n, record in enumerate(late.records))]
+
+    for size in (1, 16):
+        recovered, _ = windows(tmp_path / f"recovered-{size}")
+        for start in range(0, 16, size):
+            recovered.table.apply_changelog_batch([Event(record) for record in written[start : start + size]])  # type: ignore[misc]
+        assert recovered.read(0, "ada") == successor.read(0, "ada")
+        assert recovered.table.persisted_offset(TP(CHANGELOG, 0)) == 15
 
 
 async def test_a_rebalance_empties_the_memory(tmp_path: Path) -> None:
