@@ -11,11 +11,13 @@ from typing import Final
 import faust
 import faust.streams
 from faust.app import BootStrategy
+from faust.types import TransportT
 from mode import ServiceT
 from yarl import URL
 
 from agents.registry import AGENTS
 from app.commands import register_commands
+from app.consumer import Transport
 from app.runtime import Runtime
 from app.settings import Settings
 from app.stream import AgentStream
@@ -76,6 +78,9 @@ class Innervate(faust.App):
         )
         self.runtime = Runtime(self)
         self.agent_streams = [AgentStream(self, AGENTS[name]) for name in settings.agents or AGENTS]
+
+    def _new_transport(self) -> TransportT:
+        return Transport(self.conf.broker_consumer, self)
 
     async def on_first_start(self) -> None:
         """Make the data directory with its parents; Faust makes only the last one."""
