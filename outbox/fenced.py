@@ -4,16 +4,22 @@ Each lane has a transactional id. Taking a lane over initialises it, which fence
 open transaction or finishes the one it was committing. What cannot be known from Kafka's side alone is whether a batch
 that is still in the outbox was committed before its owner died. So each batch has an id, written to its rows before and
 committed *inside* the transaction as the metadata of an offset (group `…-lane-N`). Whoever takes the lane over reads
-that id: rows that carry it are in Kafka and only have to be deleted, all others are not.
+that id and deletes the rows that carry it before it publishes anything: they are in Kafka, all others are not.
+
+An owner that slept through its lease may initialise after its successor. It cannot name a batch: only the epoch that
+the lane has in PostgreSQL may, and who has it then is fenced by whoever comes later.
 
 Fails like the plain publisher: what is not acknowledged is `NotPublished` and tried again under a new initialisation.
-Readers that do not use `read_committed` see aborted batches too. Kafka forgets the offsets of an idle group after
-`offsets.retention.minutes` (7 days): a batch left half done for longer than that may be repeated.
+Until then, or until Kafka gives the transaction up (`transaction_timeout_ms`), its readers wait at it. Readers that do
+not use `read_committed` see aborted batches too. Kafka forgets the offsets of an idle group after
+`offsets.retention.minutes` (7 days): a batch left half done for longer than that may be repeated. Brokers before 4.0
+complete offsets a moment after their transaction; only from 4.0 on is the id that is read sure to be the last one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
@@ -26,6 +32,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from outbox.database import Database, queries
+from outbox.errors import Transient
 from outbox.parameters import DEAD_LETTERS
 from outbox.publisher import PUBLISH_SECONDS, NotPublished, Outcome, close, send
 from outbox.records import Message
@@ -42,6 +49,7 @@ _MARKER: Final = TopicPartition(DEAD_LETTERS, 0)
 class _Lane:
     """A lane this worker has initialised."""
 
+    number: int
     epoch: int
     producer: AIOKafkaProducer
     #: The transactional id, and the group whose offset carries the id of the last committed batch.
@@ -62,32 +70,41 @@ class FencedPublisher:
 
     async def publish_lane(self, number: int, epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
         """Send a lane's batch in one transaction; see `outbox.relay.LanePublisher`."""
-        outcomes: dict[int, Outcome] = dict.fromkeys(batch, NotPublished("not sent"))
+        outcomes: dict[int, Outcome] = dict.fromkeys(batch, NotPublished("not committed"))
+        lane = self._lanes.get(number)
+        if lane is not None and lane.epoch != epoch:
+            await self._give_up(number)
+            lane = None
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                lane = self._lanes.get(number)
-                if lane is None or lane.epoch != epoch:
-                    lane = await self._take_over(number, epoch)
-                    published = await self._published_before(lane, number)
+                if lane is None:
+                    lane = self._lanes[number] = await self._initialise(number, epoch)
+                    published = await self._delete_published(lane)
                     outcomes.update(dict.fromkeys(published & batch.keys()))
                 await self._publish(lane, batch, outcomes)
-        except (TimeoutError, KafkaError, OSError) as error:
+        except (TimeoutError, KafkaError, OSError, Transient) as error:
             log.warning("lane %d could not be published: %r", number, error)
-        if any(isinstance(outcome, NotPublished) for outcome in outcomes.values()):
-            await self._give_up(number)
+        finally:
+            # What Kafka has, or in which order it counts, is certain only after a new initialisation.
+            if any(outcomes.values()):
+                await self._give_up(number)
         return outcomes
 
     async def stop(self) -> None:
-        """Close every producer; a transaction under way is aborted."""
+        """Close every producer; a transaction under way is aborted when its lane is next taken over."""
         await asyncio.gather(*map(self._give_up, list(self._lanes)))
 
     async def _publish(self, lane: _Lane, batch: Mapping[int, Message], outcomes: dict[int, Outcome]) -> None:
-        """Publish what is not in Kafka yet; `outcomes` changes only when the transaction is committed."""
+        """Publish what is not in Kafka yet; a message is published only when the transaction is committed."""
         waiting = [seq for seq in batch if outcomes[seq] is not None]
         if not waiting:
             return
         batch_id = str(uuid.uuid4())
-        await self._database.run(_SQL["name_batch"], {"seqs": waiting, "batch_id": batch_id})
+        named = await self._database.run(
+            _SQL["name_batch"], {"lane": lane.number, "epoch": lane.epoch, "seqs": waiting, "batch_id": batch_id}
+        )
+        if len(named) != len(waiting):
+            raise NotPublished(f"lane {lane.number} has another owner")
         sent: list[Outcome] = [NotPublished("not sent")] * len(waiting)
         producer = lane.producer
         await producer.begin_transaction()
@@ -95,15 +112,16 @@ class FencedPublisher:
         if any(sent):
             # What is refused is buried; the rest is tried again without it.
             outcomes.update((seq, outcome) for seq, outcome in zip(waiting, sent, strict=True) if outcome is not None)
-            await producer.abort_transaction()
+            # aiokafka asserts when the transaction has failed for good: then there is nothing to abort.
+            with contextlib.suppress(AssertionError):
+                await producer.abort_transaction()
             return
         await producer.send_offsets_to_transaction({_MARKER: OffsetAndMetadata(0, batch_id)}, lane.name)
         await producer.commit_transaction()
         outcomes.update(zip(waiting, sent, strict=True))
 
-    async def _take_over(self, number: int, epoch: int) -> _Lane:
+    async def _initialise(self, number: int, epoch: int) -> _Lane:
         """Fence the owner before and have Kafka settle its transaction."""
-        await self._give_up(number)
         [(identity,)] = await self._database.run(_SQL["identity"])
         name = f"innervate-{identity}-lane-{number}"
         producer = AIOKafkaProducer(
@@ -114,26 +132,28 @@ class FencedPublisher:
         except BaseException:
             await close(producer)
             raise
-        lane = self._lanes[number] = _Lane(epoch, producer, name)
-        return lane
+        return _Lane(number, epoch, producer, name)
 
-    async def _published_before(self, lane: _Lane, number: int) -> set[int]:
-        """The rows of the last batch that Kafka committed for this lane."""
+    async def _delete_published(self, lane: _Lane) -> set[int]:
+        """Delete what is left of the last batch that Kafka committed for this lane."""
         batch_id = await self._last_committed_batch(lane.name)
         if not batch_id:
             return set()
-        rows = await self._database.run(_SQL["rows_of_batch"], {"lane": number, "batch_id": batch_id})
+        rows = await self._database.run(_SQL["delete_batch"], {"lane": lane.number, "batch_id": batch_id})
         return {seq for (seq,) in rows}
 
-    async def _last_committed_batch(self, group: str) -> str | None:
+    async def _last_committed_batch(self, group: str) -> str:
+        """The id of that batch; empty when there was none."""
         admin = AIOKafkaAdminClient(**self._client_options)
         try:
             await admin.start()
             offsets = await admin.list_consumer_group_offsets(group, partitions=[_MARKER])
         finally:
             await admin.close()
-        found = offsets.get(_MARKER)
-        return None if found is None else str(found.metadata)
+        if _MARKER not in offsets:
+            # aiokafka does not look at the error of the whole answer, as of a coordinator that is still loading.
+            raise NotPublished(f"Kafka does not say which batch of {group} was the last")
+        return str(offsets[_MARKER].metadata or "")
 
     async def _give_up(self, number: int) -> None:
         lane = self._lanes.pop(number, None)

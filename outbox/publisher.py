@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -41,7 +41,7 @@ _REFUSED = (
 
 #: The longest a call takes from send to acknowledgement, in seconds.
 PUBLISH_SECONDS: Final = 8.0
-#: How long a producer may take to close, in seconds.
+#: How long a producer may take to close, in seconds, and then once more to give up what it waits for.
 CLOSE_SECONDS: Final = 2.0
 
 
@@ -142,7 +142,10 @@ async def close(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except (TimeoutError, KafkaError, OSError, IllegalStateError) as error:
         log.info("a producer did not close cleanly: %r", error)
-        await producer._sender.close()  # noqa: SLF001
+        # Cancelled once, the sender waits for its requests; one of a transaction looks for its coordinator for ever.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await producer._sender.close()  # noqa: SLF001
         await producer.client.close()
 
 

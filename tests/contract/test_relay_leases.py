@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from outbox.database import Database
-from outbox.leases import LEASE_SECONDS, LaneLeases
+from outbox.leases import LEASE_SECONDS, LEASING_LOCK, LaneLeases
 from outbox.records import Message
 from outbox.relay import ROOM_SECONDS
 
@@ -127,11 +127,50 @@ async def test_lanes_are_shared_fairly_and_a_busy_lane_is_kept(database: Databas
     assert [len(leases.held(0)) for leases in (first, second, third)] == [22, 22, 20]
 
 
+async def test_a_lane_that_is_being_published_is_kept_beyond_the_fair_share(database: Database) -> None:
+    first, second = LaneLeases(database, "first"), LaneLeases(database, "second")
+    await first.renew()
+    await second.renew()
+
+    await first.renew(busy=range(20, 60))
+    await second.renew()
+
+    assert set(first.held(0)) == set(range(20, 60))
+    assert set(second.held(0)) == {*range(20), *range(60, 64)}
+
+
+async def test_leases_taken_at_the_same_time_overlap_nowhere(database: Database) -> None:
+    workers = [LaneLeases(database, f"w-{n}") for n in range(6)]
+
+    for _ in range(10):
+        await asyncio.gather(*(worker.renew() for worker in workers))
+        held = [lane for worker in workers for lane in worker.held(0)]
+        assert len(held) == len(set(held))
+
+    assert sorted(held) == list(range(64))
+    assert sorted(len(worker.held(0)) for worker in workers) == [9, 11, 11, 11, 11, 11]
+
+
 async def test_a_lane_is_not_published_when_its_lease_may_end_before_the_batch(database: Database) -> None:
     leases = LaneLeases(database, "a")
     await leases.renew()
     assert len(leases.held(ROOM_SECONDS)) == 64
     assert leases.held(LEASE_SECONDS) == {}
+
+
+async def test_a_lease_is_believed_shorter_than_it_is(
+    database: Database, query: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    # Whoever has the turn makes the others wait: this lease is asked for now and given later.
+    turn = asyncio.create_task(database.run(f"SELECT pg_advisory_xact_lock({LEASING_LOCK}), pg_sleep(1)"))
+    await until(lambda: query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"))
+    leases = LaneLeases(database, "a")
+    await leases.renew()
+    await turn
+
+    [(seconds,)] = query("SELECT extract(epoch FROM min(leased_until) - clock_timestamp())::float8 FROM outbox_lanes")
+    assert len(leases.held(0)) == 64
+    assert leases.held(seconds) == {}
 
 
 async def test_a_worker_that_stops_publishes_what_is_pending_and_hands_its_lanes_over(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg2
 import pytest
 
 from outbox.database import Database, Row
 from outbox.errors import StatementRejected
+from outbox.parameters import LANE_LOCK
 from outbox.writer import DecisionWriter, EventIdReused
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -183,3 +187,21 @@ async def test_a_commit_is_announced_and_a_copy_is_not(
         assert announced == ["commit"]
         await writer.record(decision("pay-1"))
         assert announced == ["commit"]
+
+
+async def test_commits_of_one_lane_follow_each_other_and_other_lanes_do_not_wait(
+    database: Database, decision: Callable[..., Any], message: Callable[..., Any], database_url: str,
+    writing: Callable[..., Any], until: Callable[..., Any], query: Callable[..., Any],
+) -> None:  # fmt: skip
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with contextlib.closing(psycopg2.connect(database_url)) as earlier:
+        # A commit of another worker in the lane of customer-1: it has drawn its `seq` and is not through yet.
+        earlier.cursor().execute("SELECT pg_advisory_xact_lock(%s, 56)", (LANE_LOCK,))
+        async with writing(database) as writer, writing(database) as another:
+            later = asyncio.create_task(writer.record(decision("pay-1")))
+            await until(lambda: query(waiting))
+            elsewhere = message("m-2", key=b"customer-2")
+            assert await another.record(decision("pay-2", messages=(elsewhere,))) is True
+            assert not later.done()
+            earlier.commit()
+            assert await later is True

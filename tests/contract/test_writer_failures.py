@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from app.sandbox import Postgres
-from outbox.database import Database
+from outbox.database import Database, Row
 from outbox.errors import Permanent
 from outbox.writer import DecisionWriter
 
@@ -200,3 +200,28 @@ async def test_a_decision_whose_caller_has_gone_does_not_stop_the_others(
         async with asyncio.timeout(10):
             assert await stays is True
             assert await writer.record(decision("pay-3")) is True
+
+
+class BrokenOnce(Database):
+    """The real database; its first statement fails in a way nobody expects."""
+
+    broken = False
+
+    async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        if not self.broken:
+            self.broken = True
+            raise ZeroDivisionError
+        return await super().run(statement, parameters)
+
+
+async def test_a_bug_in_a_batch_is_raised_where_it_was_recorded_and_the_writer_goes_on(
+    database_url: str, decision: Callable[..., Any], writing: Callable[..., Any], settle: Callable[..., Any]
+) -> None:
+    database = BrokenOnce(database_url)
+    try:
+        async with writing(database) as writer:
+            outcomes = await settle(writer, decision("pay-1"), decision("pay-2"))
+            assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError, ZeroDivisionError]
+            assert await settle(writer, decision("pay-3")) == [True]
+    finally:
+        await database.close()

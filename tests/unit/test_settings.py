@@ -104,6 +104,17 @@ def test_a_value_that_cannot_work_stops_the_start_too(load: Load, name: str, val
         load(**{name: value})
 
 
+def test_the_fenced_mode_needs_a_broker_with_transactions(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not load().outbox_fenced
+    assert load(OUTBOX_FENCED="true").outbox_fenced
+    with pytest.raises(SystemExit) as stopped:
+        load(OUTBOX_FENCED="true", KAFKA_PROFILE="tansu")
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == (
+        "innervate: OUTBOX_FENCED: the embedded broker has no transactions that aiokafka can use; run an Apache Kafka\n"
+    )
+
+
 def test_an_unknown_agent_is_answered_with_those_there_are(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load(AGENTS="fruad")

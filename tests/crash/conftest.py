@@ -1,0 +1,83 @@
+"""Fixtures of the crash suite: Apache Kafka, PostgreSQL behind a proxy, and workers to be hurt.
+
+`--faults N` and `--seed S` choose the random run; the seed is printed first, so that a failure can be run again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from arena import Arena, CrashWorker, Seat
+from proxy import Proxy
+
+from app.sandbox import Sandbox
+
+SEED = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", type=int, default=12, help="faults of the random crash run")
+    parser.addoption("--seed", type=int, default=None, help="seed of the random crash run; from the clock by default")
+    parser.addoption("--fenced", action="store_true", help="workers publish in Kafka transactions")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"crash: --seed {seed_of(config)} --faults {config.getoption('--faults')}"
+
+
+def seed_of(config: pytest.Config) -> int:
+    if SEED not in config.stash:
+        given = config.getoption("--seed")
+        config.stash[SEED] = int(time.time()) if given is None else int(given)
+    return config.stash[SEED]
+
+
+@pytest.fixture(scope="session")
+def seed(request: pytest.FixtureRequest) -> int:
+    return seed_of(request.config)
+
+
+@pytest.fixture(scope="session")
+def fenced(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--fenced"))
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Prints a line at once, whatever pytest captures."""
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    began = time.monotonic()
+
+    def line(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"[{time.monotonic() - began:6.1f} s] {text}")
+
+    return line
+
+
+@pytest.fixture
+def make_arena(fenced: bool, tmp_path: Path) -> Iterator[Callable[[int], Arena]]:
+    """Builds an arena with services of its own and so many seats, none of them taken."""
+    with ExitStack() as stack:
+
+        def build(seats: int) -> Arena:
+            sandbox = stack.enter_context(Sandbox(tmp_path / "sandbox", "apache"))
+            proxy = stack.enter_context(Proxy(sandbox.postgres.port))
+            settings = worker_settings(sandbox, proxy, fenced=fenced)
+            workers = [CrashWorker(sandbox, tmp_path / f"worker-{number}", settings) for number in range(seats)]
+            arena = Arena(sandbox, proxy, [Seat(worker) for worker in workers])
+            stack.callback(arena.release)
+            return arena
+
+        yield build
+
+
+def worker_settings(sandbox: Sandbox, proxy: Proxy, *, fenced: bool) -> dict[str, str]:
+    behind_proxy = sandbox.database_url.replace(sandbox.postgres.address, f"127.0.0.1:{proxy.port}")
+    return {"DATABASE_URL": behind_proxy, **({"OUTBOX_FENCED": "true"} if fenced else {})}

@@ -1,0 +1,194 @@
+"""Load: a shop that goes on selling whatever breaks, with everything a checker has to cope with in its events.
+
+Forty customers, several events of each, some sent twice, some late, some broken; the messages that follow from a
+customer's payments share a few keys, so that there is an order to keep. The producer is idempotent: what was
+acknowledged is in Kafka once, and only that is counted. A record that must become a dead letter says so in a header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+TOPIC: Final = "payments"
+SOURCE: Final = "urn:shop:crash"
+#: Marks what cannot be processed.
+BROKEN: Final = ("expected", b"dead letter")
+CUSTOMERS: Final = 40
+OPENING: Final = datetime(2020, 1, 1, tzinfo=UTC)
+#: Fifty events of a customer take some forty days, so that the age of the window counts as well as its length.
+BETWEEN_EVENTS: Final = timedelta(minutes=30)
+
+_KINDS: Final = ("PaymentSucceeded",) * 8 + ("PaymentFailed", "ChargebackReceived")
+_RUBBISH: Final = (b'{"specversion": "1.0", "id": ', None, b"\xff\xfe not text", b"[]", b'{"specversion": "1.0"}')
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """One record; `event_id` is None for what is broken."""
+
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    event_id: str | None = None
+    kind: str = ""
+
+
+def sales(seed: int, name: str) -> Iterator[Sale]:
+    """Records without end, the same for the same seed; ids and customers carry `name`."""
+    chance = random.Random(seed)
+    recent: deque[Sale] = deque(maxlen=200)
+    number = 0
+    while True:
+        draw = chance.random()
+        if draw < 0.02:
+            yield Sale(b"broken-%d" % number, chance.choice(_RUBBISH), (BROKEN,))
+        elif draw < 0.05 and recent:
+            yield chance.choice(recent)
+        else:
+            number += 1
+            sale = _sale(chance, number, name)
+            recent.append(sale)
+            yield sale
+
+
+def _sale(chance: random.Random, number: int, name: str) -> Sale:
+    customer = f"{name}-c-{chance.randrange(CUSTOMERS)}"
+    kind = chance.choice(_KINDS)
+    at = OPENING + number * BETWEEN_EVENTS
+    if chance.random() < 0.02:
+        at -= timedelta(days=chance.randrange(1, 60))
+    data: dict[str, Any] = {
+        "payment_id": f"{name}-p-{number}",
+        # A few payments share an order: their scores share a Kafka key.
+        "order_id": f"{customer}-o-{number // 400}",
+        "customer_id": customer,
+        "amount_minor": chance.randrange(500, 20_000),
+        "currency": "EUR",
+        "method": "card",
+        "country": chance.choice(("DE", "FR", "IT")),
+        "device_id": f"device-{chance.randrange(4)}",
+    }
+    if kind == "PaymentFailed":
+        data["reason"] = "card declined"
+    event_id = f"{name}-e-{number}"
+    attributes = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": SOURCE,
+        "type": kind,
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    key = data["order_id"].encode()
+    if number % 3:
+        structured = json.dumps({**attributes, "data": data}).encode()
+        return Sale(key, structured, (("content-type", b"application/cloudevents+json"),), event_id, kind)
+    headers = [(f"ce_{attribute}", text.encode()) for attribute, text in attributes.items()]
+    return Sale(key, json.dumps(data).encode(), (*headers, ("content-type", b"application/json")), event_id, kind)
+
+
+@dataclass
+class Acknowledged:
+    """What Kafka said it has."""
+
+    #: Ids of the events that have to be decided on.
+    due: set[str] = field(default_factory=set)
+    events: int = 0
+    copies: int = 0
+    broken: int = 0
+    #: Sent, and nobody knows.
+    unsure: int = 0
+
+
+class Load:
+    """Sends in a thread of its own for as long as the block lasts, or until `limit` records were sent."""
+
+    def __init__(self, kafka: str, *, seed: int, name: str, per_second: float = 50.0, limit: int | None = None) -> None:
+        self.acknowledged = Acknowledged()
+        self._kafka = kafka
+        self._sales = sales(seed, name)
+        self._pause_seconds = 1 / per_second
+        self._limit = limit
+        self._seen: set[str] = set()
+        self._pending: set[asyncio.Future[Any]] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="load")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Send nothing more and wait for what is under way; the broker must be there."""
+        self._stopping.set()
+        self._thread.join()
+
+    def wait(self) -> None:
+        """Wait until `limit` records were sent and acknowledged."""
+        self._thread.join()
+
+    async def _send(self) -> None:
+        sent = 0
+        producer: AIOKafkaProducer | None = None
+        while not self._stopping.is_set() and sent != self._limit:
+            try:
+                if producer is None:
+                    producer = AIOKafkaProducer(bootstrap_servers=self._kafka, acks="all", enable_idempotence=True)
+                    await producer.start()
+                sale = next(self._sales)
+                await self._put(producer, sale)
+                sent += 1
+            except (KafkaError, OSError):
+                await _close(producer)
+                producer = None
+            await asyncio.sleep(self._pause_seconds)
+        if self._pending:
+            await asyncio.wait(self._pending)
+        await _close(producer)
+
+    async def _put(self, producer: AIOKafkaProducer, sale: Sale) -> None:
+        self.acknowledged.unsure += 1
+        future = await producer.send(TOPIC, key=sale.key, value=sale.value, headers=list(sale.headers))
+        self._pending.add(future)
+        future.add_done_callback(lambda done: self._on_answer(done, sale))
+
+    def _on_answer(self, done: asyncio.Future[Any], sale: Sale) -> None:
+        self._pending.discard(done)
+        if done.cancelled() or done.exception() is not None:
+            return
+        counts = self.acknowledged
+        counts.unsure -= 1
+        if sale.event_id is None:
+            counts.broken += 1
+        elif sale.event_id in self._seen:
+            counts.copies += 1
+        else:
+            self._seen.add(sale.event_id)
+            counts.events += 1
+            if sale.kind == "PaymentSucceeded":
+                counts.due.add(sale.event_id)
+
+
+async def _close(producer: AIOKafkaProducer | None) -> None:
+    if producer is not None:
+        try:
+            async with asyncio.timeout(5):
+                await producer.stop()
+        except (TimeoutError, KafkaError, OSError):
+            return

@@ -1,0 +1,85 @@
+"""A worker that kills itself at a chosen point: `faust -A crashing … worker`, with this folder on the path.
+
+The product has no hooks for this; its seams are wrapped from outside. `CRASH_POINT=name:n` ends the process with
+SIGKILL at the n-th passing of that point, as a power cut would.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from app.settings import load_settings
+from app.worker import create_app
+from outbox.database import Database
+from outbox.fenced import FencedPublisher
+from outbox.publisher import Publisher
+from tables.table import SlotTable, WindowTable
+
+_point, _, _passing = os.environ["CRASH_POINT"].partition(":")
+_left = {_point: int(_passing or 1)}
+
+
+def passing(point: str) -> None:
+    """End here and now, if this is the chosen point and its turn."""
+    if point not in _left:
+        return
+    _left[point] -= 1
+    if _left[point] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _around_folds(fold: Callable[..., Any], send_changelog: Callable[..., Any]) -> None:
+    def folding(self: WindowTable, *args: Any, **kwargs: Any) -> Any:
+        passing("before_fold")
+        return fold(self, *args, **kwargs)
+
+    def sending(self: SlotTable, *args: Any, **kwargs: Any) -> Any:
+        # The put into RocksDB is done, and this is the first the changelog hears of it.
+        passing("after_put")
+        sent = send_changelog(self, *args, **kwargs)
+        sent.add_done_callback(lambda _: passing("after_changelog"))
+        return sent
+
+    WindowTable.fold = folding  # type: ignore[method-assign]
+    SlotTable.send_changelog = sending  # type: ignore[method-assign]
+
+
+def _around_statements(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
+    async def running(self: Database, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        decides = "INSERT INTO decisions" in statement
+        if decides:
+            passing("before_commit")
+        rows = await run(self, statement, parameters)
+        if decides:
+            # Committed, and nobody but PostgreSQL knows.
+            passing("after_commit")
+        if "UPDATE outbox_lanes" in statement and rows:
+            passing("mid_lease")
+        return rows
+
+    Database.run = running  # type: ignore[method-assign]
+
+
+def _around_publishing(publisher: type[Publisher | FencedPublisher]) -> None:
+    publish_lane = publisher.publish_lane
+
+    async def publishing(self: Any, lane: int, epoch: int, batch: Mapping[int, Any]) -> Any:
+        outcomes = await publish_lane(self, lane, epoch, batch)
+        if any(outcome is None for outcome in outcomes.values()):
+            # Kafka has it, the outbox does not know yet.
+            passing("after_publish")
+        return outcomes
+
+    publisher.publish_lane = publishing  # type: ignore[method-assign]
+
+
+_around_folds(WindowTable.fold, SlotTable.send_changelog)
+_around_statements(Database.run)
+_around_publishing(Publisher)
+_around_publishing(FencedPublisher)
+
+app = create_app(load_settings(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""A worker that dies before its first commit of offsets loses nothing, although Kafka knows of no place to go on from.
+
+Faust seeks only to offsets that were committed; what was fetched for other partitions while the windows are recovered
+would be skipped. So everything waits here before the first worker reads anything, and that one dies within a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from arena import KILLED, Arena, CrashWorker
+from audit import Disturbance, audit
+from conftest import worker_settings
+from group import dismiss_members
+from load import Load
+from settling import settle, until
+from witness import gather
+
+pytestmark = pytest.mark.apache
+
+POINTS = Path(__file__).parent / "points"
+
+
+def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
+    make_arena: Callable[[int], Arena], tmp_path: Path, seed: int, *, fenced: bool
+) -> None:
+    arena = make_arena(1)
+    sandbox = arena.sandbox
+    arena.start(0)
+    until(lambda: arena.ready(0), "the topics are there")
+    arena.leave(0)
+    with Load(sandbox.kafka, seed=seed, name="fresh", per_second=1000, limit=2000) as load:
+        load.wait()
+    began_at = time.time()
+    settings = worker_settings(sandbox, arena.proxy, fenced=fenced)
+    crashing = {"CRASH_POINT": "after_changelog:20", "PYTHONPATH": str(POINTS)}
+    doomed = CrashWorker(sandbox, tmp_path / "doomed", {**settings, **crashing}, module="crashing")
+    doomed.launch()
+    try:
+        until(lambda: doomed.exit_code is not None, "it is dead")
+        assert doomed.exit_code == KILLED, doomed.last_words()
+    finally:
+        doomed.release()
+    dismiss_members(sandbox.kafka)
+    arena.disturbances.append(Disturbance("killed before its first commit", began_at, time.time()))
+
+    arena.start(0)
+    settle(arena, load)
+    arena.stop_workers()
+
+    evidence = gather(sandbox.kafka, sandbox.database_url, acknowledged=load.acknowledged.due, read_committed=fenced)
+    findings = audit(evidence, arena.disturbances, fenced=fenced)
+    assert findings.broken() == {}, findings.details[:10]
+    assert arena.exits == []

@@ -1,0 +1,63 @@
+"""A worker that was frozen for longer than its session is succeeded, wakes up, and must not trust what it has.
+
+On waking it still folds what it had fetched and writes that to the changelog, behind what its successor wrote.
+When it becomes the successor itself, its windows must hold everything all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from arena import Arena
+from audit import Disturbance, audit
+from load import Load
+from settling import settle, until
+from witness import gather, rows
+
+pytestmark = pytest.mark.apache
+
+#: Events that wait when the worker starts, so that it has fetched far more than it has folded when it freezes.
+BACKLOG = 4000
+DECIDED_BEFORE = 300
+
+
+def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_did(
+    make_arena: Callable[[int], Arena],
+    seed: int,
+    *,
+    fenced: bool,
+) -> None:
+    arena = make_arena(2)
+    url = arena.sandbox.database_url
+    began_at = time.time()
+    arena.start(0)
+    until(lambda: arena.ready(0), "the topics are there")
+    arena.leave(0)
+    with Load(arena.sandbox.kafka, seed=seed, name="frozen", per_second=1000, limit=BACKLOG) as load:
+        load.wait()
+        arena.start(0)
+        until(lambda: len(decided_on(url)) > DECIDED_BEFORE, "the first worker is at work")
+        arena.freeze(0)
+        arena.start(1)
+        until(lambda: load.acknowledged.due <= decided_on(url), "the second worker decides all the rest")
+        arena.thaw(0)
+        until(lambda: arena.ready(0), "the first worker has joined again")
+        arena.kill(1)
+        arena.disturbances.append(Disturbance("frozen, then the other one killed", began_at, time.time()))
+        with Load(arena.sandbox.kafka, seed=seed + 1, name="later", limit=BACKLOG // 4) as later:
+            later.wait()
+            settle(arena, later)
+    arena.stop_workers()
+    evidence = gather(
+        arena.sandbox.kafka, url, acknowledged=load.acknowledged.due | later.acknowledged.due, read_committed=fenced
+    )
+
+    findings = audit(evidence, arena.disturbances, fenced=fenced)
+    assert findings.broken() == {}, findings.details[:10]
+    assert arena.exits == []
+
+
+def decided_on(url: str) -> set[str]:
+    return {event_id for (event_id,) in rows(url, "SELECT event_id FROM decisions")}

@@ -1,0 +1,108 @@
+"""Whatever is killed, frozen, cut or restarted, in whatever order: the promises hold.
+
+pytest tests/crash --faults 200 [--seed S]
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from arena import Arena
+from audit import Findings, audit
+from faults import STEADY, THIRD, plan
+from injector import Injector
+from load import Load
+from settling import STALLED_AFTER_SECONDS, settle
+from witness import gather
+
+REPORT = Path("var/crash-report.json")
+
+
+@pytest.mark.apache
+@pytest.mark.timeout(0)  # it gives up when nothing moves, not when it takes long
+def test_no_decision_is_lost_and_none_is_made_twice(
+    request: pytest.FixtureRequest,
+    make_arena: Callable[[int], Arena],
+    say: Callable[[str], None],
+    seed: int,
+    fenced: bool,
+) -> None:
+    faults = request.config.getoption("--faults")
+    arena = make_arena(THIRD + 1)
+    injector = Injector(arena, say)
+    began_at = time.monotonic()
+    for number in range(STEADY):
+        arena.start(number)
+    _wait_until_ready(arena)
+    say(f"seed {seed}: {faults} faults, {STEADY} workers and one that comes and goes")
+
+    with Load(arena.sandbox.kafka, seed=seed, name="crash") as load:
+        injector.run(plan(seed, faults))
+        arena.heal()
+        load.stop()
+        say(f"the last fault is over, {load.acknowledged.events} events were sent")
+        settle(arena, load)
+    arena.stop_workers()
+    evidence = gather(
+        arena.sandbox.kafka,
+        arena.sandbox.database_url,
+        acknowledged=load.acknowledged.due,
+        read_committed=fenced,
+    )
+    findings = audit(evidence, arena.disturbances, fenced=fenced)
+
+    report = {
+        "seed": seed,
+        "seconds": round(time.monotonic() - began_at),
+        "faults": sum(injector.counts.values()),
+        "faults_by_kind": dict(sorted(injector.counts.items())),
+        "commits_swallowed": arena.proxy.swallowed,
+        "events": load.acknowledged.events,
+        "copies": load.acknowledged.copies,
+        "broken": load.acknowledged.broken,
+        "unsure": load.acknowledged.unsure,
+        "decisions": len(evidence.decisions),
+        "dead_letters": len(evidence.dead_rows),
+        "messages": sum(len(row.messages) for row in evidence.decisions) + len(evidence.dead_rows),
+        **totals(findings),
+        "unasked_exits": [asdict(one) for one in arena.exits],
+        "stubborn": injector.stubborn,
+        "broken_promises": {name: found[:5] for name, found in findings.broken().items()},
+        "details": findings.details[:20],
+    }
+    write(report, say)
+    again = f"run it again with --seed {seed} --faults {faults}"
+    assert not findings.broken(), again
+    assert [one for one in arena.exits if not one.excused] == [], again
+
+
+def totals(findings: Findings) -> dict[str, int]:
+    """The numbers everybody looks at first."""
+    return {
+        "lost": len(findings.undecided) + len(findings.unpublished) + len(findings.dropped),
+        "doubled": len(findings.decided_twice),
+        "order_violations": len(findings.out_of_order),
+        "wrong_histories": len(findings.wrong_history),
+        "repeats": findings.repeats,
+    }
+
+
+def _wait_until_ready(arena: Arena) -> None:
+    deadline = time.monotonic() + STALLED_AFTER_SECONDS
+    while not all(arena.ready(number) for number in range(STEADY)):
+        assert time.monotonic() < deadline, "the workers did not become ready"
+        time.sleep(0.2)
+
+
+def write(report: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    for name, value in report.items():
+        shown = len(value) if name in {"unasked_exits", "details"} else value
+        say(f"{name:20} {shown}")
