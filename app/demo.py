@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from app.checker import Findings, check
 from app.evidence import committed_decisions, count_dead_letters, published_messages
 from app.sandbox import Sandbox, SandboxError
 from app.scenario import Produced, payments
+from app.signals import end_in_order
 from app.worker_process import WorkerProcess
 
 REPORT: Final = Path("var/demo-report.json")
@@ -158,7 +158,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=50)
     parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_in_order()
     console = Console(highlight=False)
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
     records = list(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import orjson
 
 from app.sandbox import Sandbox, SandboxError
+from app.signals import end_in_order
 from app.worker_process import WorkerProcess
 
 ADDRESSES: Final = Path("var/sandbox.json")
@@ -21,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_in_order()
     try:
         with Sandbox(Path("var/up"), arguments.provider) as sandbox:
             return _serve(sandbox)
@@ -44,7 +44,10 @@ def _serve(sandbox: Sandbox) -> int:
             "database_url": sandbox.database_url,
             "web_url": worker.url,
         }
-        ADDRESSES.write_bytes(orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
+        # Whoever waits for the file must never read half of it.
+        unfinished = ADDRESSES.with_suffix(".tmp")
+        unfinished.write_bytes(orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
+        unfinished.rename(ADDRESSES)
         for name, value in addresses.items():
             print(f"{name:14} {value}")
         print(f"\nworker log     {worker.log_path}\naddresses      {ADDRESSES}\nCtrl-C stops everything")

@@ -28,6 +28,8 @@ HOLD_A_SANDBOX = """
 import sys, time
 from pathlib import Path
 from app.sandbox import Sandbox
+from app.signals import end_in_order
+end_in_order()
 with Sandbox(Path(sys.argv[1]), sys.argv[2]) as sandbox:
     print(sandbox.postgres.pid, sandbox.broker.pid, sandbox.postgres.directory, flush=True)
     time.sleep(600)
