@@ -19,7 +19,6 @@ complete offsets a moment after their transaction; only from 4.0 on is the id th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
@@ -110,11 +109,8 @@ class FencedPublisher:
         await producer.begin_transaction()
         await send(producer, [batch[seq] for seq in waiting], sent)
         if any(sent):
-            # What is refused is buried; the rest is tried again without it.
+            # What is refused is buried; the rest is tried again without it, which begins by aborting this transaction.
             outcomes.update((seq, outcome) for seq, outcome in zip(waiting, sent, strict=True) if outcome is not None)
-            # aiokafka asserts when the transaction has failed for good: then there is nothing to abort.
-            with contextlib.suppress(AssertionError):
-                await producer.abort_transaction()
             return
         await producer.send_offsets_to_transaction({_MARKER: OffsetAndMetadata(0, batch_id)}, lane.name)
         await producer.commit_transaction()

@@ -153,8 +153,8 @@ class Relay:
             return False
         for lane, group in itertools.groupby(rows, key=lambda row: int(row[0])):
             batch = {seq: _message(rest) for _, seq, *rest in group}
-            # Another look may have begun this lane while this one was reading.
-            if lane not in self._publishing:
+            # While this look was reading, another one may have begun the lane, or its lease may have grown too old.
+            if lane not in self._publishing and lane in self._leases.held(PUBLISH_SECONDS):
                 self._publishing[lane] = asyncio.create_task(
                     self._publish(lane, held[lane], batch), name=f"outbox lane {lane}"
                 )

@@ -1,7 +1,8 @@
 """A worker that dies before its first commit of offsets loses nothing, although Kafka knows of no place to go on from.
 
-Faust seeks only to offsets that were committed; what was fetched for other partitions while the windows are recovered
-would be skipped. So everything waits here before the first worker reads anything, and that one dies within a second.
+While windows are recovered nothing of the streams may be fetched: Faust would drop it, and without a committed offset
+nobody would go back. Everything waits here before the first worker reads anything, that one dies within a second, and
+its successor is slow where a fetch could slip in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from arena import KILLED, Arena, CrashWorker
+from arena import KILLED, Arena, CrashWorker, Seat
 from audit import Disturbance, audit
 from conftest import worker_settings
 from group import dismiss_members
@@ -47,7 +48,9 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     dismiss_members(sandbox.kafka)
     arena.disturbances.append(Disturbance("killed before its first commit", began_at, time.time()))
 
-    arena.start(0)
+    slow = CrashWorker(sandbox, tmp_path / "slow", {**settings, "PYTHONPATH": str(POINTS)}, module="slow")
+    arena.seats.append(Seat(slow))
+    arena.start(1)
     settle(arena, load)
     arena.stop_workers()
 
