@@ -12,8 +12,9 @@ the lane has in PostgreSQL may, and who has it then is fenced by whoever comes l
 Fails like the plain publisher: what is not acknowledged is `NotPublished` and tried again under a new initialisation.
 Until then, or until Kafka gives the transaction up (`transaction_timeout_ms`), its readers wait at it. Readers that do
 not use `read_committed` see aborted batches too. Kafka forgets the offsets of an idle group after
-`offsets.retention.minutes` (7 days): a batch left half done for longer than that may be repeated. Brokers before 4.0
-complete offsets a moment after their transaction; only from 4.0 on is the id that is read sure to be the last one.
+`offsets.retention.minutes` (7 days), or when the topic of the offset is deleted: a batch left half done may be
+repeated then. Brokers before 4.0 complete offsets a moment after their transaction; only from 4.0 on is the id read
+sure to be the last one.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from observe import read, rows
-from reference import histories
+from recomputed import recompute
 from shop import Payment
 
 from app.checker import check
@@ -41,9 +41,13 @@ def assert_nothing_lost_or_doubled(
 def assert_histories_are_exact(sandbox: Sandbox, payments: Sequence[Payment]) -> None:
     """Every recorded history is the window recomputed from the timeline."""
     due = [payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"]
-    expected = histories(read(sandbox.kafka, "timeline-customer"))
-    recorded = dict(
-        rows(sandbox.database_url, "SELECT event_id, history FROM decisions WHERE event_id = ANY (%s)", due)
+    expected = recompute(read(sandbox.kafka, "timeline-customer"))
+    recorded = rows(
+        sandbox.database_url,
+        'SELECT event_id, partition, "offset", history FROM decisions WHERE event_id = ANY (%s)',
+        due,
     )
 
-    assert {event_id: recorded.get(event_id) for event_id in due} == {event_id: expected[event_id] for event_id in due}
+    assert {event_id for event_id, *_ in recorded} == set(due)
+    for event_id, partition, offset, history in recorded:
+        assert (event_id, history) == (expected[partition, offset].event_id, expected[partition, offset].history)
