@@ -1,9 +1,9 @@
 """Consumer: Faust's, but for the moment when a recovery is over and the streams go on.
 
-Faust 0.15.3 lets the streams' partitions be fetched before it has sought them to their committed offsets, and does not
-seek those that have none. What is fetched in between may be dropped: then later events are folded before earlier ones
-(a window without them), or, without a committed offset, the earlier ones never come at all. Here the order is: seek
-every partition, then let it be fetched.
+Faust 0.15.3 may read and drop records of the streams while the windows are recovered, lets their partitions be fetched
+before it has sought them to their committed offsets, and does not seek those that have none. Then later events are
+folded before earlier ones (a window without them), or, without a committed offset, the earlier ones never come at all.
+Here nothing is fetched that is not asked for, and the order is: seek every partition, then let it be fetched.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
@@ -32,6 +33,15 @@ class Consumer(aiokafka.Consumer):
         await super().perform_seek()
         resuming, self._to_resume = self._to_resume & self.assignment(), set()
         super().resume_partitions(resuming)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109 - Faust's
+        """Fetch from the partitions that are active now.
+
+        Faust hands its own set to another thread and goes on changing it. While that is empty, after a recovery and
+        before the streams' turn, aiokafka takes it for "every partition": their records are read, the position moves
+        on, and Faust drops what was not asked for.
+        """
+        return await super()._getmany(None if active_partitions is None else set(active_partitions), timeout)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition of a stream; returns the committed offsets."""

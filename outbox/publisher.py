@@ -152,15 +152,38 @@ async def close(producer: AIOKafkaProducer) -> None:
 async def send(
     producer: AIOKafkaProducer, messages: Sequence[Message], outcomes: list[NotPublished | Refused | None]
 ) -> None:
-    """Queue all, then wait for all; `outcomes` is filled as they arrive, so a time-out keeps what is known."""
-    sent: dict[asyncio.Future[Any], int] = {}
+    """Send the messages of each topic in order; a topic that is not there holds up no other.
+
+    `outcomes` is filled as they arrive, so a time-out keeps what is known.
+    """
+    by_topic: dict[str, list[int]] = {}
     for position, message in enumerate(messages):
+        by_topic.setdefault(message.topic, []).append(position)
+    async with asyncio.TaskGroup() as topics:
+        for positions in by_topic.values():
+            topics.create_task(_send_topic(producer, messages, positions, outcomes))
+
+
+async def _send_topic(
+    producer: AIOKafkaProducer,
+    messages: Sequence[Message],
+    positions: Sequence[int],
+    outcomes: list[NotPublished | Refused | None],
+) -> None:
+    """Queue all, then wait for all."""
+    sent: dict[asyncio.Future[Any], int] = {}
+    for position in positions:
+        message = messages[position]
         try:
             future = await producer.send(
                 message.topic, key=message.key, value=message.value, headers=list(message.headers)
             )
         except _REFUSED as error:
             outcomes[position] = Refused(f"{type(error).__name__}: {error}")
+        except (KafkaError, OSError) as error:
+            # Nothing behind it may overtake it.
+            outcomes[position] = NotPublished(f"{type(error).__name__}: {error}")
+            break
         else:
             sent[future] = position
     pending = set(sent)

@@ -4,7 +4,9 @@
 -- the fair share (never a lane that is being published: `busy`), renew the rest, take what is free up to the share.
 -- A lane that changes hands gets a new epoch.
 SELECT pg_advisory_xact_lock(%(lock)s);
-WITH me AS (
+WITH forgotten AS (
+    DELETE FROM outbox_workers WHERE seen_until < clock_timestamp() - interval '1 hour'
+), me AS (
     INSERT INTO outbox_workers (owner, seen_until)
     VALUES (%(owner)s, clock_timestamp() + make_interval(secs => %(lease_seconds)s))
     ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until
