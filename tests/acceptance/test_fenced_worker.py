@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from aiokafka import AIOKafkaConsumer
-from observe import DEADLINE_SECONDS, settled, under_way
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from observe import DEADLINE_SECONDS, read, settled, under_way
 from promises import assert_histories_are_exact, assert_nothing_lost_or_doubled
 from shop import Payment, ids, records, sending, series
 
@@ -49,12 +49,13 @@ def committed_scores(kafka: str, payments: list[Payment]) -> dict[str, int]:
 
 
 async def _read_committed_scores(kafka: str) -> list[str]:
+    """Read up to the end of the log, for which such a reader waits while a transaction before it is open."""
+    ends = await ends_of_payments(kafka)
     consumer = AIOKafkaConsumer(
         "payments", bootstrap_servers=kafka, auto_offset_reset="earliest", isolation_level="read_committed"
     )
     found = []
     async with consumer, asyncio.timeout(DEADLINE_SECONDS):
-        ends = await consumer.end_offsets(consumer.assignment())
         while [place for place, end in ends.items() if await consumer.position(place) < end]:
             for batch in (await consumer.getmany(timeout_ms=100)).values():
                 scores = [record.value for record in batch if b'"FraudScored"' in (record.value or b"")]
@@ -62,13 +63,26 @@ async def _read_committed_scores(kafka: str) -> list[str]:
     return found
 
 
+async def ends_of_payments(kafka: str) -> dict[TopicPartition, int]:
+    async with AIOKafkaConsumer("payments", bootstrap_servers=kafka) as consumer:
+        return dict(await consumer.end_offsets(consumer.assignment()))
+
+
+def marks_of_transactions(kafka: str) -> int:
+    """Offsets of the payments topic that hold no record: the end of a transaction takes one."""
+    ends = asyncio.run(ends_of_payments(kafka))
+    return sum(ends.values()) - len(read(kafka, "payments"))
+
+
 def test_every_payment_has_exactly_one_score(sandbox: Sandbox, fenced_worker: WorkerProcess) -> None:
     payments = series("fenced", CUSTOMERS, PAYMENTS)
+    marks_before = marks_of_transactions(sandbox.kafka)
 
     with sending(sandbox.kafka, records(payments)):
         pass
     settled(sandbox.database_url, ids(payments))
 
+    assert marks_of_transactions(sandbox.kafka) > marks_before
     assert committed_scores(sandbox.kafka, payments) == dict.fromkeys(ids(payments), 1)
     assert_nothing_lost_or_doubled(sandbox, payments)
 

@@ -137,6 +137,29 @@ async def test_an_owner_that_wakes_up_after_the_takeover_publishes_nothing(
     assert sorted(itertools.chain(*(await read(broker, topic)).values())) == everything
 
 
+async def test_an_owner_that_wakes_up_before_its_heir_has_deleted_does_not_rename_what_is_published(
+    worker_of: Callable[..., Worker], put: Callable[..., None], query: Callable[..., Any],
+    broker: ApacheBroker, topic: str,
+) -> None:  # fmt: skip
+    sleeper, dying, heir = (worker_of(name) for name in ("sleeper", "dying", "heir"))
+    put("m-0")
+    await drained(sleeper, query)
+    put("m-1")
+    sleeper.before.clear()
+    draining = await sleeper.drain_until_held()
+    query(EXPIRE)
+    dying.after.clear()
+    await dying.drain_until_held()
+
+    sleeper.before.set()
+    await draining
+
+    assert [type(outcome) for outcome in sleeper.outcomes.values()] == [NotPublished]
+    query(EXPIRE)
+    await drained(heir, query)
+    assert await read(broker, topic) == {keys_of(topic)[0]: ["m-0", "m-1"]}
+
+
 async def test_an_owner_that_is_fenced_by_a_late_initialisation_of_a_sleeper_goes_on(
     worker_of: Callable[..., Worker], put: Callable[..., None], query: Callable[..., Any],
     broker: ApacheBroker, topic: str,
