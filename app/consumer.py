@@ -1,13 +1,18 @@
-"""Consumer: Faust's, but for the moment when a recovery is over and the streams go on.
+"""Consumer: Faust's, but for the moments when its position in the log changes.
 
-Faust 0.15.3 may read and drop records of the streams while the windows are recovered, lets their partitions be fetched
-before it has sought them to their committed offsets, and does not seek those that have none. Then later events are
-folded before earlier ones (a window without them), or, without a committed offset, the earlier ones never come at all.
-Here nothing is fetched that is not asked for, and the order is: seek every partition, then let it be fetched.
+Faust 0.15.3 fetches in another thread, and neither a rebalance nor a seek waits for the fetch that is under way. Its
+records then arrive between others, or are dropped although the position has moved past them: later events are folded
+before earlier ones, or the earlier ones never come at all. Here
+
+- no position changes while a fetch is under way,
+- what was fetched before or during a rebalance is not handed on after it, for it will be read again,
+- nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
+- the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,11 +22,25 @@ from faust.types import TP
 
 
 class Consumer(aiokafka.Consumer):
-    """Seeks before it resumes."""
+    """One fetch or one change of position at a time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._to_resume: set[TP] = set()
+        #: Held by whoever reads from, or moves, the positions in the log.
+        self._positions = asyncio.Lock()
+        #: Changes with every revocation and assignment.
+        self._epoch = 0
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """A rebalance begins."""
+        self._epoch += 1
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """A rebalance is over, but for the recovery of the windows."""
+        self._epoch += 1
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Resume changelogs at once, and the streams' partitions when they have been sought."""
@@ -34,22 +53,32 @@ class Consumer(aiokafka.Consumer):
         resuming, self._to_resume = self._to_resume & self.assignment(), set()
         super().resume_partitions(resuming)
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109 - Faust's
-        """Fetch from the partitions that are active now.
-
-        Faust hands its own set to another thread and goes on changing it. While that is empty, after a recovery and
-        before the streams' turn, aiokafka takes it for "every partition": their records are read, the position moves
-        on, and Faust drops what was not asked for.
-        """
-        return await super()._getmany(None if active_partitions is None else set(active_partitions), timeout)
-
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek every partition of a stream; returns the committed offsets."""
-        committed = await super().seek_to_committed()
-        fresh = [tp for tp, offset in committed.items() if not offset and self.app.topics.acks_enabled_for(tp.topic)]
-        if fresh:
-            await self.seek_wait(await self.earliest_offsets(*fresh))
+        async with self._positions:
+            committed = await super().seek_to_committed()
+            fresh = [tp for tp, at in committed.items() if not at and self.app.topics.acks_enabled_for(tp.topic)]
+            if fresh:
+                await super().seek_wait(await self.earliest_offsets(*fresh))
         return committed
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek partitions to these offsets."""
+        async with self._positions:
+            await super().seek_wait(partitions)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        async with self._positions:
+            await super()._seek(partition, offset)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109 - Faust's
+        """Fetch from the partitions that are active now; Faust goes on changing the set it hands over."""
+        async with self._positions:
+            epoch, wanted = self._epoch, None if active_partitions is None else set(active_partitions)
+            if wanted is not None and not wanted:
+                return {}
+            records = await super()._getmany(wanted, timeout)
+        return records if epoch == self._epoch else {}
 
 
 class Transport(aiokafka.Transport):

@@ -1,0 +1,128 @@
+# ruff: noqa: SLF001 - the seams of Faust are private
+"""Consumer: no position changes under a fetch, and no fetch outlives a rebalance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from app.consumer import Consumer
+
+ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
+RECORDS = {ZERO: ["record"]}
+
+
+@dataclass
+class ConsumerThread:
+    """What Faust's consumer asks its thread for; a fetch lasts until the test ends it."""
+
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    fetching: asyncio.Event = field(default_factory=asyncio.Event)
+    fetched: asyncio.Event = field(default_factory=asyncio.Event)
+    committed: Mapping[TP, int | None] = field(default_factory=dict)
+
+    async def getmany(self, partitions: set[TP] | None, _timeout: float) -> Mapping[TP, list[str]]:
+        self.asked.append(("fetch", partitions))
+        self.fetching.set()
+        await self.fetched.wait()
+        return RECORDS
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        self.asked.append(("seek", dict(partitions)))
+
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        self.asked.append(("seek to committed", None))
+        return self.committed
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        return dict.fromkeys(partitions, 5)
+
+
+class Topics:
+    def acks_enabled_for(self, topic: str) -> bool:
+        return topic.startswith("timeline-")
+
+
+class App:
+    topics = Topics()
+
+
+@pytest.fixture
+def thread() -> ConsumerThread:
+    return ConsumerThread()
+
+
+@pytest.fixture
+def consumer(thread: ConsumerThread) -> Consumer:
+    """The product's consumer over a thread of ours; only what it adds to Faust's is set up."""
+    made: Any = Consumer.__new__(Consumer)
+    made._thread, made.app, made._to_resume = thread, App(), set()
+    made._positions, made._epoch = asyncio.Lock(), 0
+    return made
+
+
+async def fetch(consumer: Consumer, thread: ConsumerThread, partitions: set[TP]) -> asyncio.Task[Any]:
+    task = asyncio.create_task(consumer._getmany(partitions, 1.0))
+    await thread.fetching.wait()
+    return task
+
+
+async def test_a_fetch_hands_on_its_records(consumer: Consumer, thread: ConsumerThread) -> None:
+    task = await fetch(consumer, thread, {ZERO})
+    thread.fetched.set()
+
+    assert await task == RECORDS
+
+
+@pytest.mark.parametrize("seek", ["seek_wait", "seek_to_committed"])
+async def test_a_seek_waits_for_the_fetch_under_way(consumer: Consumer, thread: ConsumerThread, seek: str) -> None:
+    await fetch(consumer, thread, {ZERO})
+    seeking = asyncio.create_task(
+        consumer.seek_wait({ZERO: 7}) if seek == "seek_wait" else consumer.seek_to_committed()
+    )
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert thread.asked == [("fetch", {ZERO})]
+
+    thread.fetched.set()
+    await seeking
+
+    assert len(thread.asked) == 2
+
+
+async def test_a_fetch_that_a_rebalance_overtook_hands_on_nothing(consumer: Consumer, thread: ConsumerThread) -> None:
+    task = await fetch(consumer, thread, {ZERO})
+    consumer._epoch += 1
+    thread.fetched.set()
+
+    assert await task == {}
+
+
+async def test_a_fetch_is_for_the_partitions_that_are_active_when_its_turn_comes(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    active = {ZERO}
+    first = await fetch(consumer, thread, active)
+    second = asyncio.create_task(consumer._getmany(active, 1.0))
+    await asyncio.sleep(0)
+    active.clear()
+    thread.fetched.set()
+
+    assert (await first, await second) == (RECORDS, {})
+    assert thread.asked == [("fetch", {ZERO})]
+
+
+async def test_a_partition_without_a_committed_offset_begins_at_the_earliest_one(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    changelog = TP("fraud-windows-changelog", 0)
+    thread.committed = {ZERO: 3, ONE: None, changelog: None}
+
+    assert await consumer.seek_to_committed() == thread.committed
+
+    assert thread.asked == [("seek to committed", None), ("seek", {ONE: 5})]
