@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.effects import Effect
 from agents.events import DomainEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """What an agent chose, why, and the events that follow from it.
+    """What an agent chose, why, and what follows from it.
 
     Raises ValueError when the outcome is empty or the confidence lies outside 0 to 1.
     """
@@ -21,8 +22,15 @@ class Decision:
     reason: str
     #: From 0 (a guess) to 1 (certain).
     confidence: float = 1.0
+    #: State changes to make with the decision; their own events are published before those of `emit`.
+    effects: Sequence[Effect] = ()
     #: Events to publish with the decision, in this order.
     emit: Sequence[DomainEvent] = ()
+
+    @property
+    def events(self) -> Sequence[DomainEvent]:
+        """Everything to publish, in this order."""
+        return [*(event for effect in self.effects for event in effect.events()), *self.emit]
 
     def __post_init__(self) -> None:
         if not self.outcome:

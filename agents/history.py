@@ -25,11 +25,17 @@ T = TypeVar("T", bound=DomainEvent)
 
 @dataclass(frozen=True, slots=True)
 class Past(Generic[T]):
-    """A remembered event: its data, when it happened (UTC) and its id, the one evidence is given by."""
+    """A remembered event: its data, and what its envelope says about it."""
 
     data: T
+    #: When it happened, UTC.
     at: datetime
+    #: What evidence is given by.
     id: str
+    #: The id of the event that caused it.
+    causationid: str | None = None
+    #: Who produced it.
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,12 @@ class History:
         return [_read(entry.payload)[0] for entry in self.entries]
 
     def of(self, kind: type[T]) -> Sequence[Past[T]]:
-        """The remembered events of one type, in log order."""
+        """The remembered events of one type, in log order; `DomainEvent` gives all whose type is known."""
         past = []
         for entry in self.entries:
             event, data = _read(entry.payload)
             if isinstance(data, kind):
-                past.append(Past(data, event.time, event.id))
+                past.append(Past(data, event.time, event.id, event.causationid, event.source))
         return past
 
     def recent(self, kind: type[T], age: timedelta) -> Sequence[Past[T]]:

@@ -1,4 +1,7 @@
-"""From a verdict to the row and the messages that are written: the envelope of what agents emit."""
+"""From a verdict to the row and the messages that are written: the envelope of what agents emit.
+
+The same event and history give the same messages, byte for byte, whenever they are decided.
+"""
 
 from __future__ import annotations
 
@@ -45,25 +48,27 @@ def decision_record(
         fallback_reason=verdict.fallback_reason,
         status=status,
         decided_at=decided_at,
-        messages=_messages(agent, event, verdict.decision.emit, decided_at),
+        messages=_messages(agent, event, verdict.decision.events),
+        effects=tuple(effect.record() for effect in verdict.decision.effects),
     )
 
 
-def _messages(agent: Agent, cause: Event, emitted: Sequence[DomainEvent], at: datetime) -> tuple[Message, ...]:
+def _messages(agent: Agent, cause: Event, emitted: Sequence[DomainEvent]) -> tuple[Message, ...]:
     decision = decision_id(agent.name, cause.id)
     return tuple(
-        _message(agent, cause, data, str(uuid.uuid5(decision, str(position))), at)
-        for position, data in enumerate(emitted)
+        _message(agent, cause, data, str(uuid.uuid5(decision, str(position)))) for position, data in enumerate(emitted)
     )
 
 
-def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str, at: datetime) -> Message:
+def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> Message:
     key = data.kafka_key
     event = Event(
         id=message_id,
         source=f"urn:innervate:agent:{agent.name}",
         type=type(data).__name__,
-        time=at,
+        # The time of its cause, as in Kafka Streams: deciding again, be it years later, gives the same bytes, and the
+        # windows of a backlog see the same ages. When it was decided is in the decision.
+        time=cause.time,
         data=data.model_dump(mode="json"),
         subject=key or None,
         correlationid=cause.correlationid or cause.id,

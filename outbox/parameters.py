@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -18,12 +18,15 @@ DEAD_LETTERS: Final = "dead-letters"
 LANE_LOCK: Final = 729_465
 
 
+def lock_parameters(lanes: Collection[int]) -> Mapping[str, Any]:
+    """Parameters of `lock_lanes`."""
+    return {"lane_lock": LANE_LOCK, "lanes": sorted(lanes)}
+
+
 def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
     """Parameters of `record_decisions`; messages keep the order of the decisions and their own."""
     messages = [(record, message) for record in records for message in record.messages]
     return {
-        "lane_lock": LANE_LOCK,
-        "lanes": sorted({message.lane for _, message in messages}),
         "ids": [str(r.id) for r in records],
         "agents": [r.agent for r in records],
         "event_ids": [r.event_id for r in records],
@@ -81,7 +84,6 @@ def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
         "key": _binary(letter.key),
         "value": _binary(letter.value),
         "headers": _headers(letter.headers),
-        "lane_lock": LANE_LOCK,
         "lane": lane_of(DEAD_LETTERS, key),
         "message_id": str(letter.id),
         "message_topic": DEAD_LETTERS,

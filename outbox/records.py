@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 #: A lane is the unit of order and of ownership in the relay. 64 is enough for 64 workers and few enough to lease
 #: in one statement; the number is part of the data and must not change while messages are pending.
@@ -15,6 +15,9 @@ LANES: Final = 64
 
 #: Names the UUIDv5 of decisions and messages, so that deciding again writes the same ids.
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:innervate:decision")
+
+#: SQL with its parameters.
+Statement = tuple[str, Mapping[str, Any]]
 
 Status = Literal["committed", "held", "rejected", "shadow"]
 
@@ -59,6 +62,13 @@ class Origin:
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
+class Effect(Protocol):
+    """A state change written with a decision: a value that knows its statements, never a connection."""
+
+    def statements(self, decision: uuid.UUID) -> Sequence[Statement]:
+        """What to run, in this order, in the transaction of the decision with this id."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionRecord:
     """A decision as it is written: unique by (`agent`, `event_id`)."""
@@ -82,6 +92,8 @@ class DecisionRecord:
     status: Status
     decided_at: datetime
     messages: tuple[Message, ...]
+    #: State changes, made with the decision or not at all.
+    effects: tuple[Effect, ...] = ()
 
     @property
     def id(self) -> uuid.UUID:

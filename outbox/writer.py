@@ -1,10 +1,11 @@
-"""Decision writer: a decision and its messages in one transaction, many decisions per transaction (group commit).
+"""Decision writer: a decision, its effects and its messages in one transaction, many decisions per transaction.
 
 `record` returns only after the commit. While one batch commits the next one gathers, so a lone decision never waits
 and a busy worker pays one commit for up to `batch_size` decisions. An outcome that is unknown (connection lost during
-the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A batch that
-PostgreSQL refuses is halved until only the guilty decision fails. Batches that share a lane of the outbox commit one
-after another, so the order of `seq` within a lane is the order of the commits.
+the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A decision with
+effects is written in a savepoint of its own; when it is refused, its batch-mates are not. A batch of decisions without
+effects that PostgreSQL refuses is halved until only the guilty one fails. Batches that share a lane of the outbox
+commit one after another, so the order of `seq` within a lane is the order of the commits.
 """
 
 from __future__ import annotations
@@ -14,15 +15,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from outbox.backoff import Backoff
-from outbox.database import Database, queries
+from outbox.database import Database, Row, Transaction, queries
 from outbox.errors import DatabaseUnavailable, Permanent, StatementRejected
 from outbox.gather import Gatherer
-from outbox.parameters import dead_letter_parameters, decision_parameters
+from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, DecisionRecord
 
 log = logging.getLogger(__name__)
 
 _SQL: Final = queries("writer.sql")
+#: One round trip: PostgreSQL runs both in one transaction.
+_RECORD_DECISIONS: Final = _SQL["lock_lanes"] + _SQL["record_decisions"]
+_RECORD_DEAD_LETTER: Final = _SQL["lock_lanes"] + _SQL["record_dead_letter"]
+
+#: Ids of the decisions that are new, and of those that were refused.
+Written = tuple[set[str], dict[str, StatementRejected]]
 
 
 class EventIdReused(Permanent):
@@ -58,15 +65,16 @@ class DecisionWriter:
     async def bury(self, letter: DeadLetter) -> None:
         """Write a dead letter and its message for the topic; waits while PostgreSQL is away."""
         parameters = dead_letter_parameters(letter)
+        lanes = {parameters["lane"]}
         backoff = Backoff()
         while True:
             try:
-                await self._database.run(_SQL["record_dead_letter"], parameters)
+                await self._database.run(_RECORD_DEAD_LETTER, {**parameters, **lock_parameters(lanes)})
             except DatabaseUnavailable as error:
                 log.warning("dead letter waits for PostgreSQL: %s", error)
                 await backoff.wait()
             else:
-                self._on_commit({parameters["lane"]})
+                self._on_commit(lanes)
                 return
 
     async def _settle(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Exception]:
@@ -83,27 +91,61 @@ class DecisionWriter:
         first: dict[str, DecisionRecord] = {}
         for record in records:
             first.setdefault(str(record.id), record)
-        parameters = _parameters(list(first.values()))
+        lanes = {message.lane for record in first.values() for message in record.messages}
         backoff = Backoff()
         while True:
             try:
-                rows = await self._database.run(_SQL["record_decisions"], parameters)
-                new = {row[0] for row in rows}
-                sources = await self._sources(first.keys() - new)
+                new, refused = await self._write(list(first.values()), lanes)
+                sources = await self._sources(first.keys() - new - refused.keys())
             except DatabaseUnavailable as error:
                 log.warning("%d decisions wait for PostgreSQL: %s", len(records), error)
                 await backoff.wait()
             else:
-                if parameters["lanes"] and (new or backoff.attempts):
-                    self._on_commit(parameters["lanes"])
+                if lanes and (new or backoff.attempts):
+                    self._on_commit(lanes)
                 sources.update((decision, first[decision].event_source) for decision in new)
-                return [_outcome(record, record is first[str(record.id)], new, sources) for record in records]
+                return [
+                    refused.get(str(record.id)) or _outcome(record, record is first[str(record.id)], new, sources)
+                    for record in records
+                ]
+
+    async def _write(self, records: Sequence[DecisionRecord], lanes: Collection[int]) -> Written:
+        """Try one transaction. Raises `DatabaseUnavailable`, or `StatementRejected` for one without effects."""
+        plain = [record for record in records if not record.effects]
+        if len(plain) == len(records):
+            parameters = {**_parameters(plain), **lock_parameters(lanes)}
+            return _ids(await self._database.run(_RECORD_DECISIONS, parameters)), {}
+        refused = {}
+        async with self._database.transaction() as transaction:
+            await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
+            new = _ids(await transaction.run(_SQL["record_decisions"], _parameters(plain)))
+            for record in records:
+                if record.effects:
+                    try:
+                        new |= await _write_with_effects(transaction, record)
+                    except StatementRejected as error:
+                        refused[str(record.id)] = error
+        return new, refused
 
     async def _sources(self, decisions: Collection[str]) -> dict[str, str]:
         """The source of the event of each decision that was there already."""
         if not decisions:
             return {}
         return dict(await self._database.run(_SQL["sources_of_decisions"], {"ids": list(decisions)}))
+
+
+async def _write_with_effects(transaction: Transaction, record: DecisionRecord) -> set[str]:
+    async with transaction.savepoint():
+        new = _ids(await transaction.run(_SQL["record_decisions"], _parameters([record])))
+        if new:
+            for effect in record.effects:
+                for statement, parameters in effect.statements(record.id):
+                    await transaction.run(statement, parameters)
+    return new
+
+
+def _ids(rows: Sequence[Row]) -> set[str]:
+    return {decision for (decision,) in rows}
 
 
 def _parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:

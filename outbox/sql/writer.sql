@@ -1,8 +1,11 @@
--- name: record_decisions
--- One transaction: a message is inserted only with the decision row it belongs to, and a decision that is there already
--- brings neither its row nor its messages a second time. The locks are taken first, so that commits of one lane happen
--- in the order in which their `seq` is drawn; always from the lowest lane up, so that nobody waits in a circle.
+-- name: lock_lanes
+-- Taken first in every transaction that brings messages, so that commits of one lane happen in the order in which their
+-- `seq` is drawn; always from the lowest lane up, so that nobody waits in a circle.
 SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer[]) AS lane;
+
+-- name: record_decisions
+-- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
+-- its row nor its messages a second time.
 WITH input AS (
     SELECT *
     FROM unnest(
@@ -44,8 +47,6 @@ SELECT id::text FROM inserted;
 SELECT id::text, event_source FROM decisions WHERE id = ANY (%(ids)s::uuid[]);
 
 -- name: record_dead_letter
--- The row and its copy for the topic are one transaction too.
-SELECT pg_advisory_xact_lock(%(lane_lock)s, %(lane)s);
 WITH inserted AS (
     INSERT INTO dead_letters (
         id, consumer, reason, detail, topic, partition, "offset", recorded_at, key, value, headers

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from refunding import refund
 
 from app.sandbox import Postgres
 from outbox.database import Database, Row
 from outbox.errors import Permanent
+from outbox.refunds import RefundRecord
 from outbox.writer import DecisionWriter
 
 MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
@@ -79,7 +81,12 @@ async def test_every_decision_is_there_once_after_a_crash_of_postgresql_under_lo
     writing: Callable[..., Any],
 ) -> None:
     async with writing(database, batch_size=20) as writer:
-        recorded = [asyncio.create_task(writer.record(decision(f"pay-{n}"))) for n in range(3000)]
+        recorded = [
+            asyncio.create_task(
+                writer.record(decision(f"pay-{n}", effects=(refund(n, payment_id=f"p-{n}"),) if n % 10 == 0 else ()))
+            )
+            for n in range(3000)
+        ]
         await until(lambda: query("SELECT 1 FROM decisions LIMIT 1"))
         await asyncio.to_thread(postgres.crash)
         assert not all(task.done() for task in recorded)
@@ -89,13 +96,16 @@ async def test_every_decision_is_there_once_after_a_crash_of_postgresql_under_lo
 
     assert query("SELECT count(*), count(DISTINCT event_id) FROM decisions") == [(3000, 3000)]
     assert query("SELECT count(*), count(DISTINCT message_id) FROM outbox_messages") == [(3000, 3000)]
+    assert query("SELECT count(*), sum(refunded_minor)::bigint FROM captures") == [(300, 300 * 2000)]
+    assert query("SELECT count(*) FROM ledger_entries") == [(300,)]
 
 
 class Proxy:
     """A TCP proxy in front of PostgreSQL that, when told to, cuts a connection between a commit and its answer."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, committing: bytes) -> None:
         self._port = port
+        self._committing = committing
         self.to_cut = 0
         self.cut = 0
 
@@ -114,7 +124,7 @@ class Proxy:
 
     async def _ask(self, client: asyncio.StreamReader, questions: asyncio.StreamWriter, swallow: asyncio.Event) -> None:
         while data := await client.read(65536):
-            if self.to_cut and b"INSERT INTO decisions" in data:
+            if self.to_cut and self._committing in data:
                 self.to_cut -= 1
                 swallow.set()
             questions.write(data)
@@ -134,7 +144,12 @@ class Proxy:
         raise ConnectionError("cut")
 
 
+@pytest.mark.parametrize(
+    ("committing", "refunds"), [(b"INSERT INTO decisions", ()), (b"COMMIT", (refund(1),))], ids=["plain", "refund"]
+)
 async def test_a_commit_whose_answer_was_lost_is_not_written_twice(
+    committing: bytes,
+    refunds: tuple[RefundRecord, ...],
     database_url: str,
     postgres: Postgres,
     decision: Callable[..., Any],
@@ -143,7 +158,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_written_twice(
     settle: Callable[..., Any],
 ) -> None:
     announced: list[str] = []
-    proxy = Proxy(postgres.port)
+    proxy = Proxy(postgres.port, committing)
     async with await asyncio.start_server(proxy, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
         database = Database(database_url.replace(f":{postgres.port}/", f":{port}/"), timeout_seconds=10)
@@ -151,14 +166,15 @@ async def test_a_commit_whose_answer_was_lost_is_not_written_twice(
             async with writing(database, on_commit=lambda _lanes: announced.append("commit")) as writer:
                 await writer.record(decision("pay-0"))
                 proxy.to_cut = 2
-                outcomes = await settle(writer, decision("pay-1"), decision("pay-2"))
+                outcomes = await settle(writer, decision("pay-1", effects=refunds), decision("pay-2"))
         finally:
             await database.close()
 
     assert proxy.cut == 2
     assert not any(isinstance(outcome, BaseException) for outcome in outcomes)
     assert query(EVENT_IDS) == [("pay-0",), ("pay-1",), ("pay-2",)]
-    assert query(MESSAGE_IDS) == [("m-pay-0",), ("m-pay-1",), ("m-pay-2",)]
+    assert sorted(query(MESSAGE_IDS)) == [("m-pay-0",), ("m-pay-1",), ("m-pay-2",)]
+    assert query("SELECT count(*) FROM refunds") == [(len(refunds),)]
     # The messages may be there since the first attempt: the relay has to be told.
     assert announced == ["commit", "commit"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
@@ -13,8 +14,9 @@ import pytest
 import app
 import outbox
 from outbox.database import queries
-from outbox.parameters import dead_letter_parameters, decision_parameters
+from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, Origin
+from outbox.refunds import RefundRecord
 
 FILES = sorted(file.name for file in resources.files(outbox).joinpath("sql").iterdir())
 PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -40,7 +42,7 @@ def source(package: object) -> str:
 
 
 def test_every_file_of_statements_is_tested_here() -> None:
-    assert FILES == ["dead.sql", "fenced.sql", "leases.sql", "notify.sql", "relay.sql", "views.sql", "writer.sql"]
+    assert FILES == ["dead.sql", "fenced.sql", "leases.sql", "notify.sql", "refunds.sql", "relay.sql", "views.sql", "writer.sql"]
 
 
 @pytest.mark.parametrize("filename", FILES)
@@ -54,7 +56,7 @@ def test_every_statement_has_a_name_of_its_own_and_ends(filename: str) -> None:
         code = re.sub(r"^--.*$", "", statement, flags=re.MULTILINE)
         assert code.endswith(";")
         # A lock is a statement of its own, so that the next one sees what was committed while it waited.
-        assert code.count(";") == 1 + code.count("SELECT pg_advisory_xact_lock")
+        assert code.count(";") == 1 + ("SELECT pg_advisory_xact_lock" in code.rpartition(";\n")[0])
 
 
 @pytest.mark.parametrize("filename", FILES)
@@ -65,6 +67,18 @@ def test_a_per_cent_sign_is_always_a_parameter(filename: str) -> None:
 
 def test_a_decision_hands_over_what_its_statement_asks_for() -> None:
     assert set(decision_parameters([])) == asked(queries("writer.sql")["record_decisions"])
+
+
+def test_lanes_hand_over_what_their_statement_asks_for() -> None:
+    assert set(lock_parameters([])) == asked(queries("writer.sql")["lock_lanes"])
+
+
+def test_a_refund_hands_over_what_its_statements_ask_for() -> None:
+    amounts = {"amount_minor": 1, "captured_minor": 1}
+    texts = dict.fromkeys(("refund_id", "payment_id", "order_id", "customer_id", "currency", "reason"), "")
+    refund = RefundRecord(**amounts, **texts, entries=())
+    for statement, parameters in refund.statements(uuid.UUID(int=1)):
+        assert set(parameters) == asked(statement)
 
 
 def test_a_dead_letter_hands_over_what_its_statement_asks_for() -> None:

@@ -72,7 +72,7 @@ def test_an_emitted_event_is_a_structured_cloudevent_that_names_its_cause() -> N
         "id": message.id,
         "source": "urn:innervate:agent:fraud",
         "type": "FraudScored",
-        "time": "2024-05-01T12:00:02Z",
+        "time": "2024-05-01T12:00:00Z",
         "subject": "o-1",
         "correlationid": "e-1",
         "causationid": "e-1",
