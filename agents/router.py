@@ -5,21 +5,32 @@ a timeline and loses none; windows and decisions recognise the copies by their i
 dead letter, and the good events around it go on. An event of no entity stays where it is.
 
 A plain consumer in a group of its own, shared by the workers of every agent set: whichever sets run, each event is
-routed once. Partitions read together are merged by the time of their records, as Kafka Streams does, so that events of
-one entity that were written to different partitions keep their order as long as the router keeps up.
+routed once. The partitions a worker has are merged by the time of their records, under backlog too, so that events of
+one entity in several topics keep their order. That is no promise: a partition that does not deliver is waited for only
+so long, and one that was read to its end may get an older record later.
+
+Partitions are assigned by range: the same partition of all domain topics, where producers put what has the same key,
+goes to the same worker (given topics with equally many partitions), and only what one worker has is merged.
 """
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import CommitFailedError, IllegalGenerationError, KafkaError, RebalanceInProgressError
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+)
 
+from agents.intake import Intake
 from agents.loop import Writer
 from agents.record import STRUCTURED
 from agents.routing import route, timeline
@@ -32,8 +43,6 @@ log = logging.getLogger(__name__)
 
 #: Consumer name in dead letters, and the name of the consumer group.
 ROUTER: Final = "router"
-#: Records per round: one commit of offsets for each round.
-BATCH_RECORDS: Final = 500
 
 
 class Router:
@@ -71,19 +80,21 @@ class Router:
 
     async def _consume(self, backoff: Backoff) -> None:
         consumer = AIOKafkaConsumer(
-            *self._topics,
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            partition_assignment_strategy=(RangePartitionAssignor,),
             **self._options,
         )
+        intake = Intake(consumer)
         try:
+            consumer.subscribe(self._topics, listener=intake)
             await consumer.start()
             while True:
-                batches = await consumer.getmany(timeout_ms=1000, max_records=BATCH_RECORDS)
-                if batches:
-                    await self._route(list(heapq.merge(*batches.values(), key=lambda record: record.timestamp)))
-                    await _commit(consumer)
+                records, offsets = await intake.read()
+                if records:
+                    await self._route(records)
+                    await _commit(consumer, offsets)
                     backoff.reset()
         finally:
             await consumer.stop()
@@ -132,10 +143,10 @@ class Router:
         return refused
 
 
-async def _commit(consumer: AIOKafkaConsumer) -> None:
+async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
     try:
-        await consumer.commit()
-    except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError) as error:
+        await consumer.commit(offsets)
+    except (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError) as error:
         # The partitions have a new owner, who reads these records again; their copies are recognised by id.
         log.info("offsets not committed, the records are routed again: %r", error)
 
