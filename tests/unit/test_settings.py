@@ -10,6 +10,7 @@ from typing import Any
 import faust
 import pytest
 
+from agents.registry import AGENTS
 from app.settings import Settings, load_settings
 
 Load = Callable[..., Settings]
@@ -118,7 +119,7 @@ def test_the_fenced_mode_needs_a_broker_with_transactions(load: Load, capsys: py
 def test_an_unknown_agent_is_answered_with_those_there_are(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load(AGENTS="fruad")
-    assert capsys.readouterr().err == "innervate: AGENTS: no agent named fruad; there are fraud\n"
+    assert capsys.readouterr().err == f"innervate: AGENTS: no agent named fruad; there are {', '.join(AGENTS)}\n"
 
 
 @pytest.mark.parametrize("agents", ["fraud", " fraud , ", "fraud,fraud"])
