@@ -18,8 +18,8 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 setup: $(READY)  ## Create .venv with everything pinned in requirements.lock
 
 .PHONY: demo
-demo: $(READY)  ## The whole story on embedded services; SEED=n PAYMENTS=n CUSTOMERS=n PROVIDER=tansu|apache
-	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(SEED),--seed $(SEED)) $(if $(PAYMENTS),--payments $(PAYMENTS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS))
+demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n PROVIDER=tansu|apache
+	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES))
 
 .PHONY: up
 up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache

@@ -6,7 +6,7 @@ Pure: whoever calls it has read Kafka and PostgreSQL itself. A finding is a numb
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,12 +66,17 @@ class Findings:
                 yield f"{name.replace('_', ' ')}: {len(found)}, for instance {', '.join(found[:EXAMPLES])}"
 
 
-def check(*, agent: str, due: Collection[str], decided: Sequence[Decided], published: Sequence[Published]) -> Findings:
-    """Compare the ids of the events `agent` had to decide with its decisions, and those with what Kafka holds."""
+def check(
+    *, due: Mapping[str, Collection[str]], decided: Sequence[Decided], published: Sequence[Published]
+) -> Findings:
+    """Compare the ids of the events each agent had to decide with the decisions, and those with what Kafka holds."""
     findings = Findings()
-    decisions = Counter(row.event_id for row in decided if row.agent == agent)
-    findings.undecided = sorted(set(due) - set(decisions))
-    findings.decided_twice = sorted(event_id for event_id, times in decisions.items() if times > 1)
+    decisions = Counter((row.agent, row.event_id) for row in decided)
+    wanted = {(agent, event_id) for agent, event_ids in due.items() for event_id in event_ids}
+    findings.undecided = sorted(f"{event_id} by {agent}" for agent, event_id in wanted - set(decisions))
+    findings.decided_twice = sorted(
+        f"{event_id} by {agent}" for (agent, event_id), times in decisions.items() if times > 1
+    )
 
     committed = [message_id for row in decided for message_id in row.message_ids]
     seen = Counter(message.message_id for message in published)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+import orjson
 from faust.cli import AppCommand, option
 
+from app.simulator import simulated_until_now
+from app.simulator.sending import send_records
 from outbox.database import Database
 from outbox.dead import buried, dig_up
 from outbox.errors import DatabaseUnavailable
@@ -28,6 +33,27 @@ def register_commands(app: Innervate) -> None:
         except DatabaseUnavailable as error:
             raise SystemExit(f"innervate: {error}") from error
         self.say("the database has the newest schema")
+
+    @app.command(
+        option("--seed", default=1, show_default=True, help="Same seed, same story."),
+        option("--orders", default=200, show_default=True, help="Orders in the story."),
+        option("--failures", default=40, show_default=True, help="Errors in them, at most half as many."),
+        option("--per-second", default=100.0, show_default=True, help="Records sent in a second."),
+        option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what really happened here."),
+    )
+    async def simulate(
+        self: AppCommand, seed: int, orders: int, failures: int, per_second: float, truth: Path | None
+    ) -> None:
+        """Send the story of a shop, with failures whose cause is known, to the domain topics."""
+        try:
+            story = simulated_until_now(seed=seed, orders=orders, failures=failures)
+        except ValueError as error:
+            raise SystemExit(f"innervate: {error}") from error
+        if truth is not None:
+            lines = [orjson.dumps(one) + b"\n" for one in story.truth]
+            await asyncio.to_thread(truth.write_bytes, b"".join(lines))
+        sent = await send_records(app.settings.client_options(), story.records, per_second=per_second)
+        self.say(f"{sent} records sent: {orders} orders, {len(story.truth)} errors, {story.broken} broken records")
 
     @app.command(option("--retry-dead", is_flag=True, help="Put the buried messages back into the outbox."))
     async def outbox(self: AppCommand, retry_dead: bool) -> None:

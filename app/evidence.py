@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,19 @@ from app.checker import Decided, Published
 #: The log is taken to be read when its end was reached and nothing more came for this long, in seconds: the embedded
 #: broker reports ends that are too low.
 QUIET_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Booked:
+    """Totals of the refunds and their ledger in PostgreSQL; amounts in minor units, whatever the currency."""
+
+    refunds: int
+    refunded_minor: int
+    posted_minor: int
+    #: Currencies whose accounts do not add up to 0.
+    unbalanced: int
+    #: Captures with more given back than taken.
+    over: int
 
 
 def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[str, float]]:
@@ -30,6 +44,26 @@ def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[s
         decided.append(Decided(agent=agent, event_id=event_id, message_ids=ids))
         committed_at.update(dict.fromkeys(ids, at))
     return decided, committed_at
+
+
+def count_committed(database_url: str) -> tuple[int, int]:
+    """How many decisions there are, and how many messages they have."""
+    [(decisions, messages)] = _rows(
+        database_url, "SELECT count(*), coalesce(sum(jsonb_array_length(messages)), 0)::bigint FROM decisions"
+    )
+    return int(decisions), int(messages)
+
+
+def booked(database_url: str) -> Booked:
+    """What the ledger says."""
+    [(refunds, refunded, posted, unbalanced, over)] = _rows(
+        database_url,
+        "SELECT (SELECT count(*) FROM refunds), (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refunds),"
+        " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries),"
+        " (SELECT count(*) FROM (SELECT 1 FROM ledger_balances GROUP BY currency HAVING sum(balance_minor) <> 0) AS b),"
+        " (SELECT count(*) FROM captures WHERE refunded_minor > captured_minor)",
+    )
+    return Booked(refunds=refunds, refunded_minor=refunded, posted_minor=posted, unbalanced=unbalanced, over=over)
 
 
 def count_dead_letters(database_url: str) -> int:

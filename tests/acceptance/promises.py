@@ -12,6 +12,7 @@ from shop import Payment
 from app.checker import check
 from app.evidence import committed_decisions, published_messages
 from app.sandbox import Sandbox
+from app.settings import DOMAIN_TOPICS
 
 #: Far more than one batch of the relay holds at the speed the shop sends.
 COPIES_ALLOWED = 40
@@ -27,9 +28,9 @@ def assert_nothing_lost_or_doubled(
     """
     due = {payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"}
     decided, _ = committed_decisions(sandbox.database_url)
-    published = asyncio.run(published_messages(sandbox.kafka, ["payments"], source="urn:innervate:"))
+    published = asyncio.run(published_messages(sandbox.kafka, DOMAIN_TOPICS, source="urn:innervate:"))
 
-    findings = check(agent="fraud", due=due, decided=decided, published=published)
+    findings = check(due={"fraud": due, "confirmation": due, "fulfilment": due}, decided=decided, published=published)
 
     ours = {message_id for row in decided if row.event_id in due for message_id in row.message_ids}
     repeated = [message_id for message_id in findings.repeated if message_id in ours]

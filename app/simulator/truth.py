@@ -1,0 +1,108 @@
+"""Truth: what really happened, and what a good recovery would do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from app.simulator.records import Produced
+
+#: Failures a person has to look at; nothing is undone.
+_FOR_PEOPLE: Final = frozenset({"bad_deployment", "bad_configuration", "unknown"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capture:
+    """Money that was taken."""
+
+    payment_id: str
+    order_id: str
+    amount_minor: int
+    currency: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What recovery must do: all of this, each once, and nothing else."""
+
+    #: What goes back, in minor units, by payment.
+    refund_minor: Mapping[str, int] = field(default_factory=dict)
+    cancelled: bool = False
+    retried: bool = False
+    notified: bool = False
+    escalated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Truth:
+    """Why one error happened."""
+
+    error_event_id: str
+    order_id: str
+    #: The name of the failure, as in `RootCauseIdentified`.
+    failure: str
+    #: None when nothing explains the error.
+    culprit_event_id: str | None
+    plan: Plan
+    #: What had been taken for the order before the error, oldest first.
+    captures: tuple[Capture, ...]
+    #: What the customer owes for the order: its items at the prices valid at the first capture.
+    owed_minor: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Simulation:
+    """A story and the truth about it."""
+
+    #: In order of `at`.
+    records: Sequence[Produced]
+    #: One for each error, in the order of the errors.
+    truth: Sequence[Truth]
+    #: Every capture of every order, in order of `at`.
+    captures: Sequence[Capture]
+    #: How many records are no events and have to become dead letters.
+    broken: int
+
+
+#: What must be done about the failures that leave the money where it is; about others, people have to look.
+_WITHOUT_MONEY: Final[Mapping[str, Plan]] = {
+    "label_failed": Plan(retried=True),
+    "address_invalid": Plan(notified=True),
+}
+
+
+def plan_for(
+    failure: str,
+    captures: Sequence[Capture],
+    owed_minor: int,
+    refunded_minor: Mapping[str, int] | None = None,
+) -> Plan:
+    """What recovery must do about an order that is said to suffer from `failure`.
+
+    `captures` are the order's, oldest first; `refunded_minor` is what went back before, by payment, and is not given
+    back again. A failure the order cannot have (a second capture where there is one) leaves nothing to undo:
+    it is for people. Amounts are in minor units.
+    """
+    left = {each.payment_id: each.amount_minor - (refunded_minor or {}).get(each.payment_id, 0) for each in captures}
+    if failure == "stock_shortage":
+        return Plan(refund_minor=_positive(left), cancelled=True, notified=True)
+    if failure == "duplicate_capture" and len(captures) > 1:
+        later = captures[-1].payment_id
+        return Plan(refund_minor=_positive({later: left[later]}), notified=True)
+    if failure == "price_changed":
+        refund = {each.payment_id: min(each.amount_minor - owed_minor, left[each.payment_id]) for each in captures[:1]}
+        excess = _positive(refund)
+        return Plan(refund_minor=excess, escalated=not excess, notified=True)
+    return _WITHOUT_MONEY.get(failure, Plan(escalated=True))
+
+
+def is_for_people(failure: str) -> bool:
+    """Whether the failure is only escalated, so that each verdict on it may escalate anew."""
+    return failure in _FOR_PEOPLE
+
+
+def _positive(amounts: Mapping[str, int]) -> dict[str, int]:
+    return {payment_id: amount for payment_id, amount in amounts.items() if amount > 0}
