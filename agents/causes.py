@@ -79,7 +79,7 @@ def stock_shortage(story: Story) -> Iterator[Candidate]:
 def _is_reserved(story: Story, short: Past[InventoryShort]) -> bool:
     return any(
         reserved.data.sku == short.data.sku
-        and reserved.data.available >= short.data.wanted
+        and reserved.data.wanted >= short.data.wanted
         and story.later(reserved, trace(short))
         for reserved in story.of(InventoryReserved)
     )

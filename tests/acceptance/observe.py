@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 #: Enough for a rebalance on either broker on a slow machine; a test that passes never waits this long.
 DEADLINE_SECONDS = 60.0
+#: The agents that react to a payment.
+ON_PAYMENTS = ("fraud", "confirmation", "fulfilment")
 #: Nothing more came for this long at the end of a topic: the embedded broker reports ends that are too low.
 QUIET_SECONDS = 0.7
 
@@ -41,8 +43,15 @@ def rows(database_url: str, query: str, *parameters: object) -> list[tuple[Any, 
 
 
 def decided(database_url: str, event_ids: Sequence[str]) -> int:
-    """How many decisions there are on these events, of all agents."""
-    [(count,)] = rows(database_url, "SELECT count(*) FROM decisions WHERE event_id = ANY (%s)", list(event_ids))
+    """How many of these payments every agent that reacts to payments has decided on."""
+    [(count,)] = rows(
+        database_url,
+        "SELECT count(*) FROM (SELECT FROM decisions WHERE event_id = ANY (%s) AND agent = ANY (%s)"
+        " GROUP BY event_id HAVING count(*) = %s) AS complete",
+        list(event_ids),
+        list(ON_PAYMENTS),
+        len(ON_PAYMENTS),
+    )
     return int(count)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from observe import read, rows
-from recomputed import recompute
+from observe import ON_PAYMENTS, read, rows
+from recomputed import MEMORIES, recompute
 from shop import Payment
 
 from app.checker import check
@@ -16,6 +16,8 @@ from app.settings import DOMAIN_TOPICS
 
 #: Far more than one batch of the relay holds at the speed the shop sends.
 COPIES_ALLOWED = 40
+#: Who decides on each payment.
+PAYMENT_AGENTS = ("fraud", "confirmation", "fulfilment")
 
 
 def assert_nothing_lost_or_doubled(
@@ -30,7 +32,7 @@ def assert_nothing_lost_or_doubled(
     decided, _ = committed_decisions(sandbox.database_url)
     published = asyncio.run(published_messages(sandbox.kafka, DOMAIN_TOPICS, source="urn:innervate:"))
 
-    findings = check(due={"fraud": due, "confirmation": due, "fulfilment": due}, decided=decided, published=published)
+    findings = check(due=dict.fromkeys(ON_PAYMENTS, due), decided=decided, published=published)
 
     ours = {message_id for row in decided if row.event_id in due for message_id in row.message_ids}
     repeated = [message_id for message_id in findings.repeated if message_id in ours]
@@ -40,15 +42,17 @@ def assert_nothing_lost_or_doubled(
 
 
 def assert_histories_are_exact(sandbox: Sandbox, payments: Sequence[Payment]) -> None:
-    """Every recorded history is the window recomputed from the timeline."""
+    """Every recorded history is the window recomputed from the timeline, for every agent that decides on payments."""
     due = [payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"]
-    expected = recompute(read(sandbox.kafka, "timeline-customer"))
-    recorded = rows(
-        sandbox.database_url,
-        'SELECT event_id, partition, "offset", history FROM decisions WHERE event_id = ANY (%s)',
-        due,
-    )
+    for agent in PAYMENT_AGENTS:
+        expected = recompute(agent, read(sandbox.kafka, MEMORIES[agent].timeline))
+        recorded = rows(
+            sandbox.database_url,
+            'SELECT event_id, partition, "offset", history FROM decisions WHERE agent = %s AND event_id = ANY (%s)',
+            agent,
+            due,
+        )
 
-    assert {event_id for event_id, *_ in recorded} == set(due)
-    for event_id, partition, offset, history in recorded:
-        assert (event_id, history) == (expected[partition, offset].event_id, expected[partition, offset].history)
+        assert {event_id for event_id, *_ in recorded} == set(due)
+        for event_id, partition, offset, history in recorded:
+            assert (event_id, history) == (expected[partition, offset].event_id, expected[partition, offset].history)

@@ -154,7 +154,7 @@ def test_the_decision_row_says_what_was_published(sandbox: Sandbox, seen: Seen) 
     [row] = rows(
         sandbox.database_url,
         "SELECT messages, agent, event_source, event_type, event_at, entity, entity_id, topic, history->'offsets',"
-        " brain, model, outcome, reason, status FROM decisions WHERE event_id = 'stranger-alone'",
+        " brain, model, outcome, reason, status FROM decisions WHERE event_id = 'stranger-alone' AND agent = 'fraud'",
     )
 
     messages, *told = row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from observe import rows
+from observe import eventually, rows
 
+from agents.registry import AGENTS
 from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment, free_port
 from app.worker_process import CHECKOUT, WorkerProcess
@@ -31,6 +33,8 @@ TYPED: dict[str, tuple[str, dict[str, str]]] = {
     "worker without kafka": (WORKER, {"KAFKA_BROKER": "127.0.0.1:1"}),
     "worker that may not migrate": (WORKER, {"DATABASE_URL": "not_migrated", "MIGRATE_AT_START": "false"}),
     "worker with other partitions": (WORKER, {"TOPIC_PARTITIONS": "4"}),
+    "simulate": ("simulate --orders 2 --failures 1 --per-second 1000", {}),
+    "simulate too many failures": ("simulate --orders 2 --failures 2", {}),
     "unknown agent": ("agents", {"AGENTS": "fraud,nobody"}),
     "no port": ("agents", {"KAFKA_BROKER": "localhost"}),
     "no partitions": ("agents", {"TOPIC_PARTITIONS": "0"}),
@@ -44,7 +48,7 @@ def of_the_server(sandbox: Sandbox, database: str) -> str:
 
 def faust(sandbox: Sandbox, directory: Path, command: str, settings: Mapping[str, str]) -> Done:
     """Run `faust -A app …` to its end."""
-    arguments = [command]
+    arguments = command.split()
     if command == WORKER:
         arguments = ["--datadir", str(directory), WORKER, "-l", "info", "--web-port", str(free_port())]
     environment = {**clean_environment(), **sandbox.worker_environment(), **settings}
@@ -84,14 +88,30 @@ def test_agents_are_listed(done: Mapping[str, Done]) -> None:
     run = done["agents"]
 
     assert (run.returncode, run.stderr) == (0, "")
-    assert "| @fraud | timeline-customer | Reacts to PaymentSucceeded of a customer. |" in run.stdout
+    assert re.search(r"\| @fraud +\| timeline-customer +\| Reacts to PaymentSucceeded of a customer\. +\|", run.stdout)
+    assert re.search(r"\| @recovery +\| timeline-order +\| Reacts to FraudScored, ", run.stdout)
 
 
 def test_tables_are_listed(done: Mapping[str, Done]) -> None:
     run = done["tables"]
 
     assert (run.returncode, run.stderr) == (0, "")
-    assert "| fraud-windows | windows: last 50 events, no older than 30 days" in run.stdout
+    assert re.search(r"\| fraud-windows +\| windows: last 50 events, no older than 30 days", run.stdout)
+
+
+def test_a_simulation_is_sent_and_decided_on(sandbox: Sandbox, done: Mapping[str, Done]) -> None:
+    run = done["simulate"]
+
+    assert run.returncode == 0, run.stderr
+    assert " records sent: 2 orders, 1 errors, " in run.stdout
+    on_errors = "SELECT agent FROM decisions WHERE agent = 'root_cause' AND event_id LIKE 'o-0000_-ErrorOccurred-1'"
+    assert eventually(lambda: rows(sandbox.database_url, on_errors)) == [("root_cause",)]
+
+
+def test_a_simulation_that_cannot_be_says_so(done: Mapping[str, Done]) -> None:
+    run = done["simulate too many failures"]
+
+    assert (run.returncode, last_line(run)) == (1, "innervate: 2 failures need at least 4 orders, got 2")
 
 
 def test_migrate_brings_an_empty_database_up_to_date_and_may_be_repeated(
@@ -117,7 +137,7 @@ def test_migrate_without_a_database_says_so(done: Mapping[str, Done]) -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("unknown agent", "AGENTS: no agent named nobody; there are fraud"),
+        ("unknown agent", f"AGENTS: no agent named nobody; there are {', '.join(AGENTS)}"),
         ("no port", "KAFKA_BROKER: expected host:port, separated by commas"),
         ("no partitions", "TOPIC_PARTITIONS: Input should be greater than or equal to 1"),
         ("open to the network", "WEB_BIND is not loopback: set API_TOKEN, or the whole network can read the windows"),

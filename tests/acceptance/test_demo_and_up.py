@@ -79,7 +79,7 @@ def addresses(directory: Path) -> dict[str, Any]:
 def demo(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A small demo, running while `make up` is tested; the directory in which it writes `var/`."""
     directory = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "app.demo", "--provider", provider, "--payments", "60", "--customers", "10"]
+    command = [sys.executable, "-m", "app.demo", "--provider", provider, "--orders", "48", "--failures", "12"]
     with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         try:
             yield run, directory
@@ -134,18 +134,24 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     assert process.returncode == 0, told
     assert told.rstrip().endswith("lost 0 duplicates 0")
     report = json.loads((directory / "var/demo-report.json").read_bytes())
-    assert report["events_in"] > 60
+    assert report["events_in"] > 48 * 5
     assert 0 <= report["commit_to_publish_ms_p50"] <= report["commit_to_publish_ms_p99"]
-    numbers = ("provider", "decisions", "messages_published", "duplicates", "lost", "dead_letters", "broken_promises")
-    assert {name: report[name] for name in numbers} == {
+    exact = ("provider", "duplicates", "lost", "failures", "ledger_balanced", "refunds_over_captures")
+    assert {name: report[name] for name in (*exact, "broken_promises")} == {
         "provider": provider,
-        "decisions": 60,
-        "messages_published": 60,
         "duplicates": 0,
         "lost": 0,
-        "dead_letters": 3,
+        "failures": 12,
+        "ledger_balanced": True,
+        "refunds_over_captures": 0,
         "broken_promises": [],
     }
-    lines = [line.split() for line in told.splitlines() if line.startswith("p-")]
-    assert len({line[0] for line in lines}) == 60
-    assert {line[2] for line in lines} == {"approve", "review"}
+    assert report["root_cause_top1"] <= report["root_cause_top3"]
+    assert report["root_cause_top1"] >= 0.9, report["mistakes"]
+    assert report["recovery_correct"] >= 0.9, report["mistakes"]
+    assert report["refunds"] > 0
+    assert report["decisions"] > report["messages_published"] > 3 * 48
+    assert report["dead_letters"] > 0
+    lines = [line.split() for line in told.splitlines()]
+    assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 45
+    assert any("RefundIssued" in line for line in told.splitlines() if line.startswith("    "))

@@ -104,12 +104,13 @@ def test_decisions_are_filtered_by_entity_and_paged_newest_first(worker: WorkerP
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("event_id=web-0002", 1),
+        ("event_id=web-0002", 3),
         ("event_id=web-0002&outcome=approve&status=committed", 1),
         ("event_id=web-0002&outcome=block", 0),
+        ("event_id=web-0002&agent=fraud", 1),
         ("event_id=web-0002&agent=nobody", 0),
         ("event_id=web-0002&status=held", 0),
-        ("event_id=web-0002&entity=order", 0),
+        ("event_id=web-0002&entity=order", 1),
     ],
 )
 def test_every_filter_of_decisions_counts(worker: WorkerProcess, query: str, found: int) -> None:
@@ -140,7 +141,7 @@ def test_a_filter_postgresql_cannot_hold_is_refused(worker: WorkerProcess, path:
 
 
 def test_one_decision_shows_its_history_and_messages(sandbox: Sandbox, worker: WorkerProcess) -> None:
-    _, listed = get(worker.url, "/decisions?event_id=web-0004")
+    _, listed = get(worker.url, "/decisions?event_id=web-0004&agent=fraud")
     [summary] = listed["decisions"]
 
     status, decision = get(worker.url, f"/decisions/{summary['id']}")

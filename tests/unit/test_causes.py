@@ -36,9 +36,9 @@ def test_an_ordinary_order_shows_no_failure_and_no_deviation() -> None:
     assert ids(*ORDINARY) == []
 
 
-def test_a_shortage_of_an_ordered_sku_is_open_until_as_many_are_available() -> None:
+def test_a_shortage_of_an_ordered_sku_is_open_until_as_many_are_reserved() -> None:
     assert found(placed(), short("s", 30)) == [("stock_shortage", "s")]
-    assert found(placed(), short("s", 30), reserved("r", 20, available=1)) == [("stock_shortage", "s")]
+    assert found(placed(), short("s", 30), reserved("r", 20, wanted=1)) == [("stock_shortage", "s")]
     assert found(placed(), short("s", 30), reserved("r", 20, "cup")) == [("stock_shortage", "s")]
     assert found(placed(), short("s", 30), reserved("r", 20)) == []
 

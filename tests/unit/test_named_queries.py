@@ -42,7 +42,16 @@ def source(package: object) -> str:
 
 
 def test_every_file_of_statements_is_tested_here() -> None:
-    assert FILES == ["dead.sql", "fenced.sql", "leases.sql", "notify.sql", "refunds.sql", "relay.sql", "views.sql", "writer.sql"]
+    assert FILES == [
+        "dead.sql",
+        "fenced.sql",
+        "leases.sql",
+        "notify.sql",
+        "refunds.sql",
+        "relay.sql",
+        "views.sql",
+        "writer.sql",
+    ]
 
 
 @pytest.mark.parametrize("filename", FILES)
