@@ -44,10 +44,11 @@ acceptance: $(READY)  ## Real worker processes on the sandbox
 	$(BIN)/pytest tests/acceptance --provider tansu -m "not apache"
 
 .PHONY: test-kafka
-test-kafka: $(READY)  ## The same on a real Apache Kafka; needs Java 17 and Maven
+test-kafka: $(READY)  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
 	$(BIN)/pytest tests/contract -m apache
 	$(BIN)/pytest tests/acceptance --provider apache
 	$(BIN)/pytest tests/crash -m "not apache"
+	$(BIN)/pytest tests/crash/test_random_faults.py
 
 RUNS ?= 12
 .PHONY: crash-test

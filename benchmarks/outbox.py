@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -13,7 +14,8 @@ from app.sandbox import Postgres
 from benchmarks.measure import rates, report
 from outbox.database import Database
 from outbox.migrate import migrate
-from outbox.records import DecisionRecord, Message, Origin
+from outbox.records import DecisionRecord, Effect, Message, Origin
+from outbox.refunds import LedgerEntry, RefundRecord
 from outbox.relay import Relay
 from outbox.writer import DecisionWriter
 
@@ -48,6 +50,8 @@ async def _measure(database_url: str) -> None:
         {
             "one decision per transaction": _writing(database, numbers, batch_size=1),
             "group commit, up to 100": _writing(database, numbers, batch_size=100),
+            "group commit, one in ten refunds": _writing(database, numbers, batch_size=100, refunds_in=10),
+            "group commit, all of them refund": _writing(database, numbers, batch_size=100, refunds_in=1),
         },
         runs=3,
     )
@@ -68,14 +72,17 @@ async def _measure(database_url: str) -> None:
     await database.close()
 
 
-def _writing(database: Database, numbers: count[int], *, batch_size: int) -> Callable[[], Awaitable[int]]:
+def _writing(
+    database: Database, numbers: count[int], *, batch_size: int, refunds_in: int | None = None
+) -> Callable[[], Awaitable[int]]:
     async def work() -> int:
         writer = DecisionWriter(database, on_commit=lambda _lanes: None, batch_size=batch_size)
         room = asyncio.Semaphore(500)
 
         async def one(number: int) -> None:
             async with room:
-                await writer.record(_record(number))
+                refunding = refunds_in is not None and number % refunds_in == 0
+                await writer.record(_record(number, effects=(_refund(number),) if refunding else ()))
 
         amount = DECISIONS if batch_size > 1 else DECISIONS // 5
         await asyncio.gather(*(one(next(numbers)) for _ in range(amount)))
@@ -85,7 +92,22 @@ def _writing(database: Database, numbers: count[int], *, batch_size: int) -> Cal
     return work
 
 
-def _record(number: int) -> DecisionRecord:
+def _refund(number: int) -> RefundRecord:
+    entry = LedgerEntry(entry_id=str(uuid.uuid4()), debit="refunds", credit="payments", amount_minor=100)
+    return RefundRecord(
+        refund_id=str(uuid.uuid4()),
+        payment_id=f"p-{number}",
+        order_id=f"o-{number}",
+        customer_id=f"c-{number % 500}",
+        amount_minor=100,
+        currency="EUR",
+        reason="a refund",
+        captured_minor=100,
+        entries=(entry,),
+    )
+
+
+def _record(number: int, effects: tuple[Effect, ...]) -> DecisionRecord:
     return DecisionRecord(
         agent="bench",
         event_id=f"event-{number}",
@@ -105,4 +127,5 @@ def _record(number: int) -> DecisionRecord:
         status="committed",
         decided_at=AT,
         messages=(Message(id=f"m-{number}", topic="payments", key=f"c-{number % 500}".encode(), value=b"{}"),),
+        effects=effects,
     )

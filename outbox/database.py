@@ -58,11 +58,10 @@ class Transaction:
         await self.run("SAVEPOINT part; SET CONSTRAINTS ALL DEFERRED")
         try:
             yield
-            await self.run("SET CONSTRAINTS ALL IMMEDIATE")
+            await self.run("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT part")
         except StatementRejected:
             await self.run("ROLLBACK TO SAVEPOINT part")
             raise
-        await self.run("RELEASE SAVEPOINT part")
 
 
 class Database:

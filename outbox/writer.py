@@ -118,7 +118,7 @@ class DecisionWriter:
         refused = {}
         async with self._database.transaction() as transaction:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
-            new = _ids(await transaction.run(_SQL["record_decisions"], _parameters(plain)))
+            new = _ids(await transaction.run(_SQL["record_decisions"], _parameters(plain))) if plain else set()
             for record in records:
                 if record.effects:
                     try:
