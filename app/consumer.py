@@ -7,18 +7,22 @@ before earlier ones, or the earlier ones never come at all. Here
 - no position changes while a fetch is under way,
 - what was fetched before or during a rebalance is not handed on after it, for it will be read again,
 - nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
-- the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched.
+- the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched,
+- and a worker that has crashed does not wait for ever for what can no longer be done.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka
 from faust.types import TP
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
 
 
 class Consumer(aiokafka.Consumer):
@@ -41,6 +45,18 @@ class Consumer(aiokafka.Consumer):
         """A rebalance is over, but for the recovery of the windows."""
         self._epoch += 1
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def wait_empty(self) -> None:
+        """Wait until nothing is in flight; after a crash that may never be, and what is comes again anyway."""
+        empty = asyncio.ensure_future(super().wait_empty())
+        crashed = asyncio.ensure_future(cast("Innervate", self.app).has_crashed.wait())
+        try:
+            await asyncio.wait({empty, crashed}, return_when=asyncio.FIRST_COMPLETED)
+            if empty.done():
+                empty.result()
+        finally:
+            empty.cancel()
+            crashed.cancel()
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Resume changelogs at once, and the streams' partitions when they have been sought."""

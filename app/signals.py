@@ -1,9 +1,11 @@
-"""Signals: how a program that holds a sandbox ends in order, whoever started it."""
+"""Signals: how a program ends, in order or at all."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 
 #: What a shell reports for a process that SIGTERM ended.
 TERMINATED = 128 + signal.SIGTERM
@@ -17,3 +19,10 @@ def end_in_order() -> None:
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_after(seconds: float) -> None:
+    """End this process with exit code 1 after so long, whatever still hangs in it. Nothing is cleaned up."""
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()

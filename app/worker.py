@@ -5,6 +5,7 @@ At-least-once processing and idempotent decisions: Faust's exactly-once mode is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,6 +21,7 @@ from app.commands import register_commands
 from app.consumer import Transport
 from app.runtime import Runtime
 from app.settings import Settings
+from app.signals import end_after
 from app.stream import AgentStream
 from app.tuning import TUNING
 from app.views import register_views
@@ -32,6 +34,10 @@ RELAY_INTERVAL_SECONDS: Final = 1.0
 #: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long for
 #: a customer who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
 SESSION_TIMEOUT_SECONDS: Final = 15.0
+
+
+#: How long a worker that has crashed may take to end, in seconds: what hangs would keep its router and lanes alive.
+CRASHED_SECONDS: Final = 30.0
 
 
 class Boot(BootStrategy):
@@ -76,8 +82,17 @@ class Innervate(faust.App):
             web_application_options={"middlewares": middlewares(settings)},
             **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
         )
+        #: Set when this worker has to stop because going on is not safe.
+        self.has_crashed = asyncio.Event()
         self.runtime = Runtime(self)
         self.agent_streams = [AgentStream(self, AGENTS[name]) for name in settings.agents or AGENTS]
+
+    def _crash(self, reason: BaseException) -> None:
+        # Faust comes here whatever crashed: this app, or one of its services.
+        if not self.has_crashed.is_set():
+            self.has_crashed.set()
+            end_after(CRASHED_SECONDS)
+        super()._crash(reason)
 
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)

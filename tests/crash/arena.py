@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audit import Disturbance
+from evidence import Disturbance
 from proxy import Proxy
 
 from app.sandbox import Sandbox, SandboxError
@@ -181,11 +181,20 @@ class Arena:
                 seat.process.launch()
 
     def stop_workers(self) -> None:
-        """End every worker in order, so that nothing moves any more."""
+        """End every worker in order, so that nothing moves any more.
+
+        Raises `SandboxError` at the end when some had to be killed.
+        """
+        stuck = []
         for number, seat in enumerate(self.seats):
             if seat.process.is_running:
-                self.leave(number)
+                try:
+                    self.leave(number)
+                except SandboxError as error:
+                    stuck.append(f"worker {number}: {error}")
             seat.wanted = False
+        if stuck:
+            raise SandboxError("; ".join(stuck))
 
     def release(self) -> None:
         """End everything that is left."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import psycopg2
 from arena import Arena
-from audit import Disturbance
+from evidence import Disturbance
 from faults import THIRD, Fault
 from witness import rows
 

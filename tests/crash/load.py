@@ -1,14 +1,14 @@
 """Load: a shop that goes on selling whatever breaks, with everything a checker has to cope with in its events.
 
 Forty customers, several events of each, some sent twice, some late, some broken; the messages that follow from a
-customer's payments share a few keys, so that there is an order to keep. The producer is idempotent: what was
-acknowledged is in Kafka once, and only that is counted. A record that must become a dead letter says so in a header.
+customer's payments share a few keys, so that there is an order to keep. A few records in a hundred are stories of
+orders, several told at the same time (`orders`). The producer is idempotent: what was acknowledged is in Kafka once,
+and only that is counted. A record that must become a dead letter says so in a header.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import threading
 from collections import deque
@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
+import orders
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from evidence import BROKEN
+from sale import Failure, Sale, event
 
 TOPIC: Final = "payments"
-SOURCE: Final = "urn:shop:crash"
-#: Marks what cannot be processed.
-BROKEN: Final = ("expected", b"dead letter")
 CUSTOMERS: Final = 40
 OPENING: Final = datetime(2020, 1, 1, tzinfo=UTC)
 #: Fifty events of a customer take some forty days, so that the age of the window counts as well as its length.
@@ -34,33 +34,40 @@ _KINDS: Final = ("PaymentSucceeded",) * 8 + ("PaymentFailed", "ChargebackReceive
 _RUBBISH: Final = (b'{"specversion": "1.0", "id": ', None, b"\xff\xfe not text", b"[]", b'{"specversion": "1.0"}')
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """One record; `event_id` is None for what is broken."""
-
-    key: bytes
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    event_id: str | None = None
-    kind: str = ""
-
-
-def sales(seed: int, name: str) -> Iterator[Sale]:
-    """Records without end, the same for the same seed; ids and customers carry `name`."""
+def sales(seed: int, name: str, now: datetime) -> Iterator[Sale]:
+    """Records without end, the same for the same arguments; ids, customers and orders carry `name`."""
     chance = random.Random(seed)
     recent: deque[Sale] = deque(maxlen=200)
-    number = 0
+    stories: deque[Iterator[Sale]] = deque()
+    number = begun = 0
     while True:
         draw = chance.random()
         if draw < 0.02:
-            yield Sale(b"broken-%d" % number, chance.choice(_RUBBISH), (BROKEN,))
-        elif draw < 0.05 and recent:
+            yield Sale(TOPIC, b"broken-%d" % number, chance.choice(_RUBBISH), (BROKEN,))
+            continue
+        if draw < 0.05 and recent:
             yield chance.choice(recent)
-        else:
+            continue
+        if draw < 0.07:
+            stories.append(orders.story(begun, name, now))
+            begun += 1
+        sale = _next(stories) if draw < 0.20 else None
+        if sale is None:
             number += 1
             sale = _sale(chance, number, name)
-            recent.append(sale)
-            yield sale
+        recent.append(sale)
+        yield sale
+
+
+def _next(stories: deque[Iterator[Sale]]) -> Sale | None:
+    """The next record of the story whose turn it is; None when all are told."""
+    while stories:
+        story = stories.popleft()
+        sale = next(story, None)
+        if sale is not None:
+            stories.append(story)
+            return sale
+    return None
 
 
 def _sale(chance: random.Random, number: int, name: str) -> Sale:
@@ -82,33 +89,27 @@ def _sale(chance: random.Random, number: int, name: str) -> Sale:
     }
     if kind == "PaymentFailed":
         data["reason"] = "card declined"
-    event_id = f"{name}-e-{number}"
-    attributes = {
-        "specversion": "1.0",
-        "id": event_id,
-        "source": SOURCE,
-        "type": kind,
-        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
-    key = data["order_id"].encode()
-    if number % 3:
-        structured = json.dumps({**attributes, "data": data}).encode()
-        return Sale(key, structured, (("content-type", b"application/cloudevents+json"),), event_id, kind)
-    headers = [(f"ce_{attribute}", text.encode()) for attribute, text in attributes.items()]
-    return Sale(key, json.dumps(data).encode(), (*headers, ("content-type", b"application/json")), event_id, kind)
+    return event(TOPIC, kind, f"{name}-e-{number}", data, at=at, binary=number % 3 == 0)
 
 
 @dataclass
 class Acknowledged:
     """What Kafka said it has."""
 
-    #: Ids of the events that have to be decided on.
-    due: set[str] = field(default_factory=set)
-    events: int = 0
+    #: Ids of the events.
+    ids: set[str] = field(default_factory=set)
+    #: The decisions that have to be made on them: agent and event id.
+    due: set[tuple[str, str]] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
     copies: int = 0
     broken: int = 0
     #: Sent, and nobody knows.
     unsure: int = 0
+
+    @property
+    def to_refund(self) -> dict[str, str]:
+        """The orders that were made to fail, and the payment to be given back for it, as far as all of it is sent."""
+        return {one.order_id: one.payment_id for one in self.failures if one.event_ids <= self.ids}
 
 
 class Load:
@@ -117,10 +118,9 @@ class Load:
     def __init__(self, kafka: str, *, seed: int, name: str, per_second: float = 50.0, limit: int | None = None) -> None:
         self.acknowledged = Acknowledged()
         self._kafka = kafka
-        self._sales = sales(seed, name)
+        self._sales = sales(seed, name, datetime.now(UTC))
         self._pause_seconds = 1 / per_second
         self._limit = limit
-        self._seen: set[str] = set()
         self._pending: set[asyncio.Future[Any]] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="load")
@@ -164,7 +164,7 @@ class Load:
 
     async def _put(self, producer: AIOKafkaProducer, sale: Sale) -> None:
         self.acknowledged.unsure += 1
-        future = await producer.send(TOPIC, key=sale.key, value=sale.value, headers=list(sale.headers))
+        future = await producer.send(sale.topic, key=sale.key, value=sale.value, headers=list(sale.headers))
         self._pending.add(future)
         future.add_done_callback(lambda done: self._on_answer(done, sale))
 
@@ -176,13 +176,13 @@ class Load:
         counts.unsure -= 1
         if sale.event_id is None:
             counts.broken += 1
-        elif sale.event_id in self._seen:
+        elif sale.event_id in counts.ids:
             counts.copies += 1
         else:
-            self._seen.add(sale.event_id)
-            counts.events += 1
-            if sale.kind == "PaymentSucceeded":
-                counts.due.add(sale.event_id)
+            counts.ids.add(sale.event_id)
+            counts.due.update((agent, sale.event_id) for agent in sale.deciders)
+            if sale.failure is not None:
+                counts.failures.append(sale.failure)
 
 
 async def _close(producer: AIOKafkaProducer | None) -> None:

@@ -8,14 +8,26 @@ from typing import Any
 
 from arena import Arena
 from load import Load
+from recomputed import REACTED_TO, who_decides
 from witness import rows
 
 #: Give up when nothing has moved for this long, in seconds.
 STALLED_AFTER_SECONDS = 90.0
 
 
+#: Every message somebody may have to decide on, whoever it came from.
+_MESSAGES = """
+    SELECT m ->> 'id', m -> 'value' ->> 'type', m -> 'value' -> 'data'
+    FROM decisions, jsonb_array_elements(messages) AS m
+    WHERE m -> 'value' ->> 'type' = ANY (%s)
+"""
+
+
 def settle(arena: Arena, load: Load) -> None:
-    """Wait until every input is decided and nothing is left to publish; fail when nothing moves any more."""
+    """Wait until all that was sent, and all that followed from it, is decided and published.
+
+    Fails when nothing moves any more.
+    """
     url = arena.sandbox.database_url
     seen: list[tuple[Any, ...]] = []
     moved_at = time.monotonic()
@@ -27,17 +39,34 @@ def settle(arena: Arena, load: Load) -> None:
             " (SELECT count(*) FROM dead_letters)",
         )
         [(decisions, pending, dead)] = counts
-        enough = decisions >= len(load.acknowledged.due) and dead >= load.acknowledged.broken and pending == 0
-        if enough and load.acknowledged.due <= {one for (one,) in rows(url, "SELECT event_id FROM decisions")}:
+        # What is still to be decided is looked for when nothing moves: there may be hundreds of thousands.
+        missing = _undecided(url, load) if counts == seen and pending == 0 else None
+        if missing == set() and dead >= load.acknowledged.broken:
             return
         if counts != seen:
             seen, moved_at = counts, time.monotonic()
         stalled = time.monotonic() - moved_at > STALLED_AFTER_SECONDS
         assert not stalled, (
-            f"nothing moved for {STALLED_AFTER_SECONDS:.0f} s: {decisions} decisions of {len(load.acknowledged.due)},"
+            f"nothing moved for {STALLED_AFTER_SECONDS:.0f} s: {decisions} decisions, missing are {_some(missing)},"
             f" {pending} messages wait, {dead} dead letters of {load.acknowledged.broken}"
         )
         time.sleep(0.5)
+
+
+def decided(url: str) -> set[tuple[str, str]]:
+    """Agent and event of every decision."""
+    return {(agent, event_id) for agent, event_id in rows(url, "SELECT agent, event_id FROM decisions")}
+
+
+def _undecided(url: str, load: Load) -> set[tuple[str, str]]:
+    due = set(load.acknowledged.due)
+    for message_id, kind, data in rows(url, _MESSAGES, list(REACTED_TO)):
+        due.update((agent, message_id) for agent in who_decides(kind, data))
+    return due - decided(url)
+
+
+def _some(missing: set[tuple[str, str]] | None) -> str:
+    return "not known" if missing is None else f"{len(missing)}, such as {sorted(missing)[:5]}"
 
 
 def until(happens: Callable[[], bool], what: str) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from arena import KILLED, Arena, CrashWorker, Seat
-from audit import Disturbance, audit
+from audit import audit
 from conftest import worker_settings
+from evidence import Disturbance
 from group import dismiss_members
 from load import Load
 from settling import settle, until
@@ -54,7 +55,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     settle(arena, load)
     arena.stop_workers()
 
-    evidence = gather(sandbox.kafka, sandbox.database_url, acknowledged=load.acknowledged.due, read_committed=fenced)
+    evidence = gather(sandbox.kafka, sandbox.database_url, [load.acknowledged], read_committed=fenced)
     findings = audit(evidence, arena.disturbances, fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
     assert arena.exits == []

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import pytest
 from arena import Arena
-from audit import Disturbance, audit
+from audit import audit
+from evidence import Disturbance
 from load import Load
-from settling import settle, until
-from witness import gather, rows
+from settling import decided, settle, until
+from witness import gather
 
 pytestmark = pytest.mark.apache
 
@@ -38,10 +39,10 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
     with Load(arena.sandbox.kafka, seed=seed, name="frozen", per_second=1000, limit=BACKLOG) as load:
         load.wait()
         arena.start(0)
-        until(lambda: len(decided_on(url)) > DECIDED_BEFORE, "the first worker is at work")
+        until(lambda: len(decided(url)) > DECIDED_BEFORE, "the first worker is at work")
         arena.freeze(0)
         arena.start(1)
-        until(lambda: load.acknowledged.due <= decided_on(url), "the second worker decides all the rest")
+        until(lambda: load.acknowledged.due <= decided(url), "the second worker decides all the rest")
         arena.thaw(0)
         until(lambda: arena.ready(0), "the first worker has joined again")
         arena.kill(1)
@@ -50,14 +51,8 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
             later.wait()
             settle(arena, later)
     arena.stop_workers()
-    evidence = gather(
-        arena.sandbox.kafka, url, acknowledged=load.acknowledged.due | later.acknowledged.due, read_committed=fenced
-    )
+    evidence = gather(arena.sandbox.kafka, url, [load.acknowledged, later.acknowledged], read_committed=fenced)
 
     findings = audit(evidence, arena.disturbances, fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
     assert arena.exits == []
-
-
-def decided_on(url: str) -> set[str]:
-    return {event_id for (event_id,) in rows(url, "SELECT event_id FROM decisions")}

@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from audit import LANE_BATCH, DeadRow, DecisionRow, Disturbance, Evidence, Findings, Logged, audit
-from load import BROKEN
+from audit import LANE_BATCH, audit
+from evidence import BROKEN, DeadRow, DecisionRow, Disturbance, Evidence, Logged
+from findings import Findings
+from planting import decision, history, record
 
 KILL = Disturbance("kill", 1000.0, 1010.0)
 
 
-def record(topic: str, offset: int, value: Any, *, key: bytes = b"o-1", at: float = 500.0, **headers: bytes) -> Logged:
-    return Logged(topic, 0, offset, at, key, json.dumps(value).encode(), tuple(headers.items()))
-
-
 def payment(number: int) -> dict[str, Any]:
+    """One that only the agents of customers decide on, because it names no order."""
     return {
         "id": f"e{number}",
         "source": "urn:shop",
         "type": "PaymentSucceeded",
         "time": f"2025-03-01T09:0{number}:00Z",
+        "data": {"customer_id": "c-1", "payment_id": f"p{number}", "amount_minor": 100},
     }
 
 
 def score(number: int) -> dict[str, Any]:
     return {"id": f"m{number}", "source": "urn:innervate:agent:fraud", "type": "FraudScored", "data": {"score": number}}
-
-
-def history(*numbers: int) -> dict[str, Any]:
-    payloads = [(number - 1, json.dumps(payment(number)).encode()) for number in numbers]
-    digest = hashlib.sha256(
-        b"".join(offset.to_bytes(8, "big") + len(one).to_bytes(4, "big") + one for offset, one in payloads)
-    )
-    return {"offsets": [offset for offset, _ in payloads], "sha256": digest.hexdigest()}
-
-
-def decision(number: int, known: dict[str, Any]) -> DecisionRow:
-    message = {"id": f"m{number}", "topic": "payments", "key": "o-1", "value": score(number)}
-    place = ("timeline-customer", 0, number - 1)
-    return DecisionRow(
-        agent="fraud",
-        event_id=f"e{number}",
-        place=place,
-        history=known,
-        messages=[message],
-        committed_at=500.0 + number,
-    )
 
 
 RUBBISH = Logged("payments", 0, 3, 500.0, b"k", b"{", (BROKEN,))
@@ -72,12 +50,26 @@ LETTER = Logged(
 LETTER_ID = "invalid_json at router: payments/0/3"
 SCORES = [record("payments", 10 + number, score(number)) for number in (1, 2, 3)]
 INPUTS = [record("payments", number - 1, payment(number)) for number in (1, 2, 3)]
+FIRST, SECOND, THIRD = TIMELINE = [
+    record("timeline-customer", number - 1, payment(number), key=b"c-1") for number in (1, 2, 3)
+]
+KNOWN = [history(), history(FIRST), history(FIRST, SECOND)]
+
+
+def decisions(agent: str, *, tell: bool) -> list[DecisionRow]:
+    return [
+        decision(agent, one, known, [score] if tell else [], at=500.0 + one.offset)
+        for one, known, score in zip(TIMELINE, KNOWN, SCORES, strict=True)
+    ]
+
+
+FRAUD, CONFIRMATION = decisions("fraud", tell=True), decisions("confirmation", tell=False)
 CLEAN = Evidence(
     acknowledged={"e1", "e2", "e3"},
-    payments=[*INPUTS, RUBBISH, *SCORES],
+    domain=[*INPUTS, RUBBISH, *SCORES],
     dead_letters=[LETTER],
-    timeline=[record("timeline-customer", number - 1, payment(number), key=b"c-1") for number in (1, 2, 3)],
-    decisions=[decision(1, history()), decision(2, history(1)), decision(3, history(1, 2))],
+    timelines={"timeline-customer": TIMELINE},
+    decisions=[*FRAUD, *CONFIRMATION],
     dead_rows=[DeadRow("router", "invalid_json", ("payments", 0, 3))],
 )
 
@@ -91,8 +83,23 @@ def test_a_clean_run_has_no_findings() -> None:
 
 
 def test_a_binary_event_is_an_input_like_any_other() -> None:
-    binary = Logged("payments", 0, 4, 500.0, b"o", b"{}", (("ce_id", b"e4"), ("ce_type", b"PaymentSucceeded")))
-    assert found(payments=[*CLEAN.payments, binary]) == {"undecided": ["e4"]}
+    headers = (("ce_id", b"e4"), ("ce_type", b"ErrorOccurred"), ("ce_source", b"urn:shop"))
+    binary = Logged("platform", 0, 4, 500.0, b"o", b'{"service": "stock"}', headers)
+    assert found(domain=[*CLEAN.domain, binary]) == {"undecided": ["e4 by incident"]}
+
+
+def test_a_message_of_an_agent_is_an_input_like_any_other() -> None:
+    scored = {**score(3), "data": {"score": 3, "order_id": "o-1"}}
+    message = record("payments", 13, scored)
+    told = decision("fraud", THIRD, KNOWN[2], [message], at=502.0)
+    assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2], message], decisions=[*FRAUD[:2], told, *CONFIRMATION]) == {
+        "undecided": ["m3 by recovery"]
+    }
+
+
+def test_an_event_that_names_nobody_is_nobodys_to_decide() -> None:
+    lonely = {**payment(4), "data": {"customer_id": None, "payment_id": "p4", "amount_minor": 100}}
+    assert found(domain=[*CLEAN.domain, record("payments", 4, lonely)]) == {}
 
 
 def test_an_acknowledged_event_that_is_not_in_kafka_is_a_fault_of_kafka() -> None:
@@ -100,11 +107,14 @@ def test_an_acknowledged_event_that_is_not_in_kafka_is_a_fault_of_kafka() -> Non
 
 
 def test_a_lost_input_is_found() -> None:
-    assert found(decisions=CLEAN.decisions[:2], payments=[*INPUTS, RUBBISH, *SCORES[:2]]) == {"undecided": ["e3"]}
+    assert found(decisions=[*FRAUD[:2], *CONFIRMATION], domain=[*INPUTS, RUBBISH, *SCORES[:2]]) == {
+        "undecided": ["e3 by fraud"]
+    }
+    assert found(decisions=[*FRAUD, *CONFIRMATION[:2]]) == {"undecided": ["e3 by confirmation"]}
 
 
 def test_a_lost_message_is_found() -> None:
-    assert found(payments=[*INPUTS, RUBBISH, *SCORES[:2]]) == {"unpublished": ["m3"]}
+    assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2]]) == {"unpublished": ["m3"]}
 
 
 def test_a_message_that_waits_or_was_refused_is_found() -> None:
@@ -112,28 +122,34 @@ def test_a_message_that_waits_or_was_refused_is_found() -> None:
 
 
 def test_a_doubled_decision_is_found() -> None:
-    twice = replace(CLEAN.decisions[2], messages=[])
-    assert found(decisions=[*CLEAN.decisions, twice]) == {"decided_twice": ["e3"]}
+    assert found(decisions=[*CLEAN.decisions, CONFIRMATION[2]]) == {"decided_twice": ["e3 by confirmation"]}
 
 
 def test_a_decision_on_an_event_nobody_sent_is_found() -> None:
-    assert found(payments=[*INPUTS[:2], RUBBISH, *SCORES], acknowledged=set()) == {"decided_on_nothing": ["e3"]}
+    assert found(domain=[*INPUTS[:2], RUBBISH, *SCORES], acknowledged=set()) == {
+        "decided_on_nothing": ["e3 by confirmation", "e3 by fraud"]
+    }
+
+
+def test_a_decision_of_an_agent_that_does_not_react_to_the_event_is_found() -> None:
+    stray = decision("recovery", FIRST, history())
+    assert found(decisions=[*CLEAN.decisions, stray])["decided_on_nothing"] == ["e1 by recovery"]
 
 
 def test_an_uncommitted_message_is_found() -> None:
-    assert found(payments=[*CLEAN.payments, record("payments", 14, score(9))]) == {"uncommitted": ["m9"]}
+    assert found(domain=[*CLEAN.domain, record("payments", 14, score(9))]) == {"uncommitted": ["m9"]}
 
 
 def test_a_message_that_says_something_else_than_was_committed_is_found() -> None:
     other = record("payments", 13, {**score(3), "data": {"score": 99}})
-    assert found(payments=[*INPUTS, RUBBISH, *SCORES[:2], other]) == {"altered": ["m3"]}
+    assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2], other]) == {"altered": ["m3"]}
     elsewhere = replace(SCORES[2], key=b"o-2")
-    assert found(payments=[*INPUTS, RUBBISH, *SCORES[:2], elsewhere]) == {"altered": ["m3"]}
+    assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2], elsewhere]) == {"altered": ["m3"]}
 
 
 def test_a_reordered_message_is_found() -> None:
     first, second, third = SCORES
-    assert found(payments=[*INPUTS, RUBBISH, first, third, second]) == {"out_of_order": ["m2"]}
+    assert found(domain=[*INPUTS, RUBBISH, first, third, second]) == {"out_of_order": ["m2"]}
 
 
 @pytest.mark.parametrize(
@@ -146,35 +162,35 @@ def test_a_reordered_message_is_found() -> None:
 )
 def test_a_repeat_around_a_fault_is_allowed_and_counted(before_at: float, after_at: float) -> None:
     before, after = replace(SCORES[2], at=before_at), replace(SCORES[2], at=after_at, offset=14)
-    findings = audit(replace(CLEAN, payments=[*INPUTS, RUBBISH, *SCORES[:2], before, after]), [KILL])
+    findings = audit(replace(CLEAN, domain=[*INPUTS, RUBBISH, *SCORES[:2], before, after]), [KILL])
     assert (findings.broken(), findings.repeats) == ({}, 1)
 
 
 @pytest.mark.parametrize(("before_at", "after_at"), [(500.0, 999.0), (1031.0, 1032.0)])
 def test_a_repeat_without_a_fault_is_found(before_at: float, after_at: float) -> None:
     before, after = replace(SCORES[2], at=before_at), replace(SCORES[2], at=after_at, offset=14)
-    payments = [*INPUTS, RUBBISH, *SCORES[:2], before, after]
-    assert found([KILL], payments=payments) == {"repeated_for_no_reason": ["m3"]}
+    domain = [*INPUTS, RUBBISH, *SCORES[:2], before, after]
+    assert found([KILL], domain=domain) == {"repeated_for_no_reason": ["m3"]}
 
 
 def test_a_repeat_with_other_bytes_is_found() -> None:
     other = replace(SCORES[2], at=1020.0, offset=14, value=json.dumps(score(3), indent=1).encode())
     before = replace(SCORES[2], at=999.0)
-    assert found([KILL], payments=[*INPUTS, RUBBISH, *SCORES[:2], before, other]) == {"altered": ["m3"]}
+    assert found([KILL], domain=[*INPUTS, RUBBISH, *SCORES[:2], before, other]) == {"altered": ["m3"]}
 
 
 def test_fenced_workers_may_not_repeat_at_all() -> None:
     again = replace(SCORES[2], at=1020.0, offset=14)
-    payments = [*INPUTS, RUBBISH, *SCORES[:2], replace(SCORES[2], at=999.0), again]
-    assert found([KILL], fenced=True, payments=payments) == {"repeated_for_no_reason": ["m3"]}
+    domain = [*INPUTS, RUBBISH, *SCORES[:2], replace(SCORES[2], at=999.0), again]
+    assert found([KILL], fenced=True, domain=domain) == {"repeated_for_no_reason": ["m3"]}
 
 
 def test_more_repeats_than_a_batch_are_found() -> None:
     copies = [replace(SCORES[2], at=1001.0 + number / 100, offset=13 + number) for number in range(LANE_BATCH + 2)]
-    payments = [*INPUTS, RUBBISH, *SCORES[:2], *copies]
-    [finding] = found([KILL], payments=payments)["repeated_too_often"]
+    domain = [*INPUTS, RUBBISH, *SCORES[:2], *copies]
+    [finding] = found([KILL], domain=domain)["repeated_too_often"]
     assert finding.startswith(f"{LANE_BATCH + 1} in lane ")
-    assert found([KILL], payments=payments[:-1]) == {}
+    assert found([KILL], domain=domain[:-1]) == {}
 
 
 def test_a_dropped_input_is_found() -> None:
@@ -202,16 +218,53 @@ def test_a_dead_letter_is_a_message_like_any_other() -> None:
 @pytest.mark.parametrize(
     "known",
     [
-        pytest.param(history(1), id="one event too few"),
-        pytest.param(history(1, 2, 3), id="one event too many"),
-        pytest.param(history(2, 1), id="in another order"),
-        pytest.param({**history(1, 2), "sha256": history(1)["sha256"]}, id="with other bytes"),
+        pytest.param(history(FIRST), id="one event too few"),
+        pytest.param(history(FIRST, SECOND, THIRD), id="one event too many"),
+        pytest.param(history(SECOND, FIRST), id="in another order"),
+        pytest.param({**KNOWN[2], "sha256": KNOWN[1]["sha256"]}, id="with other bytes"),
     ],
 )
 def test_a_wrong_window_is_found(known: dict[str, Any]) -> None:
-    assert found(decisions=[*CLEAN.decisions[:2], decision(3, known)]) == {"wrong_history": ["e3"]}
+    wrong = decision("fraud", THIRD, known, [SCORES[2]], at=502.0)
+    assert found(decisions=[*FRAUD[:2], wrong, *CONFIRMATION]) == {"wrong_history": ["e3 by fraud"]}
 
 
 def test_a_decision_that_names_the_wrong_place_is_found() -> None:
-    elsewhere = replace(CLEAN.decisions[2], place=("timeline-customer", 0, 1))
-    assert found(decisions=[*CLEAN.decisions[:2], elsewhere]) == {"wrong_history": ["e3"]}
+    elsewhere = replace(FRAUD[2], place=SECOND.place)
+    assert found(decisions=[*FRAUD[:2], elsewhere, *CONFIRMATION]) == {"wrong_history": ["e3 by fraud"]}
+
+
+def error() -> dict[str, Any]:
+    return {
+        "id": "x1",
+        "source": "urn:shop",
+        "type": "ErrorOccurred",
+        "time": "2025-03-01T10:00:00Z",
+        "data": {"order_id": "o-1", "service": "stock"},
+    }
+
+
+PLACED = record("timeline-order", 0, {**error(), "id": "b1", "type": "OrderPlaced"})
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [(history(PLACED), {}), (history(), {"wrong_history": ["x1 by root_cause"]})],
+)
+def test_each_agent_knows_what_it_remembers_of_its_own_timeline(known: dict[str, Any], expected: object) -> None:
+    strange = record("timeline-order", 1, {**error(), "id": "b2", "type": "OrderAdmired"})
+    of_order, of_service = record("timeline-order", 2, error()), record("timeline-service", 0, error(), key=b"stock")
+    planted = found(
+        domain=[*CLEAN.domain, record("platform", 0, error())],
+        timelines={
+            "timeline-customer": TIMELINE,
+            "timeline-order": [PLACED, strange, of_order],
+            "timeline-service": [of_service],
+        },
+        decisions=[
+            *CLEAN.decisions,
+            decision("root_cause", of_order, known),
+            decision("incident", of_service, history()),
+        ],
+    )
+    assert planted == expected

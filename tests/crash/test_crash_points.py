@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from arena import KILLED, Arena, CrashWorker, Seat
-from audit import Disturbance, audit
+from audit import audit
 from conftest import worker_settings
+from evidence import Disturbance
 from group import dismiss_members
-from load import Load
+from load import Acknowledged, Load
 from proxy import Proxy
 from settling import settle
 from witness import gather
@@ -32,6 +33,9 @@ PASSINGS = {
     "after_changelog": 60,
     "before_commit": 5,
     "after_commit": 5,
+    "mid_refund": 3,
+    "before_refund_commit": 3,
+    "after_refund_commit": 3,
     "after_publish": 10,
     "mid_lease": 2,
 }
@@ -49,9 +53,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox
 
 
 @pytest.fixture(scope="module")
-def acknowledged() -> set[str]:
-    """Ids of all events sent so far."""
-    return set()
+def sent() -> list[Acknowledged]:
+    """What was sent so far."""
+    return []
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +73,7 @@ def found_before() -> set[str]:
 def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
     services: tuple[Sandbox, Proxy],
     tmp_path: Path,
-    acknowledged: set[str],
+    sent: list[Acknowledged],
     disturbances: list[Disturbance],
     found_before: set[str],
     fenced: bool,
@@ -96,8 +100,8 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
     finally:
         doomed.begin_release()
         arena.release()
-    acknowledged |= load.acknowledged.due
-    evidence = gather(sandbox.kafka, sandbox.database_url, acknowledged=acknowledged, read_committed=fenced)
+    sent.append(load.acknowledged)
+    evidence = gather(sandbox.kafka, sandbox.database_url, sent, read_committed=fenced)
 
     findings = audit(evidence, disturbances, fenced=fenced)
     new = {name: found for name, all_found in findings.broken().items() if (found := set(all_found) - found_before)}

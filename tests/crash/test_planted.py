@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from arena import Arena
-from audit import Evidence, Logged, audit
-from load import BROKEN, Load
+from audit import audit
+from evidence import BROKEN, Evidence, Logged, RefundRow
+from load import Load
 from settling import settle
 from witness import gather, rows
 
 pytestmark = pytest.mark.apache
 
 Headers = tuple[tuple[str, bytes], ...]
+#: Topic, value and headers.
+Message = tuple[str, bytes, Headers]
+
+#: What is written past all constraints.
+STRANGER, UNTOLD = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 
 
 def test_everything_planted_is_found_and_a_clean_run_is_clean(
@@ -28,91 +36,139 @@ def test_everything_planted_is_found_and_a_clean_run_is_clean(
 ) -> None:
     arena = make_arena(1)
     arena.start(0)
-    with Load(arena.sandbox.kafka, seed=seed, name="clean", limit=300, per_second=200) as load:
+    with Load(arena.sandbox.kafka, seed=seed, name="clean", limit=400, per_second=200) as load:
         load.wait()
         settle(arena, load)
     arena.stop_workers()
-    kafka, url, due = arena.sandbox.kafka, arena.sandbox.database_url, load.acknowledged.due
+    kafka, url = arena.sandbox.kafka, arena.sandbox.database_url
 
     def look() -> Evidence:
-        return gather(kafka, url, acknowledged=due, read_committed=fenced)
+        return gather(kafka, url, [load.acknowledged], read_committed=fenced)
 
     clean = look()
-    assert audit(clean, []).broken() == {}
+    findings = audit(clean, [])
+    assert findings.broken() == {}, findings.details[:10]
+    assert findings.failures_refunded == len(clean.to_refund) > 1
 
     # Decisions of which each is spoilt in one way; the first two share a key.
     earlier, later = _of_one_key(clean)
-    lost, doubled, wrong, altered = [row.event_id for row in clean.decisions if row.event_id not in {earlier, later}][
-        :4
-    ]
-    _spoil_postgresql(url, earlier=earlier, later=later, lost=lost, doubled=doubled, wrong=wrong)
-    message = next(row.messages[0]["id"] for row in clean.decisions if row.event_id == altered)
-    original = next(one for one in clean.payments if one.value is not None and message.encode() in one.value)
-    dropped = _spoil_kafka(kafka, original)
-    late = next(row.messages[0]["id"] for row in clean.decisions if row.event_id == later)
+    scored = [row.event_id for row in clean.decisions if row.agent == "fraud"]
+    lost, doubled, wrong, altered = [one for one in scored if one not in {earlier, later}][:4]
+    misled = next(row.event_id for row in clean.decisions if row.agent == "root_cause")
+    _spoil_decisions(url, earlier=earlier, later=later, lost=lost, doubled=doubled, wrong=wrong, misled=misled)
+    changed, orphaned, *_ = (row for row in clean.refunds if clean.to_refund.get(row.order_id) == row.payment_id)
+    entry = next(row.entry_id for row in clean.entries if row.refund_id == changed.refund_id)
+    _spoil_money(url, changed=changed, orphaned=orphaned)
+    [message] = _messages(clean, "fraud", altered)
+    original = next(one for one in clean.domain if (one.message or {}).get("id") == message)
+    dropped = _spoil_kafka(kafka, original, changed)
+    [late] = _messages(clean, "fraud", later)
+    unfounded, *_ = (row for row in clean.decisions if row.id == orphaned.decision_id)
 
-    assert audit(look(), []).broken() == {
-        "undecided": ["planted"],
-        "decided_twice": [doubled],
+    found = {name: sorted(each) for name, each in audit(look(), []).broken().items()}
+    assert found == {
+        "undecided": sorted([str(unfounded), "planted by confirmation", "planted by fraud", "planted by fulfilment"]),
+        "decided_twice": [f"{doubled} by fraud"],
         "unpublished": [f"never-sent-{lost}"],
-        "uncommitted": ["never-committed"],
+        "uncommitted": sorted(["never-committed", "never-refunded", *(one["id"] for one in unfounded.messages)]),
         "out_of_order": [late],
         "altered": [message, message],
         "repeated_for_no_reason": [message],
-        "wrong_history": [wrong],
+        "wrong_history": sorted([f"{wrong} by fraud", f"{misled} by root_cause"]),
         "dropped": [dropped],
+        "refund_undecided": [orphaned.refund_id],
+        # The refund nobody was told of, and that it is not booked either.
+        "money_untold": [UNTOLD],
+        # The refund nobody made, and the entry that was published with another amount than its row has now.
+        "money_invented": sorted([STRANGER, entry]),
+        "refunded_twice": [changed.payment_id],
+        "refunds_over_captures": [changed.payment_id],
+        "ledger_unbalanced": sorted([changed.refund_id, UNTOLD]),
+        "captures_wrong": [changed.payment_id],
     }
 
 
 def _of_one_key(clean: Evidence) -> tuple[str, str]:
     seen: dict[str, str] = {}
     for row in clean.decisions:
-        key = row.messages[0]["key"]
-        if key in seen:
-            return seen[key], row.event_id
-        seen[key] = row.event_id
+        if row.agent == "fraud":
+            key = row.messages[0]["key"]
+            if key in seen:
+                return seen[key], row.event_id
+            seen[key] = row.event_id
     raise AssertionError("no two messages share a key")
 
 
-def _spoil_postgresql(url: str, *, earlier: str, later: str, lost: str, doubled: str, wrong: str) -> None:
-    at = dict(rows(url, "SELECT event_id, committed_at FROM decisions WHERE event_id IN (%s, %s)", earlier, later))
-    for event_id, other in ((earlier, later), (later, earlier)):
-        rows(url, "UPDATE decisions SET committed_at = %s WHERE event_id = %s", at[other], event_id)
+def _messages(clean: Evidence, agent: str, event_id: str) -> list[str]:
+    return [
+        message["id"]
+        for row in clean.decisions
+        if (row.agent, row.event_id) == (agent, event_id)
+        for message in row.messages
+    ]
+
+
+def _spoil_decisions(url: str, *, earlier: str, later: str, lost: str, doubled: str, wrong: str, misled: str) -> None:
+    of = "WHERE agent = %s AND event_id = %s"
+    [(first,)] = rows(url, f"SELECT committed_at FROM decisions {of}", "fraud", earlier)
+    [(second,)] = rows(url, f"SELECT committed_at FROM decisions {of}", "fraud", later)
+    rows(url, f"UPDATE decisions SET committed_at = %s {of}", second, "fraud", earlier)
+    rows(url, f"UPDATE decisions SET committed_at = %s {of}", first, "fraud", later)
     never = json.dumps([{"id": f"never-sent-{lost}", "topic": "payments", "key": "o", "value": {}}])
-    rows(url, "UPDATE decisions SET messages = messages || %s::jsonb WHERE event_id = %s", never, lost)
+    rows(url, f"UPDATE decisions SET messages = messages || %s::jsonb {of}", never, "fraud", lost)
+    rows(url, "ALTER TABLE refunds DROP CONSTRAINT refunds_decision_id_fkey")
     rows(url, "ALTER TABLE decisions DROP CONSTRAINT decisions_agent_event_id_key, DROP CONSTRAINT decisions_pkey")
     rows(
         url,
-        "INSERT INTO decisions SELECT (jsonb_populate_record(d, '{\"messages\": []}')).*"
-        " FROM decisions AS d WHERE event_id = %s",
+        f"INSERT INTO decisions SELECT (jsonb_populate_record(d, '{{\"messages\": []}}')).* FROM decisions AS d {of}",
+        "fraud",
         doubled,
     )
     digest = json.dumps("0" * 64)
-    rows(url, "UPDATE decisions SET history = jsonb_set(history, '{sha256}', %s) WHERE event_id = %s", digest, wrong)
+    for agent, event_id in (("fraud", wrong), ("root_cause", misled)):
+        rows(url, f"UPDATE decisions SET history = jsonb_set(history, '{{sha256}}', %s) {of}", digest, agent, event_id)
 
 
-def _spoil_kafka(kafka: str, original: Logged) -> str:
-    """Plant messages; returns where the broken one is."""
-    lost = {"specversion": "1.0", "id": "planted", "source": "urn:shop", "type": "PaymentSucceeded"}
-    uncommitted = {"id": "never-committed", "source": "urn:innervate:agent:fraud", "type": "FraudScored"}
-    assert original.value is not None
-    respelt = json.dumps({**json.loads(original.value), "specversion": "1.1"}).encode()
-    return asyncio.run(
-        _send(
-            kafka,
-            [
-                (json.dumps(lost).encode(), ()),
-                (json.dumps(uncommitted).encode(), ()),
-                (respelt, original.headers),
-                (b"{", (BROKEN,)),
-            ],
-            original.key,
-        )
+def _spoil_money(url: str, *, changed: RefundRow, orphaned: RefundRow) -> None:
+    """A decision less, another amount in the books, and a second refund that nobody is told of and that is too much."""
+    # A session of its own may pass over triggers, and the constraints of foreign keys are triggers.
+    past_triggers = "SET session_replication_role = replica;"
+    rows(url, "DELETE FROM decisions WHERE id = %s", orphaned.decision_id)
+    rows(url, past_triggers + "UPDATE ledger_entries SET amount_minor = 1 WHERE refund_id = %s", changed.refund_id)
+    rows(
+        url,
+        past_triggers + "INSERT INTO refunds SELECT (jsonb_populate_record(r, %s)).* FROM refunds AS r"
+        " WHERE refund_id = %s",
+        json.dumps({"refund_id": UNTOLD}),
+        changed.refund_id,
     )
 
 
-async def _send(kafka: str, messages: Sequence[tuple[bytes, Headers]], key: bytes | None) -> str:
+def _spoil_kafka(kafka: str, original: Logged, refund: RefundRow) -> str:
+    """Plant messages; returns where the broken one is."""
+    ids = {"customer_id": "c", "order_id": "o"}
+    lost = _event("planted", "urn:shop", "PaymentSucceeded", {**ids, "payment_id": "p", "amount_minor": 1})
+    uncommitted = _event("never-committed", "urn:innervate:agent:fraud", "FraudScored", {})
+    told = {"refund_id": STRANGER, "payment_id": refund.payment_id, "amount_minor": 1}
+    invented = _event("never-refunded", "urn:innervate:agent:recovery", "RefundIssued", told)
+    assert original.value is not None
+    respelt = json.dumps({**json.loads(original.value), "specversion": "1.1"}).encode()
+    planted: list[Message] = [
+        ("payments", lost, ()),
+        ("payments", uncommitted, ()),
+        ("payments", invented, ()),
+        (original.topic, respelt, original.headers),
+        ("payments", b"{", (BROKEN,)),
+    ]
+    return asyncio.run(_send(kafka, planted, original.key))
+
+
+def _event(event_id: str, source: str, kind: str, data: dict[str, Any]) -> bytes:
+    return json.dumps({"specversion": "1.0", "id": event_id, "source": source, "type": kind, "data": data}).encode()
+
+
+async def _send(kafka: str, messages: Sequence[Message], key: bytes | None) -> str:
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        for value, headers in messages:
-            place = await producer.send_and_wait("payments", value=value, key=key, headers=list(headers))
-    return f"payments/{place.partition}/{place.offset}"
+        for topic, value, headers in messages:
+            place = await producer.send_and_wait(topic, value=value, key=key, headers=list(headers))
+    return f"{place.topic}/{place.partition}/{place.offset}"

@@ -4,47 +4,67 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import psycopg2
 from aiokafka import AIOKafkaConsumer
-from audit import DeadRow, DecisionRow, Evidence, Logged
+from evidence import CaptureRow, DeadRow, DecisionRow, EntryRow, Evidence, Logged, RefundRow
+from load import Acknowledged
 
-TOPICS = ("payments", "dead-letters", "timeline-customer")
+DOMAIN: Final = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
+DEAD_LETTERS: Final = "dead-letters"
+TIMELINES: Final = ("timeline-customer", "timeline-order", "timeline-service")
 #: The end of the log counts as read when nothing more comes for this long: markers of transactions have no records.
 _QUIET_SECONDS = 2.0
 
+_DECISIONS = """
+    SELECT id::text, agent, event_id, topic, partition, "offset", history::text, messages::text,
+           extract(epoch FROM committed_at)::double precision
+    FROM decisions ORDER BY committed_at, topic, partition, "offset"
+"""
+# The columns of the rest are in the order of their rows in `evidence`.
+_DEAD = 'SELECT consumer, reason, topic, partition, "offset" FROM dead_letters'
+_REFUNDS = """
+    SELECT decision_id::text, refund_id::text, payment_id, order_id, customer_id, amount_minor, currency FROM refunds
+"""
+_ENTRIES = """
+    SELECT entry_id::text, refund_id::text, order_id, debit, credit, amount_minor, currency FROM ledger_entries
+"""
+_CAPTURES = "SELECT payment_id, captured_minor, refunded_minor FROM captures"
 
-def gather(kafka: str, database_url: str, *, acknowledged: set[str], read_committed: bool = False) -> Evidence:
-    """Everything the audit needs; `acknowledged` are the ids of the events Kafka said it has."""
+
+def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged], *, read_committed: bool = False) -> Evidence:
+    """Everything the audit needs; `sent` is what Kafka said it has."""
     logs = asyncio.run(_read(kafka, read_committed=read_committed))
-    decisions = rows(
-        database_url,
-        'SELECT agent, event_id, topic, partition, "offset", history::text, messages::text,'
-        " extract(epoch FROM committed_at)::double precision"
-        ' FROM decisions ORDER BY committed_at, topic, partition, "offset"',
-    )
-    dead = rows(database_url, 'SELECT consumer, reason, topic, partition, "offset" FROM dead_letters')
     return Evidence(
-        acknowledged=frozenset(acknowledged),
-        payments=logs["payments"],
-        dead_letters=logs["dead-letters"],
-        timeline=logs["timeline-customer"],
+        acknowledged=frozenset().union(*(each.ids for each in sent)),
+        to_refund={order: payment for each in sent for order, payment in each.to_refund.items()},
+        domain=[record for topic in DOMAIN for record in logs[topic]],
+        dead_letters=logs[DEAD_LETTERS],
+        timelines={topic: logs[topic] for topic in TIMELINES},
         decisions=[
             DecisionRow(
+                id=decision_id,
                 agent=agent,
                 event_id=event_id,
                 place=(topic, partition, offset),
-                history=json.loads(history),
-                messages=json.loads(messages),
+                history_json=history,
+                messages_json=messages,
                 committed_at=committed_at,
             )
-            for agent, event_id, topic, partition, offset, history, messages, committed_at in decisions
+            for decision_id, agent, event_id, topic, partition, offset, history, messages, committed_at in rows(
+                database_url, _DECISIONS
+            )
         ],
-        dead_rows=[DeadRow(consumer, reason, (topic, part, offset)) for consumer, reason, topic, part, offset in dead],
+        dead_rows=[
+            DeadRow(consumer, reason, (topic, partition, offset))
+            for consumer, reason, topic, partition, offset in rows(database_url, _DEAD)
+        ],
+        refunds=[RefundRow(*row) for row in rows(database_url, _REFUNDS)],
+        entries=[EntryRow(*row) for row in rows(database_url, _ENTRIES)],
+        captures=[CaptureRow(*row) for row in rows(database_url, _CAPTURES)],
         unpublished=[name for (name,) in rows(database_url, "SELECT message_id FROM outbox_messages")],
         refused=[name for (name,) in rows(database_url, "SELECT message_id FROM outbox_dead")],
     )
@@ -59,11 +79,12 @@ def rows(database_url: str, query: str, *parameters: object) -> list[tuple[Any, 
             return cursor.fetchall() if cursor.description else []
 
 
-async def _read(kafka: str, *, read_committed: bool) -> dict[str, Sequence[Logged]]:
-    found: dict[str, list[Logged]] = {topic: [] for topic in TOPICS}
+async def _read(kafka: str, *, read_committed: bool) -> Mapping[str, Sequence[Logged]]:
+    topics = (*DOMAIN, DEAD_LETTERS, *TIMELINES)
+    found: dict[str, list[Logged]] = {topic: [] for topic in topics}
     # Without a group every partition is assigned at the start.
     consumer = AIOKafkaConsumer(
-        *TOPICS,
+        *topics,
         bootstrap_servers=kafka,
         auto_offset_reset="earliest",
         isolation_level="read_committed" if read_committed else "read_uncommitted",
@@ -78,7 +99,7 @@ async def _read(kafka: str, *, read_committed: bool) -> dict[str, Sequence[Logge
                 last_news_at = time.monotonic()
             behind = [place for place, end in ends.items() if await consumer.position(place) < end]
             if not behind or time.monotonic() - last_news_at > _QUIET_SECONDS:
-                return dict(found)
+                return found
     finally:
         await consumer.stop()
 

@@ -1,7 +1,8 @@
 """Recomputed: what every history must have been, from a plain re-read of a timeline by code that shares nothing.
 
 The product reads a ring in RocksDB that went through crashes, rebalances and recoveries; this reads the log from its
-beginning. Both must name the same offsets and hash the same bytes.
+beginning. Both must name the same offsets and hash the same bytes. What each agent listens to and remembers is written
+down here a second time on purpose.
 """
 
 from __future__ import annotations
@@ -12,15 +13,87 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-#: The window of the fraud agent.
-EVENTS = 50
-AGE = timedelta(days=30)
-REMEMBERED = {"PaymentSucceeded", "PaymentFailed", "ChargebackReceived"}
-REACTED_TO = {"PaymentSucceeded"}
-#: A copy counts as one while its first is among the last slots of the ring: the power of two that is twice `EVENTS`.
-RING = 128
+#: The field of `data` that says to whose timeline an event goes.
+FIELDS: Final = {"customer": "customer_id", "order": "order_id", "service": "service"}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an agent decides on and remembers; types separated by blanks."""
+
+    entity: str
+    reacts_to: str
+    remembers: str
+    events: int
+    age: timedelta
+
+    @property
+    def timeline(self) -> str:
+        """The topic it reads."""
+        return f"timeline-{self.entity}"
+
+    @property
+    def ring(self) -> int:
+        """Slots: a copy counts as one while its first is in them. The power of two that is at least twice `events`."""
+        slots = 1
+        while slots < 2 * self.events:
+            slots *= 2
+        return slots
+
+
+#: Every agent.
+MEMORIES: Final[Mapping[str, Memory]] = {
+    "fraud": Memory(
+        "customer", "PaymentSucceeded", "PaymentSucceeded PaymentFailed ChargebackReceived", 50, timedelta(days=30)
+    ),
+    "confirmation": Memory(
+        "customer",
+        "PaymentSucceeded",
+        "PaymentSucceeded PaymentFailed ChargebackReceived RefundIssued ErrorOccurred ReviewPosted"
+        " SupportMessageReceived",
+        50,
+        timedelta(days=30),
+    ),
+    "fulfilment": Memory(
+        "order",
+        "OrderPlaced PaymentSucceeded ShipmentRetryRequested",
+        "OrderPlaced PaymentSucceeded OrderCancelled FulfilmentCancelled ShipmentDispatched ShipmentRetryRequested",
+        50,
+        timedelta(days=90),
+    ),
+    "root_cause": Memory(
+        "order",
+        "ErrorOccurred",
+        # Whatever may be about an order.
+        "PaymentAuthorized PaymentSucceeded PaymentFailed ChargebackReceived RefundIssued FraudScored"
+        " OrderPlaced OrderCancelled PriceChanged AddressChanged InventoryReserved InventoryShort"
+        " FulfilmentRequested FulfilmentCancelled ShipmentBooked ShipmentDispatched LabelFailed ShipmentRetryRequested"
+        " ReviewPosted SupportMessageReceived ConfirmationRequested CustomerNotified"
+        " ErrorOccurred RootCauseIdentified RootCauseSuspected EscalationRequested LedgerEntryPosted",
+        50,
+        timedelta(days=90),
+    ),
+    "incident": Memory(
+        "service",
+        "RootCauseSuspected ErrorOccurred",
+        "ErrorOccurred RootCauseSuspected ServiceDeployed ConfigChanged",
+        200,
+        timedelta(days=7),
+    ),
+    "recovery": Memory(
+        "order",
+        "RootCauseIdentified FraudScored FulfilmentRequested",
+        "RootCauseIdentified FraudScored FulfilmentRequested FulfilmentCancelled OrderPlaced OrderCancelled"
+        " PaymentSucceeded RefundIssued PriceChanged AddressChanged InventoryShort LabelFailed ShipmentDispatched",
+        50,
+        timedelta(days=90),
+    ),
+}
+
+#: Types that somebody decides on.
+REACTED_TO: Final = frozenset(kind for memory in MEMORIES.values() for kind in memory.reacts_to.split())
 
 #: Partition and offset in the timeline.
 Place = tuple[int, int]
@@ -29,10 +102,17 @@ Place = tuple[int, int]
 class Record(Protocol):
     """A record of a timeline, as aiokafka or a test has it."""
 
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True)
@@ -53,8 +133,19 @@ class Recomputed:
     history: Mapping[str, Any]
 
 
-def recompute(timeline: Iterable[Record]) -> dict[Place, Recomputed]:
-    """The history of each event that is reacted to, copies included; each partition must come in log order."""
+def who_decides(kind: str, data: Mapping[str, Any]) -> list[str]:
+    """The agents that must decide on an event of this type with this data, by name."""
+    return [
+        agent
+        for agent, memory in MEMORIES.items()
+        if kind in memory.reacts_to.split() and data.get(FIELDS[memory.entity])
+    ]
+
+
+def recompute(agent: str, timeline: Iterable[Record]) -> dict[Place, Recomputed]:
+    """The history of each event `agent` reacts to, copies included; each partition must come in log order."""
+    memory = MEMORIES[agent]
+    reacted_to, remembered = set(memory.reacts_to.split()), set(memory.remembers.split())
     windows: dict[tuple[int, bytes | None], list[Remembered]] = defaultdict(list)
     expected = {}
     for record in timeline:
@@ -62,13 +153,14 @@ def recompute(timeline: Iterable[Record]) -> dict[Place, Recomputed]:
         event = json.loads(payload)
         window = windows[record.partition, record.key]
         at = datetime.fromisoformat(event["time"])
-        if event["type"] in REACTED_TO:
-            known = [past for past in window[-EVENTS:] if at - past.at <= AGE and past.event_id != event["id"]]
-            expected[record.partition, record.offset] = Recomputed(event["id"], _reference(known))
+        if event["type"] in reacted_to:
+            known = [past for past in window[-memory.events :] if at - past.at <= memory.age]
+            others = [past for past in known if past.event_id != event["id"]]
+            expected[record.partition, record.offset] = Recomputed(event["id"], _reference(others))
         is_copy = any(past.event_id == event["id"] for past in window)
-        if event["type"] in REMEMBERED and not is_copy:
+        if event["type"] in remembered and not is_copy:
             window.append(Remembered(record.offset, at, event["id"], payload))
-            del window[:-RING]
+            del window[: -memory.ring]
     return expected
 
 

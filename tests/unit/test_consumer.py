@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from faust.transport.drivers import aiokafka
 from faust.types import TP
 
 from app.consumer import Consumer
@@ -50,6 +51,9 @@ class Topics:
 
 class App:
     topics = Topics()
+
+    def __init__(self) -> None:
+        self.has_crashed = asyncio.Event()
 
 
 @pytest.fixture
@@ -115,6 +119,39 @@ async def test_a_fetch_is_for_the_partitions_that_are_active_when_its_turn_comes
 
     assert (await first, await second) == (RECORDS, {})
     assert thread.asked == [("fetch", {ZERO})]
+
+
+@pytest.fixture
+def emptied(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when Faust's own waiting for what is in flight would end."""
+    event = asyncio.Event()
+
+    async def wait_empty(_: Any) -> None:
+        await event.wait()
+
+    monkeypatch.setattr(aiokafka.Consumer, "wait_empty", wait_empty)
+    return event
+
+
+async def test_what_is_in_flight_is_waited_for(consumer: Consumer, emptied: asyncio.Event) -> None:
+    task = asyncio.create_task(consumer.wait_empty())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not task.done()
+
+    emptied.set()
+
+    await task
+
+
+async def test_after_a_crash_nothing_is_waited_for(consumer: Any, emptied: asyncio.Event) -> None:
+    task = asyncio.create_task(consumer.wait_empty())
+    await asyncio.sleep(0)
+
+    consumer.app.has_crashed.set()
+
+    await task
+    assert not emptied.is_set()
 
 
 async def test_a_partition_without_a_committed_offset_begins_at_the_earliest_one(

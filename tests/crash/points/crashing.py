@@ -14,7 +14,7 @@ from typing import Any
 
 from app.settings import load_settings
 from app.worker import create_app
-from outbox.database import Database
+from outbox.database import Database, Transaction
 from outbox.fenced import FencedPublisher
 from outbox.publisher import Publisher
 from tables.table import SlotTable, WindowTable
@@ -64,6 +64,21 @@ def _around_statements(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
     Database.run = running  # type: ignore[method-assign]
 
 
+def _around_effects(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
+    async def running(self: Transaction, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        # Only decisions with effects are written by more than one statement.
+        if statement == "COMMIT":
+            passing("before_refund_commit")
+        rows = await run(self, statement, parameters)
+        if "INSERT INTO refunds" in statement:
+            passing("mid_refund")
+        if statement == "COMMIT":
+            passing("after_refund_commit")
+        return rows
+
+    Transaction.run = running  # type: ignore[method-assign]
+
+
 def _around_publishing(publisher: type[Publisher | FencedPublisher]) -> None:
     publish_lane = publisher.publish_lane
 
@@ -79,6 +94,7 @@ def _around_publishing(publisher: type[Publisher | FencedPublisher]) -> None:
 
 _around_folds(WindowTable.fold, SlotTable.send_changelog)
 _around_statements(Database.run)
+_around_effects(Transaction.run)
 _around_publishing(Publisher)
 _around_publishing(FencedPublisher)
 

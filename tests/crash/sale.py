@@ -1,0 +1,58 @@
+"""Sale: one record of the shop, as it is sent to Kafka."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from recomputed import who_decides
+
+SOURCE: Final = "urn:shop:crash"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An order that is made to fail."""
+
+    order_id: str
+    #: What has to be given back for it.
+    payment_id: str
+    #: All events of its story.
+    event_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """One record; `event_id` is None for what is broken."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    event_id: str | None = None
+    #: Who must decide on it.
+    deciders: tuple[str, ...] = ()
+    #: What the last record of a story says about the whole of it.
+    failure: Failure | None = None
+
+
+def event(topic: str, kind: str, event_id: str, data: Mapping[str, Any], *, at: datetime, binary: bool = False) -> Sale:
+    """An event of an order, keyed by it, as structured JSON or in Kafka's binary mode."""
+    attributes = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": SOURCE,
+        "type": kind,
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    key = data["order_id"].encode()
+    deciders = tuple(who_decides(kind, data))
+    if not binary:
+        structured = json.dumps({**attributes, "data": data}).encode()
+        return Sale(topic, key, structured, (("content-type", b"application/cloudevents+json"),), event_id, deciders)
+    headers = [(f"ce_{attribute}", text.encode()) for attribute, text in attributes.items()]
+    headers.append(("content-type", b"application/json"))
+    return Sale(topic, key, json.dumps(data).encode(), tuple(headers), event_id, deciders)
