@@ -2,7 +2,9 @@
 
 The verdict rests on what happened before the error: what is still open (`agents.causes`), whether the error's chain of
 causes leads to it, and how near it is. What the error says about itself is not read. Weights and limits are our own
-starting point. It fails by being unsure: rivals close together get a low confidence, which whoever recovers must mind.
+starting point. An error that nothing explained is looked at again when its verdict `unknown` comes by: its cause may
+have reached the timeline behind it. It fails by being unsure: rivals close together get a low confidence, which whoever
+recovers must mind.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from tables.window import WindowSpec
 root_cause = Agent(
     name="root_cause",
     entity="order",
-    reacts_to=(ErrorOccurred,),
+    reacts_to=(ErrorOccurred, RootCauseIdentified),
     remembers=tuple(kind for kind in EVENT_TYPES.values() if "order_id" in kind.model_fields),
     window=WindowSpec(events=50, age=timedelta(days=90)),
 )
@@ -34,6 +36,9 @@ LINKED: Final = 0.98
 ALONE: Final = 0.9
 #: How sure it is that nothing in the order's own past explains the error differently.
 SUSPECTED: Final = 0.1
+
+#: The outcome when the service is asked.
+SUSPECT: Final = "suspected"
 
 #: How much likelier a candidate of the producer that failed is.
 SAME_PRODUCER: Final = 1.5
@@ -64,10 +69,26 @@ class Explained:
 
 
 @root_cause.rules
-def explain(error: ErrorOccurred, history: History) -> Decision:
+def explain(event: ErrorOccurred | RootCauseIdentified, history: History) -> Decision:
     """Name the likeliest open candidate, or suspect the service when there is none."""
-    event = history.event
-    occurred = Past(error, event.time, event.id, event.causationid, event.source)
+    if isinstance(event, RootCauseIdentified):
+        return _look_again(event, history)
+    cause = history.event
+    return _look(Past(event, cause.time, cause.id, cause.causationid, cause.source), history)
+
+
+def _look_again(verdict: RootCauseIdentified, history: History) -> Decision:
+    """Explain an error that nobody could explain so far, with what has arrived since."""
+    errors = [error for error in history.of(ErrorOccurred) if error.id == verdict.error_event_id]
+    if verdict.failure != Failure.UNKNOWN or not errors:
+        return Decision(outcome="explained", reason="the error has a culprit, or is not remembered")
+    decision = _look(errors[0], history)
+    if decision.outcome == SUSPECT:
+        return Decision(outcome="still_unknown", reason="nothing has arrived since that explains the error")
+    return decision
+
+
+def _look(occurred: Past[ErrorOccurred], history: History) -> Decision:
     explained = _explain_earlier(history, occurred)
     chain = _chain(occurred, history, explained)
     story = _story(history, occurred, explained)
@@ -84,6 +105,8 @@ def _explain_earlier(history: History, error: Past[ErrorOccurred]) -> Mapping[st
     """
     explained: dict[str, Explained] = {}
     for earlier in Story(history, error.at).of(ErrorOccurred):
+        if earlier.id == error.id:
+            continue
         chain = _chain(earlier, history, explained)
         ranking = _rank(_story(history, earlier, explained), earlier, chain, explained)
         if ranking:
@@ -211,7 +234,7 @@ def _suspect(error: Past[ErrorOccurred], alternatives: tuple[str, ...]) -> Decis
         alternatives=alternatives,
     )
     return Decision(
-        outcome="suspected",
+        outcome=SUSPECT,
         reason="nothing open in the order explains the error; its service may know",
         confidence=SUSPECTED,
         emit=[suspicion],

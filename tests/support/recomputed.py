@@ -65,7 +65,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
     ),
     "root_cause": Memory(
         "order",
-        "ErrorOccurred",
+        "ErrorOccurred RootCauseIdentified",
         # Whatever may be about an order.
         "PaymentAuthorized PaymentSucceeded PaymentFailed ChargebackReceived RefundIssued FraudScored"
         " OrderPlaced OrderCancelled PriceChanged AddressChanged InventoryReserved InventoryShort"

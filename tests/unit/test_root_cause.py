@@ -243,6 +243,57 @@ def test_harmless_events_in_any_order_of_arrival_are_never_named(events: list[Ev
 async def test_the_agent_decides_by_these_rules_on_errors_of_an_order() -> None:
     answer = await root_cause.decide(history_of(error(), *ORDINARY, short("culprit", 40)))
     assert (answer.brain, answer.decision.outcome) == ("rules", "stock_shortage")
-    assert (root_cause.name, root_cause.entity, root_cause.reacts_to) == ("root_cause", "order", {"ErrorOccurred"})
+    assert (root_cause.name, root_cause.entity, root_cause.reacts_to) == (
+        "root_cause",
+        "order",
+        {"ErrorOccurred", "RootCauseIdentified"},
+    )
     assert (root_cause.window.events, root_cause.window.age) == (50, timedelta(days=90))
     assert root_cause.remembers == set(EVENT_TYPES) - {"ServiceDeployed", "ConfigChanged"}
+
+
+def unknown(error_id: str = "error", failure: str = "unknown") -> Event:
+    return happened(
+        RootCauseIdentified,
+        "verdict",
+        0,
+        service="checkout",
+        failure=failure,
+        error_event_id=error_id,
+        culprit_event_id=None,
+        confidence=0.1,
+        evidence=[error_id],
+        alternatives=[],
+    )
+
+
+def test_a_cause_that_arrived_behind_its_error_is_found_when_the_error_is_called_unknown() -> None:
+    assert isinstance(emitted(error(), *ORDINARY), RootCauseSuspected)
+
+    found = verdict(unknown(), *ORDINARY, error(), short("late", 40))
+
+    assert (found.error_event_id, found.culprit_event_id, found.failure) == ("error", "late", "stock_shortage")
+
+
+def test_a_cause_that_happened_after_the_error_is_not_found_by_looking_again() -> None:
+    assert decide(unknown(), *ORDINARY, error(minutes=30), short("later", 20)).outcome == "still_unknown"
+
+
+def test_an_error_that_stays_unknown_is_not_suspected_again() -> None:
+    decision = decide(unknown(), *ORDINARY, error())
+
+    assert (decision.outcome, decision.emit) == ("still_unknown", ())
+
+
+@pytest.mark.parametrize("verdict_on", [unknown(failure="stock_shortage"), unknown(error_id="forgotten")])
+def test_an_error_that_is_explained_or_forgotten_is_not_looked_at_again(verdict_on: Event) -> None:
+    decision = decide(verdict_on, *ORDINARY, error(), short("late", 40))
+
+    assert (decision.outcome, decision.emit) == ("explained", ())
+
+
+def test_looking_again_says_the_same_as_looking_with_everything_there() -> None:
+    there = decide(error(), *ORDINARY, *HARMLESS, short("late", 40))
+    again = decide(unknown(), *ORDINARY, *HARMLESS, error(), short("late", 40))
+
+    assert there == again
