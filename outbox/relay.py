@@ -62,6 +62,7 @@ class Relay:
         self._leases = LaneLeases(database, owner)
         self._deleting = Gatherer(self._delete, limit=64, name="outbox deletion")
         self._kicked = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._publishing: dict[int, asyncio.Task[int]] = {}
         self._missed_a_look = False
         self._backoffs: dict[int, Backoff] = {}
@@ -140,6 +141,11 @@ class Relay:
 
     async def _look(self) -> bool:
         """Begin to publish every idle lane with something pending; returns whether any began."""
+        # One at a time: rows that another look has meanwhile published and deleted would be published again.
+        async with self._looking:
+            return await self._begin_idle_lanes()
+
+    async def _begin_idle_lanes(self) -> bool:
         held = self._leases.held(ROOM_SECONDS)
         now = time.monotonic()
         self._missed_a_look = bool(self._publishing)
@@ -153,8 +159,8 @@ class Relay:
             return False
         for lane, group in itertools.groupby(rows, key=lambda row: int(row[0])):
             batch = {seq: _message(rest) for _, seq, *rest in group}
-            # While this look was reading, another one may have begun the lane, or its lease may have grown too old.
-            if lane not in self._publishing and lane in self._leases.held(PUBLISH_SECONDS):
+            # While this look was reading, the lane's lease may have grown too old.
+            if lane in self._leases.held(PUBLISH_SECONDS):
                 self._publishing[lane] = asyncio.create_task(
                     self._publish(lane, held[lane], batch), name=f"outbox lane {lane}"
                 )
