@@ -86,9 +86,9 @@ def event(event_id: str) -> bytes:
 
 
 @pytest.fixture
-def running(broker: Broker) -> Running:
+def running(request: pytest.FixtureRequest, broker: Broker) -> Running:
     """A router for the length of a block; all of them are in one group."""
-    profile = TUNING[broker.name]
+    profile = TUNING[request.node.callspec.params["broker"]]
     client = {"bootstrap_servers": broker.address}
 
     @asynccontextmanager
