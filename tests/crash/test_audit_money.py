@@ -61,7 +61,8 @@ def evidence(*messages: Logged, taken: int = 1000, **changed: Any) -> Evidence:
         domain=[captured(taken), ASKED, *messages],
         dead_letters=[],
         timelines={"timeline-order": [DECIDED_ON]},
-        decisions=[decision("recovery", DECIDED_ON, EMPTY, messages)],
+        # The agent that finds causes looks at a verdict too, whether it was `unknown`.
+        decisions=[decision("recovery", DECIDED_ON, EMPTY, messages), decision("root_cause", DECIDED_ON, EMPTY)],
         dead_rows=[],
         refunds=[REFUND],
         entries=[ENTRY],
@@ -155,7 +156,7 @@ def test_a_capture_that_lost_count_is_found() -> None:
 
 def test_a_refund_without_the_decision_it_belongs_to_is_found() -> None:
     assert found(evidence(issued(), posted(), decisions=[])) == {
-        "undecided": ["v1 by recovery"],
+        "undecided": ["v1 by recovery", "v1 by root_cause"],
         "uncommitted": ["m1", "m2"],
         "refund_undecided": ["r1"],
     }
