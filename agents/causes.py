@@ -27,6 +27,10 @@ from agents.events import (
 from agents.history import Past
 from agents.normal import Story, Trace, trace
 
+#: How many other candidates, and how many ids of evidence, a verdict gives. A person reads them: own choice.
+MOST_ALTERNATIVES: Final = 5
+MOST_EVIDENCE: Final = 10
+
 
 class Failure(StrEnum):
     """What went wrong: the `failure` of the events of a recovery."""

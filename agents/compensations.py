@@ -89,18 +89,22 @@ def _refund_overpaid(case: Case, order: OrderState) -> Iterator[Refund]:
 
 def _refund(case: Case, capture: PaymentSucceeded, minor: int) -> Iterator[Refund]:
     if minor > 0:
-        reason = _REASONS.get(case.failure, case.failure)
-        yield Refund(capture=capture, amount_minor=minor, cause=f"{case.failure}/{case.culprit_id}", reason=reason)
+        cause = f"{case.failure}/{case.culprit_id}"
+        yield Refund(capture=capture, amount_minor=minor, cause=cause, reason=_reason(case))
+
+
+def _reason(case: Case) -> str:
+    return _REASONS.get(case.failure, case.failure)
 
 
 def _cancel_order(case: Case, order: OrderState) -> Iterator[DomainEvent]:
     if not order.is_cancelled:
-        yield OrderCancelled(order_id=case.order_id, reason=_REASONS.get(case.failure, case.failure))
+        yield OrderCancelled(order_id=case.order_id, reason=_reason(case))
 
 
 def _cancel_fulfilment(case: Case, order: OrderState) -> Iterator[DomainEvent]:
     if order.is_fulfilment_begun:
-        yield FulfilmentCancelled(order_id=case.order_id, reason=_REASONS.get(case.failure, case.failure))
+        yield FulfilmentCancelled(order_id=case.order_id, reason=_reason(case))
 
 
 def _retry_shipment(case: Case, _: OrderState) -> Iterator[DomainEvent]:

@@ -15,7 +15,7 @@ from typing import Final
 
 from agents.agent import Agent
 from agents.bursts import QUIET, Burst, Unexplained, blame, nearest_changes
-from agents.causes import Failure
+from agents.causes import MOST_ALTERNATIVES, MOST_EVIDENCE, Failure
 from agents.decision import Decision
 from agents.events import (
     ConfigChanged,
@@ -40,8 +40,6 @@ incident = Agent(
 
 #: How sure it is when no change explains the error.
 UNSURE: Final = 0.1
-MOST_ALTERNATIVES: Final = 5
-MOST_EVIDENCE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ of order tell the same one. It is only as good as the producers' clocks, and as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -101,11 +101,8 @@ class Story:
 
     @cached_property
     def captures(self) -> Sequence[Past[PaymentSucceeded]]:
-        """Each payment taken, the earliest first. A payment reported again is no second capture."""
-        first: dict[str, Past[PaymentSucceeded]] = {}
-        for capture in self.of(PaymentSucceeded):
-            first.setdefault(capture.data.payment_id, capture)
-        return list(first.values())
+        """Each payment taken, the earliest first."""
+        return distinct_captures(self.of(PaymentSucceeded))
 
     def holds(self, sku: str) -> bool:
         """Tell whether the order is for this sku; an order not remembered may be for any."""
@@ -114,6 +111,14 @@ class Story:
     @cached_property
     def _places(self) -> Mapping[str, int]:
         return {past.id: place for place, past in enumerate(self.of(DomainEvent))}
+
+
+def distinct_captures(captures: Iterable[Past[PaymentSucceeded]]) -> Sequence[Past[PaymentSucceeded]]:
+    """Each payment once, the earliest first, ties by the order given. One reported again is no second capture."""
+    first: dict[str, Past[PaymentSucceeded]] = {}
+    for capture in sorted(captures, key=lambda past: past.at):
+        first.setdefault(capture.data.payment_id, capture)
+    return list(first.values())
 
 
 def trace(past: Past[T]) -> Trace:

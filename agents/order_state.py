@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from agents.causes import Failure
 from agents.events import (
@@ -24,6 +25,9 @@ from agents.events import (
     ShipmentDispatched,
 )
 from agents.history import Past
+from agents.normal import distinct_captures
+
+T = TypeVar("T", bound=DomainEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,12 @@ class OrderState:
     @property
     def order(self) -> OrderPlaced | None:
         """The order, if it is remembered."""
-        return next((past.data for past in self.past if isinstance(past.data, OrderPlaced)), None)
+        return next((past.data for past in self._of(OrderPlaced)), None)
 
     @property
     def captures(self) -> Sequence[PaymentSucceeded]:
         """Each payment taken once, the earliest first."""
-        taken = [(past.at, past.data) for past in self.past if isinstance(past.data, PaymentSucceeded)]
-        first: dict[str, PaymentSucceeded] = {}
-        for _, capture in sorted(taken, key=lambda at_and_capture: at_and_capture[0]):
-            first.setdefault(capture.payment_id, capture)
-        return list(first.values())
+        return [past.data for past in distinct_captures(self._of(PaymentSucceeded))]
 
     @property
     def customer_id(self) -> str | None:
@@ -89,16 +89,12 @@ class OrderState:
     @property
     def is_address_valid(self) -> bool:
         """Whether the newest address known is one the carrier knows; an order whose address never changed has one."""
-        changes = [(past.at, past.data.valid) for past in self.past if isinstance(past.data, AddressChanged)]
-        return not changes or max(changes, key=lambda at_and_valid: at_and_valid[0])[1]
+        newest = max(self._of(AddressChanged), key=lambda past: past.at, default=None)
+        return newest is None or newest.data.valid
 
     def left(self, capture: PaymentSucceeded) -> int:
         """What of the capture was not given back, in minor units."""
-        told = {
-            past.data.refund_id: (past.data.payment_id, past.data.amount_minor)
-            for past in self.past
-            if isinstance(past.data, RefundIssued)
-        }
+        told = {past.data.refund_id: (past.data.payment_id, past.data.amount_minor) for past in self._of(RefundIssued)}
         refunds = {**told, **self.done.refunds}.values()
         returned = sum(amount for payment_id, amount in refunds if payment_id == capture.payment_id)
         return max(0, capture.amount_minor - returned)
@@ -116,15 +112,17 @@ class OrderState:
 
     def _change(self, order: OrderPlaced) -> int:
         """By how much the total changed between the order and the first capture."""
-        placed_at = min(past.at for past in self.past if isinstance(past.data, OrderPlaced))
-        paid_at = min(past.at for past in self.past if isinstance(past.data, PaymentSucceeded))
+        placed_at = min(past.at for past in self._of(OrderPlaced))
+        paid_at = min(past.at for past in self._of(PaymentSucceeded))
         quantities: dict[str, int] = {}
         for item in order.items:
             quantities[item.sku] = quantities.get(item.sku, 0) + item.quantity
-        changes = (
-            past.data for past in self.past if isinstance(past.data, PriceChanged) and placed_at <= past.at <= paid_at
-        )
+        changes = (past.data for past in self._of(PriceChanged) if placed_at <= past.at <= paid_at)
         return sum((change.new_minor - change.old_minor) * quantities.get(change.sku, 0) for change in changes)
 
+    def _of(self, kind: type[T]) -> Sequence[Past[T]]:
+        """The events of one type, in log order."""
+        return [cast("Past[T]", past) for past in self.past if isinstance(past.data, kind)]
+
     def _has(self, kind: type[DomainEvent]) -> bool:
-        return any(isinstance(past.data, kind) for past in self.past)
+        return bool(self._of(kind))

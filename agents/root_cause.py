@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from agents.agent import Agent
-from agents.causes import Candidate, Failure, candidates
+from agents.causes import MOST_ALTERNATIVES, MOST_EVIDENCE, Candidate, Failure, candidates
 from agents.decision import Decision
 from agents.events import EVENT_TYPES, DomainEvent, ErrorOccurred, RootCauseIdentified, RootCauseSuspected
 from agents.history import History, Past
@@ -44,9 +44,6 @@ SUSPECT: Final = "suspected"
 SAME_PRODUCER: Final = 1.5
 #: How much less likely what explained an earlier error is, when something newer broke since.
 BLAMED_BEFORE: Final = 0.25
-
-MOST_ALTERNATIVES: Final = 5
-MOST_EVIDENCE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)

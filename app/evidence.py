@@ -16,6 +16,8 @@ from app.checker import Decided, Published
 #: The log is taken to be read when its end was reached and nothing more came for this long, in seconds: the embedded
 #: broker reports ends that are too low.
 QUIET_SECONDS: Final = 1.0
+#: What the sources of all agents begin with.
+AGENTS_SOURCE: Final = "urn:innervate:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

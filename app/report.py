@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from app.checker import Findings, check
-from app.evidence import booked, committed_decisions, count_dead_letters, published_messages
+from app.evidence import AGENTS_SOURCE, booked, committed_decisions, count_dead_letters, published_messages
 from app.sandbox import Sandbox
 from app.scoring import score
 from app.settings import DOMAIN_TOPICS
@@ -21,7 +21,7 @@ from tables.event import to_json
 async def report_on(sandbox: Sandbox, story: Story, simulation: Simulation) -> tuple[Mapping[str, Any], Findings]:
     """Check the promises and score the agents; the worker must have ended."""
     decided, committed_at = await asyncio.to_thread(committed_decisions, sandbox.database_url)
-    published = await published_messages(sandbox.kafka, DOMAIN_TOPICS, source="urn:innervate:")
+    published = await published_messages(sandbox.kafka, DOMAIN_TOPICS, source=AGENTS_SOURCE)
     findings = check(due=story.due, decided=decided, published=published)
     scored = score(
         truth=simulation.truth,

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from agents.agent import Agent
 from agents.registry import AGENTS
 from agents.routing import ENTITIES
-from app.evidence import count_committed
+from app.evidence import AGENTS_SOURCE, count_committed
 from app.sandbox import Sandbox
 from app.settings import DOMAIN_TOPICS
 from app.simulator import Produced
@@ -30,7 +30,6 @@ STALLED_AFTER_SECONDS: Final = 60.0
 RECORDS_PER_SECOND: Final = 100
 #: What the agents say in every story, one line each, is left out on the screen.
 _QUIET: Final = frozenset({"LedgerEntryPosted", "RootCauseSuspected"})
-_OURS: Final = "urn:innervate:"
 
 
 @dataclass(slots=True)
@@ -73,7 +72,7 @@ class Story:
         self.last_news_at = time.monotonic()
         for agent in deciding(event):
             self.due[agent.name].add(event.id)
-        if event.source.startswith(_OURS):
+        if event.source.startswith(AGENTS_SOURCE):
             self.seen_at[event.id] = time.time()
         return event
 
@@ -123,7 +122,7 @@ async def _is_over(sandbox: Sandbox, story: Story, progress: Progress, decided: 
 
 
 def _print(event: Event | None, console: Console) -> None:
-    if event is not None and event.source.startswith(_OURS) and event.type not in _QUIET:
+    if event is not None and event.source.startswith(AGENTS_SOURCE) and event.type not in _QUIET:
         console.print(line(event), no_wrap=True, overflow="ellipsis")
 
 

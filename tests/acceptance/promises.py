@@ -10,7 +10,7 @@ from recomputed import MEMORIES, recompute
 from shop import Payment
 
 from app.checker import check
-from app.evidence import committed_decisions, published_messages
+from app.evidence import AGENTS_SOURCE, committed_decisions, published_messages
 from app.sandbox import Sandbox
 from app.settings import DOMAIN_TOPICS
 
@@ -30,7 +30,7 @@ def assert_nothing_lost_or_doubled(
     """
     due = {payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"}
     decided, _ = committed_decisions(sandbox.database_url)
-    published = asyncio.run(published_messages(sandbox.kafka, DOMAIN_TOPICS, source="urn:innervate:"))
+    published = asyncio.run(published_messages(sandbox.kafka, DOMAIN_TOPICS, source=AGENTS_SOURCE))
 
     findings = check(due=dict.fromkeys(ON_PAYMENTS, due), decided=decided, published=published)
 
