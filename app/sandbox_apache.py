@@ -67,9 +67,13 @@ class ApacheBroker(Broker):
     def __init__(self, directory: Path) -> None:
         """Find Java and the jars, downloaded the first time; raise SandboxError when they are missing."""
         super().__init__(directory)
-        self._controller_port = free_port()
         self._java = find_java()
         self._jars = ensure_jars()
+
+    def take_ports(self) -> None:
+        """Choose one for clients and one for the controller."""
+        super().take_ports()
+        self._controller_port = free_port()
 
     def kill(self) -> None:
         """End with SIGKILL; ``restart`` goes on with the same data."""

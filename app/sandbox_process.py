@@ -31,12 +31,17 @@ PORTS = range(20_000, 32_768)
 _GUARD = Path(__file__).with_name("sandbox_guard.py")
 _START_TIMEOUT_SECONDS = 60.0
 _EXIT_TIMEOUT_SECONDS = 30.0
+_FIRST_STARTS = 5
 _POLL_SECONDS = 0.02
 _LOG_LINES = 6
 
 
 class SandboxError(RuntimeError):
     """The sandbox cannot run; the message says in one line what is missing or what went wrong."""
+
+
+class _PortTakenError(SandboxError):
+    """Another program listens, or is connected, on the port of the service."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -56,12 +61,13 @@ def wheel_directory(wheel: str, package: str) -> Path:
 def free_port() -> int:
     """Return a loopback port nobody listens on; raise SandboxError when a hundred tries found none."""
     for port in random.sample(PORTS, 100):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise SandboxError(f"no free port found on {LOOPBACK} between {PORTS.start} and {PORTS.stop - 1}")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Return whether a service could listen on the loopback port now."""
     with socket.socket() as probe:
         # The services set it too: connections of a service that has just ended do not hold its port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,7 +81,8 @@ def _is_free(port: int) -> bool:
 class Service(ABC):
     """One service on a loopback port, with its data in a directory of its own.
 
-    ``start``, ``stop`` and ``restart`` keep port and data; ``release`` ends the service and removes the data.
+    Once it has answered, ``start``, ``stop`` and ``restart`` keep port and data; ``release`` ends the service and
+    removes the data.
     """
 
     name: ClassVar[str]
@@ -87,11 +94,15 @@ class Service(ABC):
     account: tuple[int, int] | None = None
 
     def __init__(self, directory: Path) -> None:
-        """Take a free port; nothing is written to ``directory`` before ``start``."""
+        """Take a free port, for now; nothing is written to ``directory`` before ``start``."""
         self.directory = directory
-        self.port = free_port()
+        self.take_ports()
         self._pid = 0
         self._guard: subprocess.Popen[bytes] | None = None
+
+    def take_ports(self) -> None:
+        """Choose free ports; called again when another program took one before the service did."""
+        self.port = free_port()
 
     @abstractmethod
     def prepare(self) -> None:
@@ -136,21 +147,19 @@ class Service(ABC):
         return self.directory / "log"
 
     def start(self) -> None:
-        """Start on this service's port and data, and wait until it answers; nothing to do when it runs.
+        """Start and wait until the service answers; nothing to do when it runs.
 
-        Raise SandboxError when the port is taken, or with the last log lines when the service ends or stays
-        silent for 60 s.
+        The first start chooses other ports when another program has taken its own meanwhile; a later one keeps
+        them. Raise SandboxError when the port stays taken, or with the last log lines when the service ends or
+        stays silent for 60 s.
         """
         if self.is_running:
             return
         self._wait_for_exit()
-        if not self.directory.exists():
-            self.directory.mkdir(parents=True)
-            self.prepare()
-        if not _is_free(self.port):
-            raise SandboxError(f"{self.name} cannot start: port {self.port} of {LOOPBACK} is taken")
-        self._spawn()
-        self._wait_for_answer()
+        if self.directory.exists():
+            self._run()
+        else:
+            self._first_start()
 
     def stop(self) -> None:
         """End the service in order; port and data stay for ``restart``."""
@@ -203,6 +212,28 @@ class Service(ABC):
         if done.returncode != 0:
             raise SandboxError(f"{self.name} could not be prepared; {_last_lines(done.stdout)}")
 
+    def _first_start(self) -> None:
+        for _ in range(_FIRST_STARTS - 1):
+            try:
+                self._prepare_and_run()
+            except _PortTakenError:
+                self.release()
+                self.take_ports()
+            else:
+                return
+        self._prepare_and_run()
+
+    def _prepare_and_run(self) -> None:
+        self.directory.mkdir(parents=True)
+        self.prepare()
+        self._run()
+
+    def _run(self) -> None:
+        if not is_free(self.port):
+            raise _PortTakenError(f"{self.name} cannot start: port {self.port} of {LOOPBACK} is taken")
+        self._spawn()
+        self._wait_for_answer()
+
     @property
     def _pipe(self) -> IO[bytes]:
         if self._guard is None or self._guard.stdin is None:
@@ -232,7 +263,9 @@ class Service(ABC):
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while not self.answers():
             if not self.is_running:
-                raise self._failed("ended while starting")
+                # Taken between the look and the start: by a client's outgoing connection, where Linux is set so.
+                taken = not is_free(self.port)
+                raise self._failed("ended while starting", _PortTakenError if taken else SandboxError)
             if time.monotonic() > deadline:
                 raise self._failed(f"did not answer in {_START_TIMEOUT_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)
@@ -250,8 +283,8 @@ class Service(ABC):
             self._pipe.close()
         self._guard = None
 
-    def _failed(self, what: str) -> SandboxError:
-        return SandboxError(f"{self.name} {what}; {_last_lines(self.log_path.read_bytes())}")
+    def _failed(self, what: str, kind: type[SandboxError] = SandboxError) -> SandboxError:
+        return kind(f"{self.name} {what}; {_last_lines(self.log_path.read_bytes())}")
 
 
 def _last_lines(output: bytes) -> str:

@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownError
 
+from app import sandbox_process
 from app.sandbox import ApacheBroker, Sandbox, SandboxError, TansuBroker
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +123,10 @@ def hold_a_sandbox(directory: Path, provider: str) -> tuple[subprocess.Popen[str
     )
     assert holder.stdout is not None
     with holder.stdout as lines:
-        postgres, broker, data = lines.readline().split()
+        told = lines.readline().split()
+    if not told:
+        pytest.fail(f"no sandbox was held: exit code {holder.wait(30)}")
+    postgres, broker, data = told
     return holder, [int(postgres), int(broker)], Path(data)
 
 
@@ -287,6 +291,33 @@ def test_a_restart_on_a_taken_port_says_so(database: Sandbox) -> None:
         database.postgres.restart()
     database.postgres.restart()
     assert query(database.database_url, "SELECT 1") == [(1,)]
+
+
+def test_a_first_start_on_a_taken_port_chooses_another(tmp_path: Path) -> None:
+    broker = TansuBroker(tmp_path / "kafka")
+    with socket.create_server(("127.0.0.1", broker.port)) as taken:
+        try:
+            broker.start()
+            assert broker.port != taken.getsockname()[1]
+            assert asyncio.run(topics(broker.address)) == set()
+        finally:
+            broker.release()
+
+
+def test_a_first_start_whose_port_is_taken_while_it_starts_chooses_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = TansuBroker(tmp_path / "kafka")
+    with socket.create_server(("127.0.0.1", broker.port)) as taken:
+        port = taken.getsockname()[1]
+        looks = iter([True])  # The first look is too early to see it; every later one sees what is.
+        really = sandbox_process.is_free
+        monkeypatch.setattr(sandbox_process, "is_free", lambda number: next(looks, False) or really(number))
+        try:
+            broker.start()
+            assert broker.port != port
+        finally:
+            broker.release()
 
 
 def test_a_service_that_ends_while_starting_says_why(database: Sandbox) -> None:
