@@ -18,8 +18,8 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 setup: $(READY)  ## Create .venv with everything pinned in requirements.lock
 
 .PHONY: demo
-demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n PROVIDER=tansu|apache
-	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES))
+demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n PROVIDER=tansu|apache LLM=scripted
+	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(LLM),--llm $(LLM)) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES))
 
 .PHONY: up
 up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache
@@ -37,7 +37,7 @@ lint: $(READY)  ## ruff, mypy strict, import contracts
 
 .PHONY: unit
 unit: $(READY)  ## Unit, contract and packaging tests
-	$(BIN)/pytest tests/unit tests/contract -m "not apache"
+	$(BIN)/pytest tests/unit tests/contract tests/incidents -m "not apache"
 
 .PHONY: acceptance
 acceptance: $(READY)  ## Real worker processes on the sandbox

@@ -7,7 +7,7 @@ error or a carrier, which may be generic or misleading. They fail by silence: wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from agents.events import (
     AddressChanged,
     ChargebackReceived,
+    DomainEvent,
     InventoryReserved,
     InventoryShort,
     LabelFailed,
@@ -45,6 +46,16 @@ class Failure(StrEnum):
     #: Not found by looking back from an error: the verdict of `FraudScored`.
     FRAUD_BLOCKED = "fraud_blocked"
     UNKNOWN = "unknown"
+
+
+#: The failures that an event of the order leads to, and what type that event is.
+CULPRITS: Final[Mapping[str, type[DomainEvent]]] = {
+    Failure.STOCK_SHORTAGE: InventoryShort,
+    Failure.DUPLICATE_CAPTURE: PaymentSucceeded,
+    Failure.LABEL_FAILED: LabelFailed,
+    Failure.ADDRESS_INVALID: AddressChanged,
+    Failure.PRICE_CHANGED: PriceChanged,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

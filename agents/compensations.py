@@ -119,11 +119,16 @@ def _ask_for_address(case: Case, order: OrderState) -> Iterator[DomainEvent]:
 
 
 def _escalate(case: Case, _: OrderState) -> Iterator[DomainEvent]:
-    yield EscalationRequested(
+    yield hand_over(case, f"{case.failure} at a confidence of {case.confidence:.2f}: no compensation fits by itself")
+
+
+def hand_over(case: Case, reason: str) -> EscalationRequested:
+    """Leave a failure to a person; the reason is one sentence for them."""
+    return EscalationRequested(
         order_id=case.order_id,
         service=case.service,
         failure=case.failure,
-        reason=f"{case.failure} at a confidence of {case.confidence:.2f}: no compensation fits by itself",
+        reason=reason,
         evidence=case.evidence,
     )
 

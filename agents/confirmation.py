@@ -120,22 +120,35 @@ def confirm(payment: PaymentSucceeded, history: History) -> Decision:
     # Whatever the time of the other capture says: it arrived first, so it was decided on first.
     if any(past.data.order_id == payment.order_id for past in history.of(PaymentSucceeded)):
         return Decision(outcome="already_confirmed", reason="another payment of this order came before")
-    signs = sorted(_signs(history), key=lambda sign: (sign.at, sign.name, sign.value))
-    recent = [sign for sign in signs if sign.value < 0 and history.at - sign.at <= RECENT]
+    signs = signs_of(history)
+    recent = _bad_lately(signs, history.at)
     grievances = _open_grievances(signs)
     mood = _mood(signs, history.at)
     tone = _tone(mood, recent, grievances)
-    message = _message(payment, tone, recent, returning=bool(_until(history, PaymentSucceeded)))
     return Decision(
         outcome=tone.value,
         reason=_reason(mood, signs, recent, grievances),
         confidence=_confidence(signs, history.at),
-        emit=[
-            ConfirmationRequested(
-                order_id=payment.order_id, customer_id=payment.customer_id, tone=tone.value, message=message
-            )
-        ],
+        emit=[request(payment, history, tone)],
     )
+
+
+def signs_of(history: History) -> Sequence[Sign]:
+    """Everything known that tells how the customer feels, the earliest first."""
+    return sorted(_signs(history), key=lambda sign: (sign.at, sign.name, sign.value))
+
+
+def request(payment: PaymentSucceeded, history: History, tone: Tone) -> ConfirmationRequested:
+    """The confirmation in this tone."""
+    recent = _bad_lately(signs_of(history), history.at)
+    message = _message(payment, tone, recent, returning=bool(_until(history, PaymentSucceeded)))
+    return ConfirmationRequested(
+        order_id=payment.order_id, customer_id=payment.customer_id, tone=tone.value, message=message
+    )
+
+
+def _bad_lately(signs: Sequence[Sign], now: datetime) -> Sequence[Sign]:
+    return [sign for sign in signs if sign.value < 0 and now - sign.at <= RECENT]
 
 
 def _until(history: History, kind: type[Seen]) -> Sequence[Past[Seen]]:

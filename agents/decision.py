@@ -26,6 +26,10 @@ class Decision:
     effects: Sequence[Effect] = ()
     #: Events to publish with the decision, in this order.
     emit: Sequence[DomainEvent] = ()
+    #: Why a person has to agree before anything happens, in one short word; None when nobody has to.
+    hold: str | None = None
+    #: Events to publish when that person says no, or nobody answers in time, in place of all the above.
+    otherwise: Sequence[DomainEvent] = ()
 
     @property
     def events(self) -> Sequence[DomainEvent]:
@@ -44,9 +48,11 @@ class Verdict:
     """A decision and the brain that made it."""
 
     decision: Decision
-    #: `rules`, or the name of a language model's brain.
+    #: `rules`, or the language model by the name it is configured with.
     brain: str
-    #: The model's name; None for rules.
+    #: The language model that was asked, by its own name; None when none answered.
     model: str | None = None
-    #: Why the rules decided although a model was asked; None when nobody fell back.
+    #: Why the rules decided although a model was to be asked; None when nobody fell back.
     fallback_reason: str | None = None
+    #: Why a person has to agree first, in one short word; None when nobody has to.
+    hold: str | None = None

@@ -7,7 +7,7 @@ is cheap when the same events are read again for the entity's next decision.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -73,12 +73,17 @@ class History:
 
     def digest(self) -> str:
         """SHA-256 over offsets and events: equal digests, equal histories."""
-        digest = hashlib.sha256()
-        for entry in self.entries:
-            digest.update(entry.offset.to_bytes(8, "big"))
-            digest.update(len(entry.payload).to_bytes(4, "big"))
-            digest.update(entry.payload)
-        return digest.hexdigest()
+        return digest_of((entry.offset, entry.payload) for entry in self.entries)
+
+
+def digest_of(events: Iterable[tuple[int, bytes]]) -> str:
+    """The digest of the history that consists of these events, given by offset and payload."""
+    digest = hashlib.sha256()
+    for offset, payload in events:
+        digest.update(offset.to_bytes(8, "big"))
+        digest.update(len(payload).to_bytes(4, "big"))
+        digest.update(payload)
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=_PARSED_EVENTS)

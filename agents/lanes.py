@@ -19,12 +19,17 @@ class Lanes:
         self._queues: dict[str, deque[Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._moved = asyncio.Event()
+        self._crowded: dict[str, tuple[int, asyncio.Event]] = {}
 
     def submit(self, key: str, job: Job) -> None:
         """Run `job` after every job submitted earlier for `key`."""
         queue = self._queues.get(key)
         if queue is not None:
             queue.append(job)
+            if key in self._crowded:
+                bound, crowded = self._crowded[key]
+                if len(queue) > bound:
+                    crowded.set()
             return
         self._queues[key] = deque([job])
         task = asyncio.create_task(self._run(key), name=f"lane {key}")
@@ -41,6 +46,14 @@ class Lanes:
             self._moved.clear()
             await self._moved.wait()
 
+    def crowded(self, key: str, bound: int) -> asyncio.Event:
+        """For the job of `key` that runs now: set as soon as more than `bound` jobs of `key` have not ended."""
+        crowded = asyncio.Event()
+        self._crowded[key] = bound, crowded
+        if self.depth(key) > bound:
+            crowded.set()
+        return crowded
+
     async def cancel(self) -> None:
         """Stop every lane where it stands."""
         for task in self._tasks:
@@ -52,5 +65,6 @@ class Lanes:
         while queue:
             await queue[0]()
             queue.popleft()
+            self._crowded.pop(key, None)
             self._moved.set()
         del self._queues[key]

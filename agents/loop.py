@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from agents.acks import Acknowledgeable, OrderedAcks
 from agents.agent import Agent
+from agents.brain import Brain
 from agents.errors import Permanent
 from agents.events import parse_data
 from agents.history import History
 from agents.lanes import Lanes
-from agents.record import decision_record
+from agents.record import HOLD_FOR, decision_record
 from agents.routing import MAX_ENTITY_ID_BYTES
 from outbox import errors as outbox_errors
 from outbox.records import DeadLetter, DecisionRecord, Origin
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 
 #: Events of one agent and worker that may be in flight. Bounds memory: 1,000 histories of 50 events are some 20 MB.
 IN_FLIGHT: Final = 1000
+
+#: Events of one entity that may wait for a slow brain before it is told to decide at once: a busy entity would wait
+#: ever longer, and hold up all others when its ring has no slack left. Own choice.
+CROWD: Final = 16
 
 
 class Delivery(Acknowledgeable, Protocol):
@@ -100,23 +105,30 @@ class Writer(Protocol):
 
 
 class StreamLoop:
-    """Drives one agent. `now` is the wall clock (UTC); `crash` must stop the worker and may return."""
+    """Drives one agent with a brain. `now` is the wall clock (UTC); `crash` must stop the worker and may return.
+
+    `hold_for` is how long a decision waits for a person when its brain asks for one.
+    """
 
     def __init__(
         self,
         agent: Agent,
         *,
+        brain: Brain,
         windows: Windows,
         writer: Writer,
         now: Callable[[], datetime],
         crash: Callable[[BaseException], Awaitable[None]],
         in_flight: int = IN_FLIGHT,
+        hold_for: timedelta = HOLD_FOR,
     ) -> None:
         self._agent = agent
+        self._brain = brain
         self._windows = windows
         self._writer = writer
         self._now = now
         self._crash = crash
+        self._hold_for = hold_for
         self._room = asyncio.Semaphore(in_flight)
         self._lanes = Lanes()
         #: Inputs in flight, for readiness.
@@ -182,7 +194,8 @@ class StreamLoop:
         self, known: History, entity_id: str, delivery: Delivery, stored: Sequence[Awaitable[object]]
     ) -> None:
         try:
-            verdict = await self._agent.decide(known)
+            crowded = self._lanes.crowded(entity_id, min(CROWD, self._windows.spec.slack))
+            verdict = await self._brain.decide(known, crowded)
             record = decision_record(
                 self._agent,
                 known,
@@ -190,6 +203,7 @@ class StreamLoop:
                 origin=_origin(delivery),
                 entity_id=entity_id,
                 decided_at=self._now(),
+                hold_for=self._hold_for,
             )
             if await self._writer.record(record):
                 log.debug("decided %s on %s: %s", record.agent, record.event_id, record.outcome)

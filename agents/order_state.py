@@ -32,7 +32,7 @@ T = TypeVar("T", bound=DomainEvent)
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What recovery has decided for an order so far."""
+    """What recovery has decided for an order: in answer to one event, or so far."""
 
     #: Failure and culprit of every plan that was carried out.
     recovered: frozenset[tuple[str, str]] = frozenset()
@@ -43,6 +43,17 @@ class Done:
     #: Why everything captured was given back: what is captured later is given back too.
     stopped_by: Failure | None = None
     retries: int = 0
+
+    def and_then(self, later: Done) -> Done:
+        """Both of them."""
+        return Done(
+            recovered=self.recovered | later.recovered,
+            refunds={**self.refunds, **later.refunds},
+            cancelled=self.cancelled or later.cancelled,
+            fulfilment_cancelled=self.fulfilment_cancelled or later.fulfilment_cancelled,
+            stopped_by=self.stopped_by or later.stopped_by,
+            retries=self.retries + later.retries,
+        )
 
 
 @dataclass(frozen=True, slots=True)

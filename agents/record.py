@@ -7,29 +7,40 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from agents.agent import Agent
 from agents.decision import Verdict
 from agents.events import DomainEvent
 from agents.history import History
-from outbox.records import DecisionRecord, Message, Origin, Status, decision_id
+from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
 from tables.event import Event, to_json
 
 #: The media type of a structured CloudEvent, and the only header a message carries.
 STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
 
+#: How long a held decision waits for a person unless it is said: over a night and a morning.
+HOLD_FOR: Final = timedelta(days=1)
+
 
 def decision_record(
-    agent: Agent, history: History, verdict: Verdict, *, origin: Origin, entity_id: str, decided_at: datetime
+    agent: Agent,
+    history: History,
+    verdict: Verdict,
+    *,
+    origin: Origin,
+    entity_id: str,
+    decided_at: datetime,
+    hold_for: timedelta = HOLD_FOR,
 ) -> DecisionRecord:
     """Everything the writer needs. Deciding the same event again gives the same ids.
 
-    Raises `InvalidEvent` when an emitted event cannot be written.
+    `hold_for` is how long a verdict that asks for a person waits for one. Raises `InvalidEvent` when an emitted event
+    cannot be written.
     """
     event = history.event
-    status: Status = "committed"
+    decision = verdict.decision
     return DecisionRecord(
         agent=agent.name,
         event_id=event.id,
@@ -42,21 +53,29 @@ def decision_record(
         history={"offsets": [entry.offset for entry in history.entries], "sha256": history.digest()},
         brain=verdict.brain,
         model=verdict.model,
-        outcome=verdict.decision.outcome,
-        reason=verdict.decision.reason,
-        confidence=verdict.decision.confidence,
+        outcome=decision.outcome,
+        reason=decision.reason,
+        confidence=decision.confidence,
         fallback_reason=verdict.fallback_reason,
-        status=status,
+        status="held" if verdict.hold else "committed",
         decided_at=decided_at,
-        messages=_messages(agent, event, verdict.decision.events),
-        effects=tuple(effect.record() for effect in verdict.decision.effects),
+        messages=_messages(agent, event, decision.events),
+        effects=tuple(effect.record() for effect in decision.effects),
+        hold=None
+        if verdict.hold is None
+        else Hold(
+            reason=verdict.hold,
+            expires_in=hold_for,
+            otherwise=_messages(agent, event, decision.otherwise, prefix="otherwise/"),
+        ),
     )
 
 
-def _messages(agent: Agent, cause: Event, emitted: Sequence[DomainEvent]) -> tuple[Message, ...]:
+def _messages(agent: Agent, cause: Event, emitted: Sequence[DomainEvent], prefix: str = "") -> tuple[Message, ...]:
     decision = decision_id(agent.name, cause.id)
     return tuple(
-        _message(agent, cause, data, str(uuid.uuid5(decision, str(position)))) for position, data in enumerate(emitted)
+        _message(agent, cause, data, str(uuid.uuid5(decision, f"{prefix}{position}")))
+        for position, data in enumerate(emitted)
     )
 
 

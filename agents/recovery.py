@@ -3,22 +3,28 @@
 A verdict must name a culprit that this agent remembers too; one that does not, and one that is a guess, goes to a
 person. Each culprit is recovered from once, however many errors it causes. Refunds are effects: PostgreSQL holds them
 within what was captured, whatever the events say.
+
+What was decided before is derived from the events that led to it. A plan that was not carried out, because a person
+said no or a language model left it to one, is known by the escalation published in its place. Until that has come back
+the plan counts as carried out: nothing is given back twice, but what is paid meanwhile for an order it stops is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import reduce
 from typing import Final
 
 from agents.agent import Agent
-from agents.causes import Failure
-from agents.compensations import NOTHING, Case, Compensation, compensate
+from agents.causes import CULPRITS, Failure
+from agents.compensations import NOTHING, Case, Compensation, compensate, hand_over
 from agents.decision import Decision
 from agents.events import (
     AddressChanged,
     DomainEvent,
+    EscalationRequested,
     FraudScored,
     FulfilmentCancelled,
     FulfilmentRequested,
@@ -33,7 +39,7 @@ from agents.events import (
     ShipmentDispatched,
     ShipmentRetryRequested,
 )
-from agents.history import History
+from agents.history import History, Past
 from agents.order_state import Done, OrderState
 from agents.plans import ESCALATE, LATE_PAYMENT, SURE_FROM, Plan, plan_for
 from tables.window import WindowSpec
@@ -56,46 +62,65 @@ recovery = Agent(
         InventoryShort,
         LabelFailed,
         ShipmentDispatched,
+        EscalationRequested,
     ),
     window=WindowSpec(events=50, age=timedelta(days=90)),
 )
 
-#: What the culprit of a failure must be among the events remembered, before anything is given back for it.
-_CULPRITS: Final[Mapping[str, type[DomainEvent]]] = {
-    Failure.STOCK_SHORTAGE: InventoryShort,
-    Failure.DUPLICATE_CAPTURE: PaymentSucceeded,
-    Failure.LABEL_FAILED: LabelFailed,
-    Failure.ADDRESS_INVALID: AddressChanged,
-    Failure.PRICE_CHANGED: PriceChanged,
-}
+#: The source of recovery's own messages.
+_OWN: Final = f"urn:innervate:agent:{recovery.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one event leads to, and what has been done after it."""
+    """What one event leads to."""
 
     outcome: str
     reason: str
-    done: Done
+    #: What is done after it, besides what was done before.
+    does: Done = field(default_factory=Done)
     compensation: Compensation = NOTHING
     confidence: float = 1.0
+    #: What is published in place of the compensation when a person is to decide; empty when one is to anyway.
+    otherwise: tuple[EscalationRequested, ...] = ()
+
+    @property
+    def left_to_a_person(self) -> Done:
+        """What is done after it when the compensation was not carried out: it is not planned a second time."""
+        return Done(recovered=self.does.recovered)
 
 
 @recovery.rules
 def recover(event: RootCauseIdentified | FraudScored | FulfilmentRequested, history: History) -> Decision:
     """Decide on the compensation, knowing what the events before this one have led to."""
     past = history.of(DomainEvent)
-    done = Done()
-    for position, earlier in enumerate(past):
-        done = _answer(earlier.data, OrderState(past[:position], done)).done
-    answer = _answer(event, OrderState(past, done))
+    answer = _answer(event, OrderState(past, _done(past)))
     return Decision(
         outcome=answer.outcome,
         reason=answer.reason,
         confidence=answer.confidence,
         effects=answer.compensation.effects,
         emit=answer.compensation.emit,
+        otherwise=answer.otherwise,
     )
+
+
+def _done(past: Sequence[Past[DomainEvent]]) -> Done:
+    """Decide on each event as it was decided on then: an escalation counts from its place in the log on."""
+    answers: dict[str, Answer] = {}
+    did: dict[str, Done] = {}
+    done = Done()
+    for position, earlier in enumerate(past):
+        cause = earlier.causationid or ""
+        if isinstance(earlier.data, EscalationRequested) and earlier.source == _OWN:
+            if cause in answers and answers[cause].otherwise:
+                did[cause] = answers[cause].left_to_a_person
+                done = reduce(Done.and_then, did.values(), Done())
+            continue
+        answer = answers[earlier.id] = _answer(earlier.data, OrderState(past[:position], done))
+        did[earlier.id] = answer.does
+        done = done.and_then(answer.does)
+    return done
 
 
 def _answer(event: DomainEvent, order: OrderState) -> Answer:
@@ -105,7 +130,7 @@ def _answer(event: DomainEvent, order: OrderState) -> Answer:
         return _recover(_blocked(event), order) if event.verdict == "block" else _on_payment(event, order)
     if isinstance(event, FulfilmentRequested):
         return _stop_fulfilment(event, order)
-    return Answer("nothing", "no failure", order.done)
+    return Answer("nothing", "no failure")
 
 
 def _case_of(cause: RootCauseIdentified) -> Case:
@@ -130,52 +155,64 @@ def _on_payment(score: FraudScored, order: OrderState) -> Answer:
         case = Case(order_id=score.order_id, failure=stopped_by, culprit_id=score.payment_id, confidence=1)
         compensation = compensate(LATE_PAYMENT, case, order)
         if compensation:
-            done = _after(order.done, LATE_PAYMENT, case.key, compensation)
-            return Answer(LATE_PAYMENT.name, f"the order was stopped: {stopped_by}", done, compensation)
-    return Answer("not_blocked", f"the verdict on the payment is {score.verdict}", order.done)
+            reason = f"the order was stopped: {stopped_by}"
+            return _acts(LATE_PAYMENT, LATE_PAYMENT.name, reason, case, case.key, compensation)
+    return Answer("not_blocked", f"the verdict on the payment is {score.verdict}")
 
 
 def _recover(case: Case, order: OrderState) -> Answer:
     is_sure = case.confidence >= SURE_FROM and _is_backed(case, order)
     key = (case.failure if is_sure else f"guess: {case.failure}", case.culprit_id)
     if order.done.recovered & {key, (case.failure, case.culprit_id)}:
-        return Answer("already_recovered", f"{_words(case)} was recovered from before", order.done)
+        return Answer("already_recovered", f"{_words(case)} was recovered from before")
     plan = plan_for(case.failure, order) if is_sure else ESCALATE
     compensation = compensate(plan, case, order)
     outcome = plan.name if compensation or not plan.steps else "already_done"
     reason = f"{_words(case)}: {plan.name}" + ("" if is_sure else ", for the verdict is not sure or not backed")
-    done = _after(order.done, plan, key, compensation)
-    return Answer(outcome, reason, done, compensation, case.confidence)
+    return _acts(plan, outcome, reason, case, key, compensation)
 
 
 def _is_backed(case: Case, order: OrderState) -> bool:
-    """Whether the event to blame is remembered here too, as what it must be."""
-    kind = _CULPRITS.get(case.failure)
+    """Whether the event to blame is remembered here too, as what it must be, before anything is given back for it."""
+    kind = CULPRITS.get(case.failure)
     return kind is None or any(past.id == case.culprit_id and isinstance(past.data, kind) for past in order.past)
 
 
-def _after(done: Done, plan: Plan, key: tuple[str, str], compensation: Compensation) -> Done:
-    refunds = {refund.refund_id: (refund.capture.payment_id, refund.amount_minor) for refund in compensation.effects}
+def _acts(
+    plan: Plan, outcome: str, reason: str, case: Case, key: tuple[str, str], compensation: Compensation
+) -> Answer:
     emitted = {type(event) for event in compensation.emit}
-    return Done(
-        recovered=done.recovered | {key},
-        refunds={**done.refunds, **refunds},
-        cancelled=done.cancelled or OrderCancelled in emitted,
-        fulfilment_cancelled=done.fulfilment_cancelled or FulfilmentCancelled in emitted,
-        stopped_by=done.stopped_by or (plan.failure if plan.stops else None),
-        retries=done.retries + (ShipmentRetryRequested in emitted),
+    does = Done(
+        recovered=frozenset({key}),
+        refunds={each.refund_id: (each.capture.payment_id, each.amount_minor) for each in compensation.effects},
+        cancelled=OrderCancelled in emitted,
+        fulfilment_cancelled=FulfilmentCancelled in emitted,
+        stopped_by=plan.failure if plan.stops else None,
+        retries=int(ShipmentRetryRequested in emitted),
     )
+    is_for_a_person = not compensation or EscalationRequested in emitted
+    otherwise = () if is_for_a_person else (_not_carried_out(outcome, case),)
+    return Answer(outcome, reason, does, compensation, case.confidence, otherwise)
 
 
 def _stop_fulfilment(request: FulfilmentRequested, order: OrderState) -> Answer:
     """A request that overtook, or was overtaken by, the verdict on the payment."""
     if order.done.stopped_by is not Failure.FRAUD_BLOCKED:
-        return Answer("nothing", "the order goes ahead", order.done)
+        return Answer("nothing", "the order goes ahead")
+    payment = request.payment_id or request.order_id
+    case = Case(order_id=request.order_id, failure=Failure.FRAUD_BLOCKED, culprit_id=payment, confidence=1)
     cancelled = FulfilmentCancelled(order_id=request.order_id, reason="a payment of the order was blocked as fraud")
-    done = replace(order.done, fulfilment_cancelled=True)
     return Answer(
-        "fulfilment_cancelled", "requested for an order that is blocked", done, Compensation((), (cancelled,))
+        "fulfilment_cancelled",
+        "requested for an order that is blocked",
+        Done(fulfilment_cancelled=True),
+        Compensation((), (cancelled,)),
+        otherwise=(_not_carried_out("fulfilment_cancelled", case),),
     )
+
+
+def _not_carried_out(outcome: str, case: Case) -> EscalationRequested:
+    return hand_over(case, f"{case.failure}: nothing was done by itself, a person decides; the plan was {outcome}")
 
 
 def _words(case: Case) -> str:

@@ -1,4 +1,4 @@
-"""Every agent there is, by name. A new agent is added here and nowhere else."""
+"""Every agent there is, by name, with what a language model may choose for it. A new agent is added here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+import agents.choices  # noqa: F401 - registers what a language model may choose
 from agents.agent import Agent
 from agents.confirmation import confirmation
 from agents.fraud import fraud

@@ -20,6 +20,7 @@ class Decided:
 
     agent: str
     event_id: str
+    #: What has to be in Kafka by it; nothing else may be.
     message_ids: Sequence[str]
 
 

@@ -10,10 +10,12 @@ import click
 import orjson
 from faust.cli import AppCommand, option
 
+from app.approval_commands import register_approval_commands
+from app.repair_commands import register_repair_commands
 from app.simulator import simulated_until_now
 from app.simulator.sending import send_records
-from outbox.database import Database
-from outbox.dead import buried, dig_up
+from app.timemachine.commands import register_time_machine_commands
+from app.timemachine.replay_command import register_replay_command
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import migrate as migrate_database
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 def register_commands(app: Innervate) -> None:
     """Add the commands to Faust's own."""
+    register_approval_commands(app)
+    register_time_machine_commands(app)
+    register_replay_command(app)
+    register_repair_commands(app)
 
     # Faust takes the command's name from the function; it ignores `name=`.
     @app.command()
@@ -54,18 +60,3 @@ def register_commands(app: Innervate) -> None:
             await asyncio.to_thread(truth.write_bytes, b"".join(lines))
         sent = await send_records(app.settings.client_options(), story.records, per_second=per_second)
         self.say(f"{sent} records sent: {orders} orders, {len(story.truth)} errors, {story.broken} broken records")
-
-    @app.command(option("--retry-dead", is_flag=True, help="Put the buried messages back into the outbox."))
-    async def outbox(self: AppCommand, retry_dead: bool) -> None:
-        """List the messages Kafka refused for good, or put them back."""
-        database = Database(app.settings.database_url)
-        try:
-            if retry_dead:
-                self.say(f"{len(await dig_up(database))} messages are pending again")
-            else:
-                rows = [tuple(map(str, row)) for row in await buried(database)]
-                self.say(self.tabulate(rows, headers=("seq", "message", "topic", "reason"), title="Buried messages"))
-        except DatabaseUnavailable as error:
-            raise SystemExit(f"innervate: PostgreSQL: {error}") from error
-        finally:
-            await database.close()

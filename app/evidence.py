@@ -34,26 +34,32 @@ class Booked:
 
 
 def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[str, float]]:
-    """Every decision in the order of the commits, and when each message was committed (seconds since the epoch)."""
+    """Every decision in the order of the commits, with what has to be in Kafka by it.
+
+    And when each of these messages was committed (seconds since the epoch).
+    """
     rows = _rows(
         database_url,
-        "SELECT agent, event_id, messages, extract(epoch FROM committed_at)::double precision"
-        " FROM decisions ORDER BY committed_at",
+        "SELECT agent, event_id, status, messages, content, extract(epoch FROM committed_at)::double precision"
+        " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow' ORDER BY committed_at",
     )
     decided, committed_at = [], {}
-    for agent, event_id, messages, at in rows:
-        ids = [message["id"] for message in messages]
+    for agent, event_id, status, messages, content, at in rows:
+        ids = [message["id"] for message in _due(status, messages, content)]
         decided.append(Decided(agent=agent, event_id=event_id, message_ids=ids))
         committed_at.update(dict.fromkeys(ids, at))
     return decided, committed_at
 
 
 def count_committed(database_url: str) -> tuple[int, int]:
-    """How many decisions there are, and how many messages they have."""
-    [(decisions, messages)] = _rows(
-        database_url, "SELECT count(*), coalesce(sum(jsonb_array_length(messages)), 0)::bigint FROM decisions"
+    """How many decisions there are, and how many messages have to be in Kafka by them."""
+    [(decisions, messages, rejected)] = _rows(
+        database_url,
+        "SELECT count(*), coalesce(sum(jsonb_array_length(messages)) FILTER (WHERE status = 'committed'), 0)::bigint,"
+        " coalesce(array_agg(content) FILTER (WHERE status = 'rejected'), '{}')"
+        " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'",
     )
-    return int(decisions), int(messages)
+    return int(decisions), int(messages) + sum(len(_due("rejected", (), content)) for content in rejected)
 
 
 def booked(database_url: str) -> Booked:
@@ -68,9 +74,22 @@ def booked(database_url: str) -> Booked:
     return Booked(refunds=refunds, refunded_minor=refunded, posted_minor=posted, unbalanced=unbalanced, over=over)
 
 
+def count_brains(database_url: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """How many decisions each brain made, and how many of them the rules made in a model's place, by the reason."""
+    brains = _rows(
+        database_url, "SELECT brain, count(*) FROM decisions WHERE status <> 'shadow' GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    fallbacks = _rows(
+        database_url,
+        "SELECT fallback_reason, count(*) FROM decisions WHERE fallback_reason IS NOT NULL AND status <> 'shadow'"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
+    )
+    return dict(brains), dict(fallbacks)
+
+
 def count_dead_letters(database_url: str) -> int:
-    """How many dead letters there are."""
-    [(count,)] = _rows(database_url, "SELECT count(*) FROM dead_letters")
+    """How many dead letters there are, but for those of shadows."""
+    [(count,)] = _rows(database_url, "SELECT count(*) FROM dead_letters WHERE position('@' IN consumer) = 0")
     return int(count)
 
 
@@ -109,6 +128,16 @@ def _event(value: bytes | None) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return event if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+
+
+def _due(status: str, messages: Sequence[Mapping[str, Any]], content: str | None) -> Sequence[Mapping[str, Any]]:
+    """What is published with a decision: its messages if it is committed, what it says otherwise if it was rejected."""
+    if status == "committed":
+        return messages
+    otherwise: Sequence[Mapping[str, Any]] = ()
+    if status == "rejected" and content is not None:
+        otherwise = orjson.loads(content)["otherwise"]
+    return otherwise
 
 
 def _rows(database_url: str, query: str) -> list[tuple[Any, ...]]:

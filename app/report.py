@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from app.checker import Findings, check
-from app.evidence import AGENTS_SOURCE, booked, committed_decisions, count_dead_letters, published_messages
+from app.evidence import (
+    AGENTS_SOURCE,
+    booked,
+    committed_decisions,
+    count_brains,
+    count_dead_letters,
+    published_messages,
+)
 from app.sandbox import Sandbox
 from app.scoring import score
-from app.settings import DOMAIN_TOPICS
+from app.settings import DOMAIN_TOPICS, Settings
 from app.simulator import Simulation
 from app.story import Story
+from app.timemachine.replay_arguments import Asked
+from app.timemachine.replay_command import run_replay
 from tables.event import to_json
 
 
-async def report_on(sandbox: Sandbox, story: Story, simulation: Simulation) -> tuple[Mapping[str, Any], Findings]:
-    """Check the promises and score the agents; the worker must have ended."""
+async def report_on(
+    sandbox: Sandbox, story: Story, simulation: Simulation, *, replay_file: Path
+) -> tuple[Mapping[str, Any], Findings]:
+    """Check the promises, score the agents and replay the log; the worker must have ended.
+
+    What the replay came to is written to `replay_file`, as JSON.
+    """
     decided, committed_at = await asyncio.to_thread(committed_decisions, sandbox.database_url)
     published = await published_messages(sandbox.kafka, DOMAIN_TOPICS, source=AGENTS_SOURCE)
     findings = check(due=story.due, decided=decided, published=published)
@@ -30,6 +45,8 @@ async def report_on(sandbox: Sandbox, story: Story, simulation: Simulation) -> t
     )
     ledger = await asyncio.to_thread(booked, sandbox.database_url)
     is_booked = ledger.refunded_minor == ledger.posted_minor and not ledger.unbalanced
+    brains, fallbacks = await asyncio.to_thread(count_brains, sandbox.database_url)
+    replayed = await run_replay(_settings(sandbox), Asked(), json_file=replay_file)
     delays = sorted(
         1000 * (seen - committed_at[message_id])
         for message_id, seen in story.seen_at.items()
@@ -39,6 +56,8 @@ async def report_on(sandbox: Sandbox, story: Story, simulation: Simulation) -> t
         "provider": sandbox.provider,
         "events_in": story.events_in,
         "decisions": len(decided),
+        "brains": brains,
+        "fallbacks": fallbacks,
         "messages_published": len(published),
         "duplicates": findings.duplicates,
         "lost": findings.lost,
@@ -52,10 +71,27 @@ async def report_on(sandbox: Sandbox, story: Story, simulation: Simulation) -> t
         "refunds": ledger.refunds,
         "ledger_balanced": is_booked and scored.ledger_balanced,
         "refunds_over_captures": max(ledger.over, scored.refunds_over_captures),
+        "replayed": replayed["decisions"],
+        "replay_same": replayed["same"],
         "mistakes": [*map(str, scored.mistakes), *scored.recovery_mistakes, *scored.money_mistakes],
-        "broken_promises": list(findings.examples()),
+        "broken_promises": [*findings.examples(), *_differences(replayed, replay_file)],
     }
     return report, findings
+
+
+def _settings(sandbox: Sandbox) -> Settings:
+    return Settings(
+        _env_file=None,
+        kafka_broker=sandbox.kafka,
+        kafka_profile=sandbox.provider,
+        database_url=sandbox.database_url,
+    )
+
+
+def _differences(replayed: Mapping[str, Any], replay_file: Path) -> Sequence[str]:
+    if replayed["same"]:
+        return ()
+    return [f"a replay of the log differs in {replayed['different']} of {replayed['decisions']}: see {replay_file}"]
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float | None:

@@ -1,7 +1,7 @@
 """Runtime: what a worker owns besides Faust: database, writer, relay, publishers, router.
 
 Started before the consumer and stopped after it, so that everything in flight can still be committed. A start fails
-with one line when PostgreSQL or Kafka cannot be used.
+with one line when PostgreSQL or Kafka cannot be used. The worker of a shadow neither routes nor publishes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
 
+from agents.loop import Writer
 from agents.router import Router
+from agents.shadow import ShadowWriter
+from app.brains import Brains
 from app.progress import ProgressProbe
 from app.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
 from app.tuning import TUNING
+from outbox.approvals import Approvals
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
 from outbox.fenced import FencedPublisher
 from outbox.migrate import is_current, migrate
 from outbox.notify import Notifications
 from outbox.publisher import Publisher
+from outbox.records import LANES
 from outbox.relay import Relay
+from outbox.replays import Replays
 from outbox.writer import DecisionWriter
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
 #: The consumer group of the router, shared by the workers of all agent sets.
 ROUTER_GROUP: Final = "innervate-router"
 #: Dead letters may be as large as Kafka lets anything in. Two milliseconds gather a batch nobody notices waiting for.
-PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 2}
+PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 10}
 
 
 class Runtime(Service):
@@ -56,7 +62,13 @@ class Runtime(Service):
         )
         self.relay = Relay(self.database, self._relay_publisher, owner=_worker_name())
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
+        self.brains = Brains(settings, self.database)
         self.writer = DecisionWriter(self.database, on_commit=self._on_commit)
+        shadow = settings.shadowing
+        #: Where agents commit: a shadow's decisions have no consequences.
+        self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)
+        self.approvals = Approvals(self.database, on_commit=self._on_commit)
+        self.replays = Replays(self.database, on_commit=self._on_commit)
         self.router = Router(
             settings.event_topics,
             group=ROUTER_GROUP,
@@ -74,12 +86,11 @@ class Runtime(Service):
             await self._prepare()
         except (DatabaseUnavailable, TopicsUnusable) as error:
             raise SystemExit(f"innervate: {error}") from error
-        self.relay.start()
-        self.notifications.start()
-        self._background = [
-            asyncio.create_task(self.router.run(), name="router"),
-            asyncio.create_task(self.probe.run(self._assigned), name="progress probe"),
-        ]
+        self._background = [asyncio.create_task(self.probe.run(self._assigned), name="progress probe")]
+        if self._app.settings.shadowing is None:
+            self.relay.start()
+            self.notifications.start()
+            self._background.append(asyncio.create_task(self.router.run(), name="router"))
         for task in self._background:
             task.add_done_callback(self._on_task_ended)
 
@@ -96,12 +107,17 @@ class Runtime(Service):
         await asyncio.gather(*self._background, return_exceptions=True)
         for stream in self._app.agent_streams:
             await stream.stop()
+        await self.brains.stop()
         await self.writer.stop()
         await self.notifications.stop()
         await self.relay.stop()
         await self._router_publisher.stop()
         await self._relay_publisher.stop()
         await self.database.close()
+
+    def look_for_messages(self) -> None:
+        """Tell every relay that something was put into the outbox, whatever its lane."""
+        self._on_commit(range(LANES))
 
     def _on_commit(self, lanes: Collection[int]) -> None:
         self.relay.kick()

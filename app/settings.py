@@ -8,21 +8,24 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import re
-import ssl
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import faust
-from aiokafka.helpers import create_ssl_context
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from agents.agent import Agent
 from agents.registry import AGENTS
 from agents.routing import ENTITIES, timeline
+from agents.shadow import Shadow
+from app.agent_objects import agent_object
+from app.kafka_settings import KafkaSettings
+from app.model_settings import ModelSettings
+from app.setting_values import Names, known_agents
 from outbox.parameters import DEAD_LETTERS
 
 #: The domain topics of the design.
@@ -33,24 +36,14 @@ RESERVED_TOPICS = frozenset({DEAD_LETTERS, *map(timeline, ENTITIES)})
 #: What Kafka allows as the name of a topic.
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
-Names = Annotated[tuple[str, ...], NoDecode]
 
+class Settings(KafkaSettings, ModelSettings):
+    """What an operator can choose, with what is said about Kafka, about language models and people.
 
-class Settings(BaseSettings):
-    """What an operator can choose. Raises pydantic's `ValidationError`."""
+    Raises pydantic's `ValidationError`.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    #: Brokers to ask first, `host:port`, separated by commas.
-    kafka_broker: Names = ("127.0.0.1:9092",)
-    #: `tansu` works around what the embedded broker of the sandbox does differently.
-    kafka_profile: Literal["apache", "tansu"] = "apache"
-    kafka_security_username: str = ""
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_security_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    kafka_security_password: SecretStr = SecretStr("")
-    #: File with the certificate authorities to trust; the system's when empty.
-    kafka_security_cafile: Path | None = None
 
     #: libpq connection string of the decisions and the outbox.
     database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1)
@@ -62,6 +55,10 @@ class Settings(BaseSettings):
 
     #: Agents this worker runs, separated by commas; all of them when empty.
     agents: Names = ()
+    #: A version of an agent, `module:name`, that this worker runs beside the live one and without any consequence.
+    shadow: str = ""
+    #: Tells shadows of one agent apart.
+    shadow_label: str = "shadow"
     #: Topics the router reads.
     event_topics: Names = DOMAIN_TOPICS
     #: Partitions of topics that are created: the most workers that can share an agent set.
@@ -79,22 +76,6 @@ class Settings(BaseSettings):
     web_port: int = Field(6066, ge=1, le=65535)
     #: Bearer token of the HTTP interface.
     api_token: SecretStr | None = None
-
-    @field_validator("kafka_broker", "agents", "event_topics", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
-
-    @field_validator("kafka_broker")
-    @classmethod
-    def _host_and_port(cls, brokers: Sequence[str]) -> Sequence[str]:
-        for broker in brokers:
-            host, _, port = broker.rpartition(":")
-            if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
-                raise ValueError("expected host:port, separated by commas")
-        if not brokers:
-            raise ValueError("expected at least one host:port")
-        return brokers
 
     @field_validator("database_url")
     @classmethod
@@ -119,20 +100,6 @@ class Settings(BaseSettings):
             raise ValueError("expected at least one topic")
         return topics
 
-    @field_validator("kafka_security_cafile")
-    @classmethod
-    def _existing_file(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError("no such file")
-        return path
-
-    @field_validator("kafka_security_protocol")
-    @classmethod
-    def _with_username(cls, protocol: str, info: ValidationInfo) -> str:
-        if protocol.startswith("SASL") and not info.data.get("kafka_security_username"):
-            raise ValueError("SASL needs KAFKA_SECURITY_USERNAME")
-        return protocol
-
     @field_validator("api_token", mode="before")
     @classmethod
     def _no_token(cls, value: object) -> object:
@@ -141,10 +108,21 @@ class Settings(BaseSettings):
     @field_validator("agents")
     @classmethod
     def _known(cls, names: Sequence[str]) -> Sequence[str]:
-        unknown = sorted(set(names) - set(AGENTS))
-        if unknown:
-            raise ValueError(f"no agent named {', '.join(unknown)}; there are {', '.join(AGENTS)}")
-        return tuple(sorted(set(names)))
+        return known_agents(names)
+
+    @field_validator("shadow")
+    @classmethod
+    def _alone(cls, place: str, info: ValidationInfo) -> str:
+        if place:
+            agent_object(place)
+            if info.data.get("agents"):
+                raise ValueError("a shadow has a worker of its own: leave AGENTS empty there")
+        return place
+
+    @field_validator("shadow_label")
+    @classmethod
+    def _usable_label(cls, label: str) -> str:
+        return Shadow(label).label
 
     @field_validator("outbox_fenced")
     @classmethod
@@ -169,41 +147,22 @@ class Settings(BaseSettings):
 
     @property
     def agent_set(self) -> str:
-        """Names the consumer group and the tables: `all`, or the agents' names joined by `-`."""
+        """Names the consumer group and the tables: `all`, the agents' names joined by `-`, or that of a shadow."""
+        if self.shadow:
+            return f"shadow-{agent_object(self.shadow).name}-{self.shadow_label}"
         return "-".join(self.agents) or "all"
 
-    def client_options(self) -> Mapping[str, Any]:
-        """What every aiokafka client needs to reach the brokers."""
-        options: dict[str, Any] = {
-            "bootstrap_servers": list(self.kafka_broker),
-            "security_protocol": self.kafka_security_protocol,
-        }
-        if "SSL" in self.kafka_security_protocol.split("_"):
-            options["ssl_context"] = self._ssl_context()
-        if self.kafka_security_protocol.startswith("SASL"):
-            options["sasl_mechanism"] = self.kafka_security_sasl_mechanism
-            options["sasl_plain_username"] = self.kafka_security_username
-            options["sasl_plain_password"] = self.kafka_security_password.get_secret_value()
-        return options
+    @property
+    def running(self) -> Sequence[Agent]:
+        """The agents of this worker's set."""
+        if self.shadow:
+            return [agent_object(self.shadow)]
+        return [AGENTS[name] for name in self.agents or AGENTS]
 
-    def faust_credentials(self) -> faust.auth.Credentials | None:
-        """The same for Faust; None for a plain connection."""
-        if self.kafka_security_protocol == "PLAINTEXT":
-            return None
-        if self.kafka_security_protocol == "SSL":
-            return faust.SSLCredentials(context=self._ssl_context())
-        return faust.SASLCredentials(
-            username=self.kafka_security_username,
-            password=self.kafka_security_password.get_secret_value(),
-            mechanism=self.kafka_security_sasl_mechanism,
-            ssl_context=self._ssl_context() if self.kafka_security_protocol == "SASL_SSL" else None,
-        )
-
-    def _ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = create_ssl_context(
-            cafile=str(self.kafka_security_cafile) if self.kafka_security_cafile else None
-        )
-        return context
+    @property
+    def shadowing(self) -> Shadow | None:
+        """What the agent of this worker is a shadow as; None for a live worker."""
+        return Shadow(self.shadow_label) if self.shadow else None
 
 
 def load_settings(command_line: Sequence[str] = ()) -> Settings:

@@ -131,10 +131,12 @@ class AgentStream:
     async def _consume(self, stream: faust.Stream[bytes]) -> None:
         self.loop = StreamLoop(
             self.agent,
+            brain=self._app.runtime.brains.of(self.agent),
             windows=self.windows,
-            writer=self._app.runtime.writer,
+            writer=self._app.runtime.agents_writer,
             now=lambda: datetime.now(UTC),
             crash=self._app.crash,
+            hold_for=self._app.settings.hold_for,
         )
         # An exception that leaves this body would restart the agent with its event unacknowledged for ever.
         try:

@@ -19,6 +19,8 @@ class Tuning:
     faust: Mapping[str, Any]
     consumer: Mapping[str, Any]
     producer: Mapping[str, Any]
+    #: Whether the broker reports where a partition really ends.
+    exact_ends: bool = True
 
 
 TUNING: Final[Mapping[str, Tuning]] = {
@@ -32,5 +34,6 @@ TUNING: Final[Mapping[str, Tuning]] = {
         },
         consumer={"session_timeout_ms": 6000, "rebalance_timeout_ms": 6000, "heartbeat_interval_ms": 1000},
         producer={"enable_idempotence": False},
+        exact_ends=False,
     ),
 }

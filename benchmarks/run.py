@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks import outbox, windows
+from benchmarks import brains, outbox, replay, windows
 
 
 async def main() -> None:
     """Measure and print."""
     await windows.measure()
     await outbox.measure()
+    await brains.measure()
+    await replay.measure()
 
 
 if __name__ == "__main__":

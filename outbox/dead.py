@@ -15,9 +15,9 @@ async def buried(database: Database) -> Sequence[tuple[int, str, str, str]]:
     return [(seq, message_id, topic, reason) for seq, message_id, topic, reason in await database.run(_SQL["buried"])]
 
 
-async def dig_up(database: Database) -> Sequence[str]:
-    """Put every buried message back into the outbox, under its old id and behind what its lane holds by now.
+async def dig_up(database: Database, seq: int | None = None) -> Sequence[str]:
+    """Put buried messages back into the outbox, under their old ids and behind what their lanes hold by now.
 
-    Returns the ids of the messages. Raises `DatabaseUnavailable`.
+    All of them, or the one with this `seq`. Returns the ids of the messages. Raises `DatabaseUnavailable`.
     """
-    return [message_id for (message_id,) in await database.run(_SQL["dig_up"])]
+    return [message_id for (message_id,) in await database.run(_SQL["dig_up"], {"seq": seq})]

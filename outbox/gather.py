@@ -7,6 +7,7 @@ lost in between: a call returns its own outcome or raises its own error, and is 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -19,15 +20,22 @@ class Gatherer(Generic[Item, Result]):
 
     `process` returns one outcome per item; an outcome that is an exception is raised where the item was submitted.
     What `process` itself raises is raised for every item of the batch. The number of waiting items is bounded by
-    their submitters: each waits for its own.
+    their submitters: each waits for its own. A batch that is not full
+    begins no sooner than `pace_seconds` after the one before: a busy caller has fewer and fuller ones.
     """
 
     def __init__(
-        self, process: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]], *, limit: int, name: str
+        self,
+        process: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        limit: int,
+        name: str,
+        pace_seconds: float = 0.0,
     ) -> None:
         self._process = process
         self._limit = limit
         self._name = name
+        self._pace_seconds = pace_seconds
         self._waiting: asyncio.Queue[tuple[Item, asyncio.Future[Result]]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -49,9 +57,22 @@ class Gatherer(Generic[Item, Result]):
         self._waiting.put_nowait((item, outcome))
         return await outcome
 
+    async def _wait(self, seconds: float, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            for _, waiting in batch:
+                waiting.cancel()
+            raise
+
     async def _run(self) -> None:
+        began_at = -self._pace_seconds
         while True:
             batch = [await self._waiting.get()]
+            early_seconds = began_at + self._pace_seconds - time.monotonic()
+            if early_seconds > 0 and self._waiting.qsize() < self._limit - 1:
+                await self._wait(early_seconds, batch)
+            began_at = time.monotonic()
             while len(batch) < self._limit and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             try:

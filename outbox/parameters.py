@@ -25,7 +25,7 @@ def lock_parameters(lanes: Collection[int]) -> Mapping[str, Any]:
 
 def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
     """Parameters of `record_decisions`; messages keep the order of the decisions and their own."""
-    messages = [(record, message) for record in records for message in record.messages]
+    published = [(record, message) for record in records for message in record.published]
     return {
         "ids": [str(r.id) for r in records],
         "agents": [r.agent for r in records],
@@ -48,13 +48,20 @@ def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
         "messages": [_json([_kept(m) for m in r.messages]) for r in records],
         "statuses": [r.status for r in records],
         "decided_ats": [r.decided_at for r in records],
-        "message_decision_ids": [str(r.id) for r, _ in messages],
-        "message_lanes": [m.lane for _, m in messages],
-        "message_ids": [m.id for _, m in messages],
-        "message_topics": [m.topic for _, m in messages],
-        "message_keys": [psycopg2.Binary(m.key) for _, m in messages],
-        "message_values": [_binary(m.value) for _, m in messages],
-        "message_headers": [_headers(m.headers) for _, m in messages],
+        "message_decision_ids": [str(r.id) for r, _ in published],
+        **message_parameters([m for _, m in published]),
+    }
+
+
+def message_parameters(messages: Sequence[Message]) -> Mapping[str, Any]:
+    """Parameters of whatever puts messages into the outbox."""
+    return {
+        "message_lanes": [m.lane for m in messages],
+        "message_ids": [m.id for m in messages],
+        "message_topics": [m.topic for m in messages],
+        "message_keys": [psycopg2.Binary(m.key) for m in messages],
+        "message_values": [_binary(m.value) for m in messages],
+        "message_headers": [_headers(m.headers) for m in messages],
     }
 
 
@@ -84,6 +91,7 @@ def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
         "key": _binary(letter.key),
         "value": _binary(letter.value),
         "headers": _headers(letter.headers),
+        "is_published": letter.is_published,
         "lane": lane_of(DEAD_LETTERS, key),
         "message_id": str(letter.id),
         "message_topic": DEAD_LETTERS,
@@ -97,8 +105,13 @@ def headers_from(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
     return [(name, base64.b64decode(value)) for name, value in stored]
 
 
+def stored_headers(headers: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, str]]:
+    """Kafka headers in their stored form."""
+    return [(name.replace("\0", ""), base64.b64encode(value).decode()) for name, value in headers]
+
+
 def _headers(headers: Sequence[tuple[str, bytes]]) -> str:
-    return _json([(name.replace("\0", ""), base64.b64encode(value).decode()) for name, value in headers])
+    return _json(stored_headers(headers))
 
 
 def _kept(message: Message) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import uuid
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
 #: A lane is the unit of order and of ownership in the relay. 64 is enough for 64 workers and few enough to lease
@@ -20,6 +20,9 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:innervate:decision")
 Statement = tuple[str, Mapping[str, Any]]
 
 Status = Literal["committed", "held", "rejected", "shadow"]
+
+#: Stands between the name of an agent and the label of its shadow, and in no agent's name.
+SHADOW_MARK: Final = "@"
 
 
 def decision_id(agent: str, event_id: str) -> uuid.UUID:
@@ -70,6 +73,18 @@ class Effect(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """Why a decision waits for a person, and what becomes of it without one."""
+
+    #: One short word, the one an operator counts by.
+    reason: str
+    #: How long it waits for an answer.
+    expires_in: timedelta
+    #: Published when it is rejected or expires.
+    otherwise: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionRecord:
     """A decision as it is written: unique by (`agent`, `event_id`)."""
 
@@ -94,11 +109,18 @@ class DecisionRecord:
     messages: tuple[Message, ...]
     #: State changes, made with the decision or not at all.
     effects: tuple[Effect, ...] = ()
+    #: What its person is asked; set when it is held, and only then.
+    hold: Hold | None = None
 
     @property
     def id(self) -> uuid.UUID:
         """Derived from `agent` and `event_id`."""
         return decision_id(self.agent, self.event_id)
+
+    @property
+    def published(self) -> tuple[Message, ...]:
+        """The messages that are published with it: all of a committed decision, none of any other."""
+        return self.messages if self.status == "committed" else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +138,8 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    #: Whether its bytes are published to the topic of dead letters as well: all but those of shadows.
+    is_published: bool = True
 
     @property
     def id(self) -> uuid.UUID:

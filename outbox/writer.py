@@ -5,7 +5,8 @@ and a busy worker pays one commit for up to `batch_size` decisions. An outcome t
 the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A decision with
 effects is written in a savepoint of its own; when it is refused, its batch-mates are not. A batch of decisions without
 effects that PostgreSQL refuses is halved until only the guilty one fails. Batches that share a lane of the outbox
-commit one after another, so the order of `seq` within a lane is the order of the commits.
+commit one after another, so the order of `seq` within a lane is the order of the commits. A held decision is written
+with the question to a person (see `outbox.approvals`) in place of its effects and messages.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from outbox.backoff import Backoff
+from outbox.content import content_of, sha256_of
 from outbox.database import Database, Row, Transaction, queries
 from outbox.errors import DatabaseUnavailable, Permanent, StatementRejected
 from outbox.gather import Gatherer
@@ -27,6 +29,10 @@ _SQL: Final = queries("writer.sql")
 #: One round trip: PostgreSQL runs both in one transaction.
 _RECORD_DECISIONS: Final = _SQL["lock_lanes"] + _SQL["record_decisions"]
 _RECORD_DEAD_LETTER: Final = _SQL["lock_lanes"] + _SQL["record_dead_letter"]
+_APPROVALS_SQL: Final = queries("approvals.sql")
+
+#: Batches that are not full are this far apart, in seconds: a transaction costs a worker as much as some decisions.
+PACE_SECONDS: Final = 0.02
 
 #: Ids of the decisions that are new, and of those that were refused.
 Written = tuple[set[str], dict[str, StatementRejected]]
@@ -48,7 +54,7 @@ class DecisionWriter:
     ) -> None:
         self._database = database
         self._on_commit = on_commit
-        self._decisions = Gatherer(self._settle, limit=batch_size, name="decision writer")
+        self._decisions = Gatherer(self._settle, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
 
     async def stop(self) -> None:
         """Stop writing; decisions still waiting are given up unwritten (their events come again)."""
@@ -91,7 +97,7 @@ class DecisionWriter:
         first: dict[str, DecisionRecord] = {}
         for record in records:
             first.setdefault(str(record.id), record)
-        lanes = {message.lane for record in first.values() for message in record.messages}
+        lanes = {message.lane for record in first.values() for message in record.published}
         backoff = Backoff()
         while True:
             try:
@@ -110,8 +116,8 @@ class DecisionWriter:
                 ]
 
     async def _write(self, records: Sequence[DecisionRecord], lanes: Collection[int]) -> Written:
-        """Try one transaction. Raises `DatabaseUnavailable`, or `StatementRejected` for one without effects."""
-        plain = [record for record in records if not record.effects]
+        """Try one transaction. Raises `DatabaseUnavailable`, or `StatementRejected` for one that is only a row."""
+        plain = [record for record in records if not _has_more_than_a_row(record)]
         if len(plain) == len(records):
             parameters = {**_parameters(plain), **lock_parameters(lanes)}
             return _ids(await self._database.run(_RECORD_DECISIONS, parameters)), {}
@@ -120,9 +126,9 @@ class DecisionWriter:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
             new = _ids(await transaction.run(_SQL["record_decisions"], _parameters(plain))) if plain else set()
             for record in records:
-                if record.effects:
+                if _has_more_than_a_row(record):
                     try:
-                        new |= await _write_with_effects(transaction, record)
+                        new |= await _write_alone(transaction, record)
                     except StatementRejected as error:
                         refused[str(record.id)] = error
         return new, refused
@@ -134,14 +140,32 @@ class DecisionWriter:
         return dict(await self._database.run(_SQL["sources_of_decisions"], {"ids": list(decisions)}))
 
 
-async def _write_with_effects(transaction: Transaction, record: DecisionRecord) -> set[str]:
+def _has_more_than_a_row(record: DecisionRecord) -> bool:
+    return record.status == "held" or (record.status == "committed" and bool(record.effects))
+
+
+async def _write_alone(transaction: Transaction, record: DecisionRecord) -> set[str]:
     async with transaction.savepoint():
         new = _ids(await transaction.run(_SQL["record_decisions"], _parameters([record])))
-        if new:
+        if new and record.status == "held":
+            await transaction.run(_APPROVALS_SQL["hold"], _question(record))
+        elif new:
             for effect in record.effects:
                 for statement, parameters in effect.statements(record.id):
                     await transaction.run(statement, parameters)
     return new
+
+
+def _question(record: DecisionRecord) -> Mapping[str, Any]:
+    assert record.hold is not None, "a held decision says why"
+    content = content_of(record)
+    return {
+        "decision_id": str(record.id),
+        "reason": record.hold.reason,
+        "content": content,
+        "content_sha256": sha256_of(content),
+        "hold_for": record.hold.expires_in,
+    }
 
 
 def _ids(rows: Sequence[Row]) -> set[str]:

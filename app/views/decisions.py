@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from faust.web import Request, Response, View
 
-from app.views.pages import as_objects, limit_of
+from app.answering import shown
+from app.views.pages import as_objects, limit_of, uuid_of
 from outbox.database import queries
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def register_decision_views(app: Innervate) -> None:
         parameters = {name: request.query.get(name) for name in _FILTERS}
         before = request.query.get("before")
         if before is not None:
-            _require_uuid(before)
+            uuid_of(before)
         rows = await app.runtime.database.run(
             _SQL["decisions"], {**parameters, "before": before, "limit": limit_of(request)}
         )
@@ -43,16 +43,10 @@ def register_decision_views(app: Innervate) -> None:
 
     @app.page("/decisions/{decision_id}", name="decision")
     async def decision(self: View, _request: Request, decision_id: str) -> Response:
-        """One decision with its history's references and its messages."""
-        _require_uuid(decision_id)
+        """One decision with its history's references, its messages, and the answer of a person if it needed one."""
+        asked_for = uuid_of(decision_id)
         rows = await app.runtime.database.run(_SQL["decision"], {"id": decision_id})
         if not rows:
             raise web.HTTPNotFound(reason=f"no decision {decision_id}")
-        return self.json(as_objects(_FULL, rows)[0])
-
-
-def _require_uuid(text: str) -> None:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        raise web.HTTPBadRequest(reason="a decision's id is a UUID") from None
+        approval = await app.runtime.approvals.find(asked_for)
+        return self.json({**as_objects(_FULL, rows)[0], "approval": approval and shown(approval)})

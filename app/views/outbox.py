@@ -16,6 +16,7 @@ _SQL: Final = queries("views.sql")
 
 _DEAD_LETTER: Final = (
     "id", "consumer", "reason", "detail", "topic", "partition", "offset", "recorded_at", "died_at", "value_bytes",
+    "replayed_at", "replayed_by",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,6 +20,14 @@ def limit_of(request: Request) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MAX_LIMIT:
         raise web.HTTPBadRequest(reason=f"limit must be a number from 1 to {MAX_LIMIT}")
     return int(text)
+
+
+def uuid_of(text: str, what: str = "decision") -> uuid.UUID:
+    """The id of a decision, or of something else. Raises 400."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise web.HTTPBadRequest(reason=f"a {what}'s id is a UUID") from None
 
 
 def as_objects(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:

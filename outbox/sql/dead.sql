@@ -1,9 +1,17 @@
 -- name: buried
 SELECT seq, message_id, topic, reason FROM outbox_dead ORDER BY seq;
 
+-- name: buried_page
+-- The newest first, from the one of the page before on.
+SELECT seq, message_id, topic, reason, committed_at, died_at, octet_length(value)
+FROM outbox_dead
+WHERE %(before)s::bigint IS NULL OR seq < %(before)s::bigint
+ORDER BY seq DESC
+LIMIT %(limit)s;
+
 -- name: dig_up
--- Back into the outbox, at the end of its lane and under its old id.
-WITH dug_up AS (DELETE FROM outbox_dead RETURNING *)
+-- Back into the outbox, at the end of its lane and under its old id; all of them, or one.
+WITH dug_up AS (DELETE FROM outbox_dead WHERE %(seq)s::bigint IS NULL OR seq = %(seq)s::bigint RETURNING *)
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers, committed_at)
 SELECT lane, message_id, topic, key, value, headers, committed_at FROM dug_up ORDER BY seq
 RETURNING message_id;

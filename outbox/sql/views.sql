@@ -34,7 +34,8 @@ FROM outbox_messages;
 
 -- name: dead_letters
 SELECT
-    id::text, consumer, reason, detail, topic, partition, "offset", recorded_at, died_at, octet_length(value)
+    id::text, consumer, reason, detail, topic, partition, "offset", recorded_at, died_at, octet_length(value),
+    replayed_at, replayed_by
 FROM dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
   AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)

@@ -60,4 +60,5 @@ WITH inserted AS (
 )
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
 SELECT %(lane)s, %(message_id)s, %(message_topic)s, %(message_key)s, %(value)s, %(message_headers)s
-FROM inserted;
+FROM inserted
+WHERE %(is_published)s;

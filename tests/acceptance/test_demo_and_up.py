@@ -19,6 +19,8 @@ import pytest
 from observe import eventually, get, scored, settled
 from shop import send, series
 
+from agents.errors import RejectedReply, Unavailable, Violation
+
 
 def children(pid: int) -> set[int]:
     """Every process that descends from `pid`."""
@@ -136,6 +138,7 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     report = json.loads((directory / "var/demo-report.json").read_bytes())
     assert report["events_in"] > 48 * 5
     assert 0 <= report["commit_to_publish_ms_p50"] <= report["commit_to_publish_ms_p99"]
+    assert (report["brains"], report["fallbacks"]) == ({"rules": report["decisions"]}, {})
     exact = ("provider", "duplicates", "lost", "failures", "ledger_balanced", "refunds_over_captures")
     assert {name: report[name] for name in (*exact, "broken_promises")} == {
         "provider": provider,
@@ -152,6 +155,36 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     assert report["refunds"] > 0
     assert report["decisions"] > report["messages_published"] > 3 * 48
     assert report["dead_letters"] > 0
+    assert (report["replayed"], report["replay_same"]) == (report["decisions"], True)
     lines = [line.split() for line in told.splitlines()]
     assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 45
     assert any("RefundIssued" in line for line in told.splitlines() if line.startswith("    "))
+
+
+@pytest.mark.apache
+def test_a_demo_with_a_model_that_misbehaves_loses_nothing_and_explains_every_fallback(
+    provider: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "app.demo", "--provider", provider, "--llm", "scripted"]
+
+    run = subprocess.run(
+        [*command, "--orders", "48", "--failures", "12"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stdout
+    assert run.stdout.rstrip().endswith("lost 0 duplicates 0")
+    report = json.loads((tmp_path / "var/demo-report.json").read_bytes())
+    assert (report["ledger_balanced"], report["refunds_over_captures"], report["broken_promises"]) == (True, 0, [])
+    assert report["brains"].keys() == {"rules", "scripted"}
+    assert (report["replayed"], report["replay_same"]) == (report["decisions"], True)
+    assert sum(report["brains"].values()) == report["decisions"]
+    reasons = {*Unavailable, *RejectedReply, *Violation}
+    assert report["fallbacks"]
+    assert report["fallbacks"].keys() <= reasons
+    assert sum(report["fallbacks"].values()) <= report["brains"]["rules"]

@@ -18,11 +18,15 @@ from outbox.migrate import is_current, migrate
 
 ROOT = Path(__file__).parents[2]
 TABLES = [
+    "approvals",
     "captures",
     "dead_letters",
     "decisions",
     "innervate_migrations",
     "ledger_entries",
+    "llm_budgets",
+    "llm_calls",
+    "llm_reservations",
     "outbox_dead",
     "outbox_identity",
     "outbox_lanes",
@@ -88,7 +92,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=60)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0002"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0004"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 

@@ -74,3 +74,22 @@ async def test_a_refusal_says_how_to_come_in() -> None:
     async with TestClient(TestServer(guarded(api_token=TOKEN))) as client, client.post("/page") as response:
         assert response.status == 401
         assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("bind", "host", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:6066", 200),
+        ("127.0.0.1", "localhost:6066", 200),
+        ("localhost", "[::1]:6066", 200),
+        ("127.0.0.1", "evil.example:6066", 403),
+        ("127.0.0.1", "127.0.0.1.evil.example", 403),
+        ("127.0.0.1", "10.0.0.1", 403),
+        ("0.0.0.0", "innervate.example", 200),
+    ],
+)
+async def test_loopback_answers_to_its_own_names_only(bind: str, host: str, status: int) -> None:
+    app = guarded(web_bind=bind, api_token=TOKEN)
+    headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
+    async with TestClient(TestServer(app)) as client, client.get("/page", headers=headers) as response:
+        assert response.status == status

@@ -51,7 +51,7 @@ def _told(evidence: Evidence) -> tuple[Mapping[str, int], Told, Told]:
 
 
 def _check_decisions(evidence: Evidence, findings: Findings) -> None:
-    refunders = {row.id for row in evidence.decisions if row.agent == REFUNDER}
+    refunders = {row.id for row in evidence.decisions if row.agent == REFUNDER and row.status == "committed"}
     findings.refund_undecided = sorted(row.refund_id for row in evidence.refunds if row.decision_id not in refunders)
 
 

@@ -71,6 +71,9 @@ class DecisionRow:
     history_json: str
     messages_json: str
     committed_at: float
+    status: str = "committed"
+    #: What a person answered to, when the decision was held.
+    content: str | None = None
 
     @property
     def history(self) -> dict[str, Any]:
@@ -80,8 +83,12 @@ class DecisionRow:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        """What is published with it: id, topic, key, value."""
-        messages: list[dict[str, Any]] = json.loads(self.messages_json)
+        """What has to be published with it: id, topic, key, value. Nothing while it is held."""
+        messages: list[dict[str, Any]] = []
+        if self.status == "committed":
+            messages = json.loads(self.messages_json)
+        elif self.status == "rejected" and self.content is not None:
+            messages = [one | {"value": json.loads(one["value"])} for one in json.loads(self.content)["otherwise"]]
         return messages
 
     def __str__(self) -> str:

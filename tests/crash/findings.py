@@ -26,7 +26,7 @@ class Findings:
     dropped: list[str] = field(default_factory=list)
     buried_alive: list[str] = field(default_factory=list)
 
-    #: A refund that no decision of the recovery agent made.
+    #: A refund that no committed decision of the recovery agent made.
     refund_undecided: list[str] = field(default_factory=list)
     #: A row of a refund or an entry that no message tells of, or more than one.
     money_untold: list[str] = field(default_factory=list)

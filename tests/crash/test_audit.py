@@ -140,6 +140,36 @@ def test_an_uncommitted_message_is_found() -> None:
     assert found(domain=[*CLEAN.domain, record("payments", 14, score(9))]) == {"uncommitted": ["m9"]}
 
 
+def held(status: str) -> DecisionRow:
+    """The decision on the third payment as one that a person was asked about; otherwise it says m9."""
+    message = {"id": "m9", "topic": "payments", "key": "o-1", "value": json.dumps(score(9)), "headers": []}
+    return replace(FRAUD[2], status=status, content=json.dumps({"messages": [], "effects": [], "otherwise": [message]}))
+
+
+def test_a_held_decision_publishes_nothing_and_what_it_leaks_is_found() -> None:
+    decided = [*FRAUD[:2], held("held"), *CONFIRMATION]
+    assert found(decisions=decided, domain=[*INPUTS, RUBBISH, *SCORES[:2]]) == {}
+    assert found(decisions=decided) == {"uncommitted": ["m3"]}
+    otherwise = record("payments", 14, score(9))
+    assert found(decisions=decided, domain=[*INPUTS, RUBBISH, *SCORES[:2], otherwise]) == {"uncommitted": ["m9"]}
+
+
+def test_an_approved_decision_publishes_its_own_messages_and_not_the_others() -> None:
+    decided = [*FRAUD[:2], held("committed"), *CONFIRMATION]
+    assert found(decisions=decided) == {}
+    assert found(decisions=decided, domain=[*CLEAN.domain, record("payments", 14, score(9))]) == {"uncommitted": ["m9"]}
+
+
+def test_a_rejected_decision_publishes_what_it_says_otherwise_to_the_letter() -> None:
+    decided = [*FRAUD[:2], held("rejected"), *CONFIRMATION]
+    without = [*INPUTS, RUBBISH, *SCORES[:2]]
+    assert found(decisions=decided, domain=[*without, record("payments", 14, score(9))]) == {}
+    assert found(decisions=decided, domain=without) == {"unpublished": ["m9"]}
+    assert found(decisions=decided) == {"unpublished": ["m9"], "uncommitted": ["m3"]}
+    altered = record("payments", 14, {**score(9), "data": {"score": 8}})
+    assert found(decisions=decided, domain=[*without, altered]) == {"altered": ["m9"]}
+
+
 def test_a_message_that_says_something_else_than_was_committed_is_found() -> None:
     other = record("payments", 13, {**score(3), "data": {"score": 99}})
     assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2], other]) == {"altered": ["m3"]}

@@ -80,6 +80,15 @@ def test_a_refund_that_is_decided_booked_and_told_has_no_findings() -> None:
     assert (findings.broken(), findings.failures_refunded) == ({}, 1)
 
 
+def test_a_refund_of_a_decision_that_is_held_is_found() -> None:
+    clean = evidence(issued(), posted())
+    recovered, looked = clean.decisions
+    assert found(replace(clean, decisions=[replace(recovered, status="held"), looked])) == {
+        "uncommitted": ["m1", "m2"],
+        "refund_undecided": ["r1"],
+    }
+
+
 def test_a_refund_nobody_is_told_of_is_found() -> None:
     assert found(evidence(posted())) == {"money_untold": ["r1"]}
     assert found(evidence(issued())) == {"money_untold": ["l1"]}

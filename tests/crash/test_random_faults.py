@@ -5,6 +5,7 @@ pytest tests/crash --faults 200 [--seed S]
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -23,7 +24,12 @@ from load import Load
 from settling import STALLED_AFTER_SECONDS, settle
 from witness import gather
 
+from app.settings import Settings
+from app.timemachine.replay_arguments import Asked
+from app.timemachine.replay_command import run_replay
+
 REPORT = Path("var/crash-report.json")
+REPLAY = Path("var/crash-replay.json")
 
 
 @pytest.mark.apache
@@ -53,6 +59,7 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     stuck = _stop_workers(arena)
     evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged], read_committed=fenced)
     findings = audit(evidence, arena.disturbances, fenced=fenced)
+    replayed = replay(arena)
 
     report = {
         "seed": seed,
@@ -72,6 +79,8 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "failures_planted": len(evidence.to_refund),
         "failures_refunded": findings.failures_refunded,
         **totals(findings),
+        "replayed": replayed["decisions"],
+        "replay_different": replayed["different"],
         "unasked_exits": [asdict(one) for one in arena.exits],
         "stubborn": injector.stubborn,
         "stuck": stuck,
@@ -81,8 +90,21 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     write(report, say)
     again = f"run it again with --seed {seed} --faults {faults}"
     assert not findings.broken(), again
+    assert replayed["same"], f"{REPLAY} says what differs; {again}"
     assert [one for one in arena.exits if not one.excused] == [], again
     assert stuck == "", again
+
+
+def replay(arena: Arena) -> Mapping[str, Any]:
+    """Decide everything in the log again, with windows built from the log alone."""
+    settings = Settings(
+        _env_file=None,
+        kafka_broker=arena.sandbox.kafka,
+        kafka_profile=arena.sandbox.provider,
+        database_url=arena.sandbox.database_url,
+    )
+    REPLAY.parent.mkdir(exist_ok=True)
+    return asyncio.run(run_replay(settings, Asked(), json_file=REPLAY))
 
 
 def totals(findings: Findings) -> dict[str, int]:

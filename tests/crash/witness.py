@@ -21,8 +21,9 @@ _QUIET_SECONDS = 2.0
 
 _DECISIONS = """
     SELECT id::text, agent, event_id, topic, partition, "offset", history::text, messages::text,
-           extract(epoch FROM committed_at)::double precision
-    FROM decisions ORDER BY committed_at, topic, partition, "offset"
+           extract(epoch FROM committed_at)::double precision, status, content
+    FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'
+    ORDER BY committed_at, topic, partition, "offset"
 """
 # The columns of the rest are in the order of their rows in `evidence`.
 _DEAD = 'SELECT consumer, reason, topic, partition, "offset" FROM dead_letters'
@@ -53,10 +54,22 @@ def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged], *, read_
                 history_json=history,
                 messages_json=messages,
                 committed_at=committed_at,
+                status=status,
+                content=content,
             )
-            for decision_id, agent, event_id, topic, partition, offset, history, messages, committed_at in rows(
-                database_url, _DECISIONS
-            )
+            for (
+                decision_id,
+                agent,
+                event_id,
+                topic,
+                partition,
+                offset,
+                history,
+                messages,
+                committed_at,
+                status,
+                content,
+            ) in rows(database_url, _DECISIONS)
         ],
         dead_rows=[
             DeadRow(consumer, reason, (topic, partition, offset))

@@ -1,12 +1,12 @@
 """Choreography in memory: router, timelines, windows and agents without Kafka and PostgreSQL, message by message.
 
 What an agent decides is published `latency` inputs later, so that agents decide before they see what others, or they
-themselves, have just said. Everything that decides is the product's own; only the log is a list.
+themselves, have just said. Everything that decides is the product's own; only the log is a list. Whoever is asked to
+agree to a held decision rejects it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,14 @@ from typing import Any, Protocol
 import orjson
 
 from agents.agent import Agent
+from agents.brain import RULES
+from agents.decision import Verdict
 from agents.events import parse_data
 from agents.history import History
 from agents.record import decision_record
 from agents.registry import AGENTS
 from agents.routing import EntityRef, Routed, route
-from outbox.records import DecisionRecord, Origin
+from outbox.records import DecisionRecord, Message, Origin
 from tables import window
 from tables.event import InvalidEvent
 from tables.window import Entry
@@ -38,6 +40,11 @@ class Record(Protocol):
     def headers(self) -> tuple[tuple[str, bytes], ...]: ...
 
 
+def by_rules(agent: Agent, history: History) -> Verdict:
+    """What an agent decides without a language model."""
+    return Verdict(decision=agent.by_rules(history), brain=RULES)
+
+
 @dataclass
 class Choreography:
     """Runs agents over records; the result is in `decisions`."""
@@ -45,6 +52,7 @@ class Choreography:
     agents: Iterable[Agent] = field(default_factory=lambda: tuple(AGENTS.values()))
     #: How many inputs pass before a message is in the timelines, by the message's id.
     latency: Callable[[str], int] = lambda _: 3
+    decide: Callable[[Agent, History], Verdict] = by_rules
     decisions: dict[tuple[str, str], DecisionRecord] = field(default_factory=dict)
     dead: int = 0
     #: A log to read instead of one's own messages.
@@ -82,7 +90,7 @@ class Choreography:
     @property
     def published(self) -> list[dict[str, Any]]:
         """Every event the agents published, in the order of the decisions."""
-        return [orjson.loads(m.value) for record in self.decisions.values() for m in record.messages if m.value]
+        return [orjson.loads(m.value) for record in self.decisions.values() for m in _outgoing(record) if m.value]
 
     def outcomes(self) -> Mapping[tuple[str, str], str]:
         """What was decided, by agent and event."""
@@ -103,7 +111,7 @@ class Choreography:
                 if agent.entity == entity.entity:
                     record = self._decide(agent, routed, entity)
                     if record is not None:
-                        published += [(message.id, message.value or b"") for message in record.messages]
+                        published += [(message.id, message.value or b"") for message in _outgoing(record)]
         return published
 
     def _decide(self, agent: Agent, routed: Routed, entity: EntityRef) -> DecisionRecord | None:
@@ -118,8 +126,12 @@ class Choreography:
             return None
         parse_data(event)
         known = History(event, window.history(ring, agent.window, **place))
-        verdict = asyncio.run(agent.decide(known))
+        verdict = self.decide(agent, known)
         origin = Origin(topic=f"timeline-{entity.entity}", partition=0, offset=self._offset, at=self.now)
         record = decision_record(agent, known, verdict, origin=origin, entity_id=entity.id, decided_at=self.now)
         self.decisions[agent.name, event.id] = record
         return record
+
+
+def _outgoing(record: DecisionRecord) -> tuple[Message, ...]:
+    return record.messages if record.hold is None else record.hold.otherwise

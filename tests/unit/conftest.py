@@ -12,6 +12,7 @@ import pytest
 from fakes import NOON, Consumer, Delivery, Windows, Writer, event_of, idle
 
 from agents.agent import Agent
+from agents.brain import Brain, RulesBrain
 from agents.decision import Decision
 from agents.events import DomainEvent, PaymentFailed, PaymentSucceeded
 from agents.history import History
@@ -39,6 +40,8 @@ class Rig:
     crashes: list[BaseException] = field(default_factory=list)
     offered: list[asyncio.Task[None]] = field(default_factory=list)
     in_flight: int = 100
+    #: The agent's rules unless told otherwise.
+    brain: Brain | None = None
 
     def __post_init__(self) -> None:
         self.loop = self._new_loop()
@@ -46,6 +49,7 @@ class Rig:
     def _new_loop(self) -> StreamLoop:
         return StreamLoop(
             self.agent,
+            brain=self.brain or RulesBrain(self.agent),
             windows=self.windows,
             writer=self.writer,
             now=lambda: DECIDED_AT,
@@ -123,11 +127,12 @@ async def make_rig() -> AsyncIterator[Callable[..., Rig]]:
         events: int = 10,
         age: timedelta = timedelta(days=1),
         in_flight: int = 100,
+        brain: Brain | None = None,
     ) -> Rig:
         spec = WindowSpec(events=events, age=age)
         agent = Agent(name="watcher", entity="customer", reacts_to=reacts_to, remembers=remembers, window=spec)
         agent.rules(rules)
-        rigs.append(Rig(agent, Windows(spec), Writer(), in_flight=in_flight))
+        rigs.append(Rig(agent, Windows(spec), Writer(), in_flight=in_flight, brain=brain))
         return rigs[-1]
 
     yield make

@@ -10,7 +10,7 @@ import pytest
 from fakes import NOON, charged_back, event_of, failed, history_of, paid
 
 from agents.agent import Agent
-from agents.decision import Decision, Verdict
+from agents.decision import Decision
 from agents.errors import DecisionFailed, Permanent
 from agents.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
 from agents.history import History
@@ -52,7 +52,7 @@ def test_an_agent_knows_its_types_by_their_names() -> None:
     assert agent().remembers == {"PaymentSucceeded", "PaymentFailed"}
 
 
-async def test_rules_get_the_typed_event_and_its_history_and_their_decision_is_the_verdict() -> None:
+def test_rules_get_the_typed_event_and_its_history_and_their_decision_is_the_verdict() -> None:
     watcher, history, seen = agent(), history_of(paid("now"), paid("e0")), []
 
     @watcher.rules
@@ -60,41 +60,41 @@ async def test_rules_get_the_typed_event_and_its_history_and_their_decision_is_t
         seen.append((payment.amount_minor, known))
         return SEEN
 
-    assert await watcher.decide(history) == Verdict(decision=SEEN, brain="rules")
+    assert watcher.by_rules(history) == SEEN
     assert seen == [(2000, history)]
     assert callable(rules)
 
 
 @pytest.mark.parametrize("returned", [None, "approve", {"outcome": "approve"}])
-async def test_what_is_no_decision_fails(returned: object) -> None:
+def test_what_is_no_decision_fails(returned: object) -> None:
     watcher = agent()
     watcher.rules(lambda *_: returned)  # type: ignore[arg-type,return-value]
     with pytest.raises(DecisionFailed, match=f"agent watcher returned {type(returned).__name__}"):
-        await watcher.decide(history_of(paid("now")))
+        watcher.by_rules(history_of(paid("now")))
 
 
-async def test_rules_that_raise_fail_without_telling_what_they_saw() -> None:
+def test_rules_that_raise_fail_without_telling_what_they_saw() -> None:
     def rules(payment: PaymentSucceeded, _: History) -> Decision:
         raise KeyError(payment.device_id)
 
     watcher = agent()
     watcher.rules(rules)
     with pytest.raises(DecisionFailed, match=r"^agent watcher: KeyError while deciding$") as caught:
-        await watcher.decide(history_of(paid("now")))
+        watcher.by_rules(history_of(paid("now")))
     assert isinstance(caught.value, Permanent)
     assert isinstance(caught.value.__cause__, KeyError)
 
 
-async def test_an_agent_without_rules_fails() -> None:
+def test_an_agent_without_rules_fails() -> None:
     with pytest.raises(DecisionFailed, match="agent watcher has no rules"):
-        await agent().decide(history_of(paid("now")))
+        agent().by_rules(history_of(paid("now")))
 
 
-async def test_data_that_is_not_of_its_type_is_an_invalid_event() -> None:
+def test_data_that_is_not_of_its_type_is_an_invalid_event() -> None:
     watcher = agent()
     watcher.rules(lambda *_: SEEN)
     with pytest.raises(InvalidEvent, match=r"data\.amount_minor"):
-        await watcher.decide(history_of(paid("now", amount_minor="20")))
+        watcher.by_rules(history_of(paid("now", amount_minor="20")))
 
 
 @pytest.mark.parametrize("changes", [{"outcome": ""}, {"confidence": -0.01}, {"confidence": 1.01}])

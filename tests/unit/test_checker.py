@@ -58,6 +58,17 @@ def test_a_message_without_a_committed_decision_is_found() -> None:
     assert found(["e1", "e2", "e3"], ROWS, [*CLEAN, *published("m0")]) == {"uncommitted": ["m0"]}
 
 
+def test_a_held_decision_that_leaks_a_message_is_found() -> None:
+    assert found(["e1"], [decided("e1")], []) == {}
+    assert found(["e1"], [decided("e1")], published("m1")) == {"uncommitted": ["m1"]}
+
+
+def test_a_rejected_decision_publishes_what_it_says_otherwise_and_nothing_else() -> None:
+    rejected = decided("e1", "otherwise-1")
+    assert found(["e1"], [rejected], published("otherwise-1")) == {}
+    assert found(["e1"], [rejected], published("m1")) == {"unpublished": ["otherwise-1"], "uncommitted": ["m1"]}
+
+
 def test_a_message_published_again_is_doubled_but_not_out_of_order() -> None:
     messages = published("m1", "m2a", "m2b", "m1", "m2a", "m2b", "m3")
     assert found(["e1", "e2", "e3"], ROWS, messages) == {"repeated": ["m1", "m2a", "m2b"]}

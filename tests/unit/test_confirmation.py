@@ -297,9 +297,8 @@ def test_the_order_of_arrival_changes_nothing(earlier: list[Event], random: Any)
     assert decide(*shuffled) == decide(*earlier)
 
 
-async def test_the_agent_decides_by_these_rules_on_payments_of_a_customer() -> None:
-    verdict = await confirmation.decide(history_of(paid("now"), review(1)))
-    assert (verdict.brain, verdict.decision.outcome) == ("rules", "apologetic")
+def test_the_agent_decides_by_these_rules_on_payments_of_a_customer() -> None:
+    assert confirmation.by_rules(history_of(paid("now"), review(1))).outcome == "apologetic"
     assert (confirmation.name, confirmation.entity) == ("confirmation", "customer")
     assert confirmation.reacts_to == {"PaymentSucceeded"}
     assert confirmation.remembers == {

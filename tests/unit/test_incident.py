@@ -286,10 +286,9 @@ def test_the_order_of_arrival_changes_no_verdict(log: list[Event]) -> None:
     assert named.alternatives == ("old",)
 
 
-async def test_the_agent_decides_by_these_rules_in_the_timeline_of_a_service() -> None:
+def test_the_agent_decides_by_these_rules_in_the_timeline_of_a_service() -> None:
     *earlier, last = deployed(), *ONE, *TWO, *THREE
-    answer = await incident.decide(history_of(last, *earlier))
-    assert (answer.brain, answer.decision.outcome) == ("rules", "bad_deployment")
+    assert incident.by_rules(history_of(last, *earlier)).outcome == "bad_deployment"
     assert (incident.name, incident.entity) == ("incident", "service")
     assert incident.reacts_to == {"RootCauseSuspected", "ErrorOccurred"}
     assert incident.remembers == {"RootCauseSuspected", "ErrorOccurred", "ServiceDeployed", "ConfigChanged"}

@@ -111,3 +111,29 @@ async def test_cancelling_stops_every_lane_where_it_stands(lanes: Lanes, jobs: J
     for name in ("a1", "a2", "b1"):
         await jobs.end(name)
     assert jobs.log == ["a1 begins", "b1 begins"]
+
+
+async def test_it_is_crowded_when_more_than_the_bound_wait_behind_the_job_that_runs(lanes: Lanes, jobs: Jobs) -> None:
+    lanes.submit("a", jobs.job("a1"))
+    crowded = lanes.crowded("a", 2)
+    lanes.submit("a", jobs.job("a2"))
+    lanes.submit("b", jobs.job("b1"))
+    assert not crowded.is_set()
+    lanes.submit("a", jobs.job("a3"))
+    assert crowded.is_set()
+
+
+async def test_it_is_crowded_at_once_when_enough_wait_already(lanes: Lanes, jobs: Jobs) -> None:
+    for name in ("a1", "a2"):
+        lanes.submit("a", jobs.job(name))
+    assert lanes.crowded("a", 1).is_set()
+    assert not lanes.crowded("a", 2).is_set()
+
+
+async def test_who_has_ended_is_not_told_any_more(lanes: Lanes, jobs: Jobs) -> None:
+    lanes.submit("a", jobs.job("a1"))
+    crowded = lanes.crowded("a", 1)
+    await jobs.end("a1")
+    for name in ("a2", "a3"):
+        lanes.submit("a", jobs.job(name))
+    assert not crowded.is_set()

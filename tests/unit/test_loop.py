@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from fakes import idle
 
+from agents.decision import Decision, Verdict
 from agents.events import PaymentFailed
+from agents.history import History
 
 MakeRig = Callable[..., Any]
 
@@ -167,4 +169,35 @@ async def test_stopping_drops_what_is_in_flight_unacknowledged(rig: Any) -> None
     await idle()
     assert rig.acknowledged == []
     assert rig.writer.decisions == []
+    assert rig.crashes == []
+
+
+class Slow:
+    """Decides about Ada when it is crowded, about anybody else at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:
+        self.asked.append(history.event.id)
+        if history.event.data["customer_id"] == "ada":
+            assert crowded is not None
+            await crowded.wait()
+        return Verdict(decision=Decision(outcome="done", reason="by and by"), brain="slow")
+
+
+@pytest.mark.parametrize(("events", "bound"), [(50, 16), (10, 16), (2, 1), (1, 1)])
+async def test_a_slow_brain_is_told_to_hurry_before_a_busy_entity_holds_up_the_others(
+    make_rig: MakeRig, events: int, bound: int
+) -> None:
+    brain = Slow()
+    rig = make_rig(events=events, brain=brain)
+    await rig.accept(*(rig.event(offset) for offset in range(bound)))
+    assert brain.asked == ["e0"]
+    # Nothing of the next ones waits for room: `accept` would time out.
+    await rig.accept(*(rig.event(bound + offset) for offset in range(40)), rig.event(90, "bob"))
+    assert brain.asked[:2] == ["e0", "e1"]
+    assert "e90" in [record.event_id for record in rig.writer.decisions]
+    waiting = 41 + bound - len(rig.writer.decisions)
+    assert waiting <= bound
     assert rig.crashes == []

@@ -43,12 +43,18 @@ def source(package: object) -> str:
 
 def test_every_file_of_statements_is_tested_here() -> None:
     assert FILES == [
+        "approvals.sql",
+        "budget.sql",
         "dead.sql",
         "fenced.sql",
+        "journal.sql",
         "leases.sql",
         "notify.sql",
         "refunds.sql",
         "relay.sql",
+        "repair.sql",
+        "shadow.sql",
+        "time_machine.sql",
         "views.sql",
         "writer.sql",
     ]

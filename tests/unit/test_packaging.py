@@ -61,6 +61,11 @@ def test_the_wheel_holds_every_module_statement_and_migration_of_the_checkout(wh
     assert {name for name in contents(wheel) if ".dist-info/" not in name} == wanted
 
 
+def test_pytest_finds_the_plugin_of_an_installed_distribution(wheel: ZipFile) -> None:
+    points = wheel.read(f"{INFO}/entry_points.txt").decode()
+    assert points.split() == ["[pytest11]", "innervate", "=", "app.pytest_plugin"]
+
+
 def test_the_distribution_can_never_be_uploaded_by_mistake(wheel: ZipFile) -> None:
     described = message_from_string(wheel.read(f"{INFO}/METADATA").decode())
     assert described["Name"] == "innervate"

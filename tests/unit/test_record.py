@@ -122,3 +122,22 @@ def test_another_event_gives_other_ids() -> None:
 def test_an_event_that_cannot_be_written_is_refused() -> None:
     with pytest.raises(InvalidEvent):
         record_of(paid("e-1"), ServiceDeployed(service="scoring", version="a\0b"))
+
+
+def test_a_verdict_that_asks_for_a_person_is_held_with_what_happens_otherwise() -> None:
+    decision = Decision(outcome="review", reason="because", emit=(SCORED,), otherwise=(DEPLOYED, SCORED))
+    record = record_of(paid("e-1"), decision=decision, hold="amount")
+    assert record.status == "held"
+    assert record.published == ()
+    assert record.hold is not None
+    assert (record.hold.reason, record.hold.expires_in) == ("amount", timedelta(days=1))
+    assert [read(message).type for message in record.hold.otherwise] == ["ServiceDeployed", "FraudScored"]
+    ids = [message.id for message in (*record.messages, *record.hold.otherwise)]
+    assert len(set(ids)) == 3
+    again = record_of(paid("e-1"), decision=decision, hold="amount")
+    assert again.hold == record.hold
+
+
+def test_a_verdict_that_asks_for_nobody_is_committed_without_an_otherwise() -> None:
+    record = record_of(paid("e-1"), decision=Decision(outcome="review", reason="because", otherwise=(SCORED,)))
+    assert (record.status, record.hold) == ("committed", None)

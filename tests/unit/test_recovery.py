@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes import history_of
+from fakes import NOON, history_of
 from hypothesis import given
 from hypothesis import strategies as st
 from stories import captured, happened, label, moved, placed, priced, refunded, short
 
-from agents.decision import Decision
+from agents.agent import Agent
+from agents.decision import Decision, Verdict
 from agents.effects import Refund
 from agents.events import (
     EVENT_TYPES,
@@ -27,9 +28,13 @@ from agents.events import (
     ShipmentRetryRequested,
     parse_data,
 )
+from agents.fulfilment import fulfilment
+from agents.incident import incident
 from agents.plans import TABLE
-from agents.recovery import recover
-from tables.event import Event
+from agents.record import decision_record
+from agents.recovery import recover, recovery
+from outbox.records import Origin
+from tables.event import Event, parse
 
 PAID = (placed(90), captured("paid", 60))
 
@@ -64,6 +69,14 @@ def dispatched() -> Event:
 def decide(event: Event, *earlier: Event) -> Decision:
     data: Any = parse_data(event)
     return recover(data, history_of(event, *earlier))
+
+
+def published(events: Sequence[DomainEvent], cause: Event, by: Agent = recovery) -> list[Event]:
+    """What an agent says after a cause, as it comes back in the timeline."""
+    verdict_of_all = Verdict(decision=Decision(outcome="said", reason="", emit=events), brain="rules")
+    origin = Origin(topic="timeline-order", partition=0, offset=0, at=NOON)
+    record = decision_record(by, history_of(cause), verdict_of_all, origin=origin, entity_id="o-1", decided_at=NOON)
+    return [parse(message.value, ()) for message in record.messages]
 
 
 def given_back(decision: Decision) -> dict[str, int]:
@@ -270,6 +283,117 @@ def test_a_refund_made_by_somebody_else_counts() -> None:
     decision = decide(verdict("stock_shortage", "short"), *PAID, short("short", 40), refunded("theirs", 10, "p-1", 500))
 
     assert given_back(decision) == {"p-1": 1500}
+
+
+@pytest.mark.parametrize(
+    ("event", "earlier", "plan"),
+    [
+        (verdict("stock_shortage", "short"), (*PAID, short("short", 40)), "refund_and_cancel"),
+        (verdict("stock_shortage", "short"), (placed(90), short("short", 40)), "cancel"),
+        (verdict("label_failed", "label"), (*PAID, label("label", 40)), "retry_shipment"),
+        (scored(), PAID, "refund_and_stop"),
+        (requested(), (*PAID, scored()), "fulfilment_cancelled"),
+        (
+            scored("p-2", "approve"),
+            (*PAID, short("short", 40), verdict("stock_shortage", "short"), captured("late", 5, "p-2")),
+            "refund_late_payment",
+        ),
+    ],
+)
+def test_a_person_hears_of_a_plan_that_is_not_carried_out(event: Event, earlier: tuple[Event, ...], plan: str) -> None:
+    decision = decide(event, *earlier)
+
+    [told_instead] = decision.otherwise
+    assert isinstance(told_instead, EscalationRequested)
+    assert (decision.outcome, told_instead.order_id) == (plan, "o-1")
+    assert told_instead.reason.endswith(f"nothing was done by itself, a person decides; the plan was {plan}")
+
+
+@pytest.mark.parametrize(
+    ("event", "earlier"),
+    [
+        (verdict("unknown", None), PAID),
+        (verdict("price_changed", "change"), (*PAID, priced("change", 70, 700, 800))),
+        (scored(), (placed(90),)),
+        (verdict("label_failed", "label"), (*PAID, label("label", 40), dispatched())),
+        (scored(kind="approve"), PAID),
+    ],
+    ids=["escalated", "escalated-and-told", "escalated-block", "nothing", "not-blocked"],
+)
+def test_what_a_person_decides_anyway_or_does_nothing_has_no_otherwise(
+    event: Event, earlier: tuple[Event, ...]
+) -> None:
+    assert decide(event, *earlier).otherwise == ()
+
+
+#: A plan that refunds everything and cancels the order, and what is said when a person rejects it.
+REFUNDS = verdict("stock_shortage", "short", "first")
+BEFORE = (*PAID, short("short", 40), captured("again", 30, "p-2"))
+REJECTED = published(decide(REFUNDS, *BEFORE).otherwise, REFUNDS)
+DUPLICATE = verdict("duplicate_capture", "again", "second")
+
+
+def test_money_of_a_rejected_plan_counts_as_given_back_until_that_is_told_and_not_any_more_then() -> None:
+    waiting = decide(DUPLICATE, *BEFORE, REFUNDS)
+    rejected = decide(DUPLICATE, *BEFORE, REFUNDS, *REJECTED)
+
+    assert (waiting.outcome, given_back(waiting)) == ("refunded_before", {})
+    assert (rejected.outcome, given_back(rejected)) == ("refund_capture", {"p-2": 2000})
+
+
+def test_a_rejected_plan_is_not_planned_again_and_the_order_is_not_stopped_by_it() -> None:
+    again = decide(verdict("stock_shortage", "short", "second"), *BEFORE, REFUNDS, *REJECTED)
+    late = decide(scored("p-3", "approve"), *BEFORE, REFUNDS, *REJECTED, captured("late", 5, "p-3"))
+
+    assert (again.outcome, given_back(again), told(again)) == ("already_recovered", {}, [])
+    assert (late.outcome, given_back(late)) == ("not_blocked", {})
+
+
+def test_a_block_that_a_person_rejected_stops_no_fulfilment() -> None:
+    rejected = published(decide(scored(), *PAID).otherwise, scored())
+
+    assert told(decide(requested(), *PAID, scored())) == [FulfilmentCancelled]
+    assert told(decide(requested(), *PAID, scored(), *rejected)) == []
+
+
+def test_what_was_decided_before_a_rejection_was_told_of_stays_as_it_was_decided() -> None:
+    """While the first plan counted as carried out there was nothing left to give back as a duplicate."""
+    meanwhile = (*BEFORE, REFUNDS, DUPLICATE, *REJECTED)
+
+    decision = decide(verdict("price_changed", "price", "third"), *meanwhile, priced("price", 70, 700, 600))
+    again = decide(verdict("duplicate_capture", "again", "third"), *meanwhile)
+    everything = decide(verdict("stock_shortage", "cup", "third"), *meanwhile, short("cup", 20, "cup", 1))
+
+    assert given_back(decision) == {"p-1": 200}
+    assert (again.outcome, given_back(again)) == ("already_recovered", {})
+    # Nothing was given back so far, whatever the rules would have done with the duplicate.
+    assert given_back(everything) == {"p-1": 2000, "p-2": 2000}
+
+
+def test_retries_that_were_not_made_are_not_counted() -> None:
+    timeline: list[Event] = [*PAID]
+    for attempt in range(4):
+        timeline.append(label(f"label-{attempt}", 40 - attempt))
+        found = verdict("label_failed", f"label-{attempt}", f"verdict-{attempt}")
+        decision = decide(found, *timeline)
+        assert told(decision) == [ShipmentRetryRequested]
+        timeline += [found, *published(decision.otherwise, found)]
+
+
+@pytest.mark.parametrize("by", [fulfilment, incident], ids=lambda agent: agent.name)
+def test_an_escalation_of_somebody_else_undoes_nothing(by: Agent) -> None:
+    theirs = published(decide(REFUNDS, *BEFORE).otherwise, REFUNDS, by)
+
+    assert decide(DUPLICATE, *BEFORE, REFUNDS, *theirs).outcome == "refunded_before"
+
+
+def test_an_escalation_that_was_the_plan_undoes_nothing_of_it() -> None:
+    begun = (placed(90), requested(), scored())
+    planned = published(decide(scored(), *begun[:2]).emit, scored())
+
+    assert {event.type for event in planned} == {"FulfilmentCancelled", "EscalationRequested"}
+    # It counts as stopped, so what is requested later is cancelled as well.
+    assert told(decide(requested("later"), *begun, *planned)) == [FulfilmentCancelled]
 
 
 def test_every_failure_has_a_plan_for_every_state() -> None:

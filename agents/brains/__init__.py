@@ -1,0 +1,1 @@
+"""Brains that are language models: asking one, and reading what it says with suspicion."""

@@ -1,0 +1,167 @@
+"""Ranking: the open failures before an error, the likeliest first.
+
+A candidate that the error's chain of causes leads to comes before all others; else the nearest comes first. Earlier
+errors are explained first, for what explained one of them is less likely to explain the next. It fails by being unsure:
+rivals close together get a low confidence. Weights and limits are our own starting point.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from agents.causes import MOST_ALTERNATIVES, Candidate, candidates
+from agents.events import DomainEvent, ErrorOccurred
+from agents.history import History, Past
+from agents.normal import Story, deviations
+
+#: How sure a verdict without rivals is: the error's chain of causes leads to it, or it is all there is.
+LINKED: Final = 0.98
+ALONE: Final = 0.9
+#: How much likelier a candidate of the producer that failed is.
+SAME_PRODUCER: Final = 1.5
+#: How much less likely what explained an earlier error is, when something newer broke since.
+BLAMED_BEFORE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate and what speaks for it."""
+
+    candidate: Candidate
+    #: The error's chain of causes leads to it. This comes before any weight.
+    linked: bool
+    #: Comparable among candidates that are equally linked; above 0.
+    weight: float
+
+    @property
+    def at_most(self) -> float:
+        """How sure a verdict that names it can be: as sure as without rivals."""
+        return LINKED if self.linked else ALONE
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An earlier error and the culprit found for it."""
+
+    error_at: datetime
+    culprit_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What could have led to an error."""
+
+    story: Story
+    #: How many steps back each cause of the error is, by id.
+    chain: Mapping[str, int]
+    #: Every open candidate, the likeliest first.
+    ranked: Sequence[Ranked]
+
+    @property
+    def confidence(self) -> float:
+        """How the first two share their weight, times how sure the first would be alone.
+
+        A first one that is linked has no rival in a second that is not. Two equally near give 0.45; 0.5 takes a
+        second that is a quarter farther away.
+        """
+        first = self.ranked[0]
+        rivals = [each.weight for each in self.ranked[1:2] if each.linked == first.linked]
+        share = first.weight / (first.weight + sum(rivals))
+        return round(first.at_most * share, 2)
+
+    def find(self, culprit_id: str) -> Ranked | None:
+        """The candidate this event is to blame for, if it is open."""
+        return next((each for each in self.ranked if each.candidate.culprit.id == culprit_id), None)
+
+    def alternatives(self, *named: str) -> tuple[str, ...]:
+        """What else it could have been, when these events are named: open rivals by rank, then other deviations.
+
+        Those in the chain of causes come first, then the nearest.
+        """
+        rest = sorted(deviations(self.story), key=lambda each: (each.id not in self.chain, self.story.at - each.at))
+        likely = dict.fromkeys([*(each.candidate.culprit.id for each in self.ranked), *(each.id for each in rest)])
+        return tuple(each for each in likely if each not in named)[:MOST_ALTERNATIVES]
+
+
+def rank(error: Past[ErrorOccurred], history: History) -> Ranking:
+    """Rank every failure of the order that was open when the error happened."""
+    explained = _explain_earlier(history, error)
+    chain = _chain(error, history, explained)
+    story = _story(history, error, explained)
+    return Ranking(story, chain, _ranked(story, error, chain, explained))
+
+
+def _explain_earlier(history: History, error: Past[ErrorOccurred]) -> Mapping[str, Explained]:
+    """What led to the order's earlier errors, by their ids.
+
+    Found again rather than read from the verdicts published: whether those are here yet is a matter of luck.
+    """
+    explained: dict[str, Explained] = {}
+    for earlier in Story(history, error.at).of(ErrorOccurred):
+        if earlier.id == error.id:
+            continue
+        chain = _chain(earlier, history, explained)
+        ranking = _ranked(_story(history, earlier, explained), earlier, chain, explained)
+        if ranking:
+            explained[earlier.id] = Explained(earlier.at, ranking[0].candidate.culprit.id)
+    return explained
+
+
+def _story(history: History, error: Past[ErrorOccurred], explained: Mapping[str, Explained]) -> Story:
+    return Story(history, error.at, frozenset(each.culprit_id for each in explained.values()))
+
+
+def _chain(error: Past[ErrorOccurred], history: History, explained: Mapping[str, Explained]) -> Mapping[str, int]:
+    """How many steps back each cause of the error is, by id. An error caused by an error shares its culprit."""
+    causes = {past.id: past.causationid for past in history.of(DomainEvent)}
+    steps: dict[str, int] = {}
+    cause = error.causationid
+    while cause is not None and cause not in steps and cause != error.id:
+        steps[cause] = len(steps) + 1
+        cause = causes.get(cause)
+    shared = {explained[each].culprit_id: step + 1 for each, step in steps.items() if each in explained}
+    return shared | steps
+
+
+def _ranked(
+    story: Story, error: Past[ErrorOccurred], chain: Mapping[str, int], explained: Mapping[str, Explained]
+) -> Sequence[Ranked]:
+    """Every open candidate, the likeliest first."""
+    found = candidates(story)
+    newest_at = max((candidate.culprit.at for candidate in found), default=error.at)
+    settled = [each for each in explained.values() if each.error_at < newest_at]
+    ranking = [_weigh(candidate, error, chain, settled) for candidate in found]
+    return sorted(
+        ranking,
+        key=lambda each: (each.linked, each.weight, each.candidate.culprit.at, each.candidate.culprit.id),
+        reverse=True,
+    )
+
+
+def _weigh(
+    candidate: Candidate, error: Past[ErrorOccurred], chain: Mapping[str, int], settled: Sequence[Explained]
+) -> Ranked:
+    """Weigh by the steps back along the chain, else by the time before the error: half as far weighs double.
+
+    `settled` are earlier errors after which another failure began.
+    """
+    steps = [chain[sign.id] for sign in candidate.signs if sign.id in chain]
+    if steps:
+        return Ranked(candidate, linked=True, weight=1 / min(steps))
+    seen_at = max(sign.at for sign in candidate.signs)
+    weight = 1 / (1 + (error.at - seen_at).total_seconds())
+    if any(_is_same_producer(sign.source, error) for sign in candidate.signs):
+        weight *= SAME_PRODUCER
+    # What showed again after the error it explained is not settled.
+    if any(each.culprit_id == candidate.culprit.id and seen_at <= each.error_at for each in settled):
+        weight *= BLAMED_BEFORE
+    return Ranked(candidate, linked=False, weight=weight)
+
+
+def _is_same_producer(source: str, error: Past[ErrorOccurred]) -> bool:
+    """Sources are URIs; the service's name may be one part of it."""
+    return source == error.source or error.data.service in re.split(r"[:/]", source)

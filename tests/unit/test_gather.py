@@ -1,0 +1,63 @@
+"""Gathering: a lone call goes at once, a busy caller shares batches, and nobody is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from outbox.gather import Gatherer
+
+
+class Batches:
+    """Keeps what was processed together."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[int]] = []
+
+    async def process(self, items: Sequence[int]) -> Sequence[int]:
+        self.seen.append(list(items))
+        return [10 * item for item in items]
+
+
+async def test_a_lone_call_does_not_wait_for_the_pace() -> None:
+    batches = Batches()
+    gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=3600)
+    assert await asyncio.wait_for(gatherer.submit(1), timeout=10) == 10
+    await gatherer.stop()
+
+
+async def test_what_comes_within_the_pace_is_one_batch() -> None:
+    batches = Batches()
+    gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=0.2)
+    await gatherer.submit(0)
+    calls = []
+    for number in (1, 2, 3):
+        calls.append(asyncio.create_task(gatherer.submit(number)))
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*calls) == [10, 20, 30]
+    assert batches.seen == [[0], [1, 2, 3]]
+    await gatherer.stop()
+
+
+async def test_a_full_batch_does_not_wait_for_the_pace() -> None:
+    batches = Batches()
+    gatherer = Gatherer(batches.process, limit=3, name="test", pace_seconds=3600)
+    await gatherer.submit(0)
+    calls = [asyncio.create_task(gatherer.submit(number)) for number in (1, 2, 3)]
+    assert await asyncio.wait_for(asyncio.gather(*calls), timeout=10) == [10, 20, 30]
+    await gatherer.stop()
+
+
+async def test_who_waits_for_the_pace_is_cancelled_when_it_stops() -> None:
+    batches = Batches()
+    gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=3600)
+    await gatherer.submit(0)
+    waiting = [asyncio.create_task(gatherer.submit(number)) for number in (1, 2)]
+    await asyncio.sleep(0.01)
+    await gatherer.stop()
+    for call in waiting:
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert batches.seen == [[0]]
