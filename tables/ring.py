@@ -49,6 +49,24 @@ def key(entity: str, slot: int) -> bytes:
     return prefix(entity) + _SLOT.pack(slot)
 
 
+def entity_of(slot_key: bytes) -> str:
+    """Return the entity id of a key. Raises RingCorrupt when `key` cannot have made it."""
+    try:
+        (length,) = _LENGTH.unpack_from(slot_key)
+        entity = slot_key[_LENGTH.size : -_SLOT.size].decode()
+    except (struct.error, UnicodeDecodeError) as exc:
+        raise RingCorrupt(f"ring key of {len(slot_key)} bytes cannot be read: {exc}") from exc
+    if len(slot_key) != _LENGTH.size + length + _SLOT.size:
+        raise RingCorrupt(f"ring key has {len(slot_key)} bytes, its entity id {length}")
+    return entity
+
+
+def end_of(key_prefix: bytes) -> bytes:
+    """Return the first key behind all keys that start with this; it must not be empty, nor all of 0xff."""
+    stem = key_prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1])
+
+
 def encode(entry: Entry) -> bytes:
     """Return the value for an entry.
 

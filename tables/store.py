@@ -19,7 +19,7 @@ import rocksdict
 from faust.stores import rocksdb
 from faust.types import TP, EventT
 
-from tables.ring import seq_of
+from tables.ring import end_of, seq_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ class Store(rocksdb.Store):
         partition if it is not open, as every other read of a Faust store does.
         """
         options = rocksdict.ReadOptions()
-        options.set_iterate_upper_bound(_end(prefix))
+        options.set_iterate_upper_bound(end_of(prefix))
         # One seek and a list that leaves no iterator behind: an iterator would keep a revoked database open.
         return list(self._db_for_partition(partition).items(from_key=prefix, read_opt=options))
 
@@ -101,9 +101,12 @@ class Store(rocksdb.Store):
 
         def is_newest(event: EventT[Any]) -> bool:
             key, value = event.message.key, event.message.value
-            if key is None or value is None:
+            if key is None:
                 return True  # not ours; Faust's own way with it
             place = (event.message.partition, key)
+            if value is None:  # a rebuild removed the entry; the slot takes any other again
+                newest[place] = -1
+                return True
             if place not in newest:
                 stored = self._db_for_partition(place[0]).get(key)
                 newest[place] = -1 if stored is None else seq_of(stored)
@@ -123,9 +126,3 @@ class Store(rocksdb.Store):
         known = self.persisted_offset(tp)
         if known is None or offset > known:
             self.set_persisted_offset(tp, offset)
-
-
-def _end(prefix: bytes) -> bytes:
-    """Return the first key behind all keys that start with `prefix`."""
-    stem = prefix.rstrip(b"\xff")
-    return stem[:-1] + bytes([stem[-1] + 1])

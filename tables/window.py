@@ -65,7 +65,7 @@ class WindowSpec:
 class Entry:
     """One remembered event."""
 
-    #: Position in the window's own count, from 0, without gaps: copies do not count.
+    #: Position in the window's own count, without gaps: copies do not count. From 0, or from where a rebuild begins.
     seq: int
     #: Offset in the timeline partition of the entity.
     offset: int

@@ -1,0 +1,1 @@
+"""Replay: rebuild what agents knew from the log, decide again, compare. Publishes and writes nothing."""

@@ -1,0 +1,61 @@
+"""Reading: records of a timeline as the stream loop reads them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from agents.events import parse_data
+from agents.replay.records import TimelineRecord
+from agents.routing import MAX_ENTITY_ID_BYTES
+from tables.event import Event, InvalidEvent, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A record that some agent may care about."""
+
+    record: TimelineRecord
+    event: Event
+    entity_id: str
+    #: Whether its data is not of its type.
+    invalid: bool
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Topic, partition and offset."""
+        return self.record.topic, self.record.partition, self.record.offset
+
+
+def type_of(value: bytes | None) -> object:
+    """The type of an event, without checking anything: most events of a timeline concern no agent of a replay."""
+    try:
+        document = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    found = document.get("type") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def read_record(record: TimelineRecord) -> Read:
+    """Read a record. Raises `InvalidEvent` for what is a dead letter to every agent."""
+    event = parse(record.value, ())
+    return Read(record, event, _entity_id(record.key or b""), _is_invalid(event))
+
+
+def _is_invalid(event: Event) -> bool:
+    try:
+        parse_data(event)
+    except InvalidEvent:
+        return True
+    return False
+
+
+def _entity_id(key: bytes) -> str:
+    if not 0 < len(key) <= MAX_ENTITY_ID_BYTES or b"\0" in key:
+        raise InvalidEvent("invalid_envelope", "the key is no entity id")
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        raise InvalidEvent("invalid_utf8", "the key is no entity id in UTF-8") from None

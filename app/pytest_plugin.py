@@ -1,0 +1,36 @@
+"""A pytest plugin: incidents as tests. Loaded by pytest alone, it costs nothing until a test asks for `replay`.
+
+    def test_nothing_is_refunded_twice(replay):
+        result = replay("tests/incidents/double_refund.jsonl")
+        assert result.is_same, result.explain()
+
+A slice is written by `faust -A app record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from agents.agent import Agent
+    from app.timemachine.replaying import Replayed
+
+#: Replays the slice in a file, with the agents of the slice or with these, given by name or as they are.
+ReplaySlice = Callable[..., "Replayed"]
+
+
+@pytest.fixture(scope="session")
+def replay(request: pytest.FixtureRequest) -> ReplaySlice:
+    """Replays a slice: `replay(path, agents=[...])`; a relative path begins at pytest's root directory."""
+    root = request.config.rootpath
+
+    def run(path: str | Path, agents: Iterable[Agent | str] | None = None) -> Replayed:
+        from app.timemachine.replaying import replay_file  # noqa: PLC0415 - costs every pytest run otherwise
+
+        return replay_file(root / path, agents)
+
+    return run

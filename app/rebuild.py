@@ -1,0 +1,215 @@
+"""Rebuild: an agent's windows anew from the timeline, after a change of what it remembers.
+
+For each partition: what the changelog has, then the timeline from the first offset Kafka still has up to what the
+agent's consumer group has committed, folded by the same code as live; what differs is appended to the changelog. The
+workers of the set must not run: they would fold into windows that are being replaced. Whoever starts afterwards
+recovers the new windows, with the data directory of before or with none, and reads on from the committed offsets.
+
+What Kafka's retention has dropped from the timeline is taken over from the old windows, if the agent still remembers
+its type; what it did not remember then is gone.
+
+Interrupted, it is run again before any worker starts: what the changelog had before the first attempt is kept on disk
+until the end, so nothing that was overwritten is missing then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupIdNotFound, for_code
+
+from agents.agent import Agent
+from agents.replay.reading import Read, read_record, type_of
+from agents.replay.records import TimelineRecord
+from agents.routing import timeline
+from app.timemachine.timelines import TimelineReader
+from app.topics import LARGEST_MESSAGE_BYTES
+from app.tuning import TUNING
+from tables.event import InvalidEvent
+from tables.rebuild import PartitionRebuild
+
+if TYPE_CHECKING:
+    from app.stream import AgentStream
+    from app.worker import Innervate
+
+#: Longer than Kafka waits for a worker that was killed (`app.worker.SESSION_TIMEOUT_SECONDS`), in seconds.
+GONE_SECONDS: Final = 20.0
+#: Changelog records on their way at a time.
+_UNDER_WAY: Final = 1000
+
+
+class CannotRebuild(Exception):
+    """The windows are as they were; the message says why."""
+
+
+class RebuildSpoiled(Exception):
+    """Workers of the set ran in the meantime; stop them and rebuild again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RebuiltPartition:
+    """What was done with one partition."""
+
+    partition: int
+    #: Offsets of the timeline: the first there is, and the one the group goes on with.
+    first: int
+    end: int
+    #: Entries taken over from before the first offset.
+    taken_over: int
+    #: Records appended to the changelog: entries, and removals.
+    written: int
+    removed: int
+
+
+class WindowRebuild:
+    """Rebuilds the windows of one agent, with the settings of an app that does not run."""
+
+    def __init__(self, app: Innervate, stream: AgentStream) -> None:
+        settings = app.settings
+        tuning = TUNING[settings.kafka_profile]
+        self._agent: Agent = stream.agent
+        self._spec = stream.windows.spec
+        self._group = app.conf.id
+        self._options: Mapping[str, Any] = settings.client_options()
+        self._producer = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 2, **tuning.producer}
+        if "producer_max_batch_size" in tuning.faust:
+            self._producer["max_batch_size"] = tuning.faust["producer_max_batch_size"]
+        self._timeline = TimelineReader(self._options, timeline(stream.agent.entity), exact_ends=tuning.exact_ends)
+        self._changelog = TimelineReader(self._options, stream.changelog, exact_ends=tuning.exact_ends)
+        self._directory = Path(app.conf.datadir) / "rebuild" / stream.changelog
+
+    async def run(self, tell: Callable[[RebuiltPartition], None], *, are_stopped: bool = False) -> None:
+        """Rebuild every partition; `tell` is called after each.
+
+        `are_stopped` says that no worker runs, whatever Kafka says: the embedded broker never forgets one that ended.
+        Raises `CannotRebuild`, `RebuildSpoiled`, `app.timemachine.timelines.TimelineUnreadable`, `RingCorrupt`, and
+        aiokafka's errors. After all but the first some windows may be old and some new: run it again.
+        """
+        if not are_stopped and (members := await self._remaining_members()):
+            raise CannotRebuild(f"Kafka says that {members} workers of {self._group} run: stop them first")
+        firsts = {partition: first for partition, (first, _) in (await self._timeline.partitions()).items()}
+        committed = await self._committed(sorted(firsts))
+        # Without a commit the group begins at the first offset, and everything comes again.
+        spans = {partition: (first, max(first, committed[partition])) for partition, first in firsts.items()}
+        await self._keep_what_was(spans)
+        async with AIOKafkaProducer(acks="all", **self._options, **self._producer) as producer:
+            for partition, (first, end) in spans.items():
+                tell(await self._rebuild(producer, partition, first, end))
+        if (not are_stopped and await self._members()) or await self._committed(sorted(firsts)) != committed:
+            raise RebuildSpoiled(f"workers of {self._group} ran in the meantime: stop them and rebuild again")
+        await asyncio.to_thread(shutil.rmtree, self._directory)
+
+    async def _rebuild(self, producer: AIOKafkaProducer, partition: int, first: int, end: int) -> RebuiltPartition:
+        with closing(self._windows(partition)) as windows:
+            taken_over = windows.begin(first, self._is_remembered)
+            async for record in self._timeline.read(partition, first, end):
+                read = self._remembered(record)
+                if read is not None:
+                    assert record.value is not None, "a tombstone is no event"
+                    windows.fold(
+                        read.entity_id,
+                        offset=record.offset,
+                        time=read.event.time,
+                        event_id=read.event.id,
+                        payload=record.value,
+                    )
+            written, removed = await self._append(producer, partition, windows)
+        return RebuiltPartition(
+            partition=partition, first=first, end=end, taken_over=taken_over, written=written, removed=removed
+        )
+
+    async def _append(self, producer: AIOKafkaProducer, partition: int, windows: PartitionRebuild) -> tuple[int, int]:
+        """Write the changes to the changelog and wait for all of them; returns how many entries and removals."""
+        written = removed = 0
+        under_way: list[Awaitable[object]] = []
+        for key, value in windows.changes():
+            under_way.append(await producer.send(self._changelog.topic, key=key, value=value, partition=partition))
+            written, removed = written + (value is not None), removed + (value is None)
+            if len(under_way) == _UNDER_WAY:
+                await asyncio.gather(*under_way)
+                under_way.clear()
+        await asyncio.gather(*under_way)
+        return written, removed
+
+    async def _keep_what_was(self, spans: Mapping[int, tuple[int, int]]) -> None:
+        """Copy the changelog to the disk, unless an attempt at the same was interrupted after it had."""
+        plan = orjson.dumps(
+            {
+                "spans": {str(partition): span for partition, span in spans.items()},
+                "remembers": sorted(self._agent.remembers),
+                "events": self._spec.events,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+        done = self._directory / "plan.json"
+        if done.is_file() and await asyncio.to_thread(done.read_bytes) == plan:
+            return
+        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+        for partition, (first, end) in (await self._changelog.partitions()).items():
+            with closing(self._windows(partition)) as windows:
+                async for record in self._changelog.read(partition, first, end):
+                    windows.apply(record.key or b"", record.value)
+        unfinished = done.with_suffix(".tmp")
+        await asyncio.to_thread(unfinished.write_bytes, plan)
+        unfinished.rename(done)
+
+    def _windows(self, partition: int) -> PartitionRebuild:
+        return PartitionRebuild(self._directory / str(partition), self._spec)
+
+    def _remembered(self, record: TimelineRecord) -> Read | None:
+        """The event of a record that live workers remember too; None for any other."""
+        if type_of(record.value) not in self._agent.remembers:
+            return None
+        try:
+            read = read_record(record)
+        except InvalidEvent:
+            return None
+        return None if read.invalid else read
+
+    def _is_remembered(self, payload: bytes) -> bool:
+        return type_of(payload) in self._agent.remembers
+
+    async def _remaining_members(self) -> int:
+        """How many workers are left when those that have just ended are gone: Kafka waits for their sessions."""
+        deadline = time.monotonic() + GONE_SECONDS
+        while (members := await self._members()) and time.monotonic() < deadline:  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(1)
+        return members
+
+    async def _members(self) -> int:
+        """How many workers the consumer group has."""
+        async with _admin(self._options) as admin:
+            [described] = await admin.describe_consumer_groups([self._group])
+        [(code, _group, _state, _protocol_type, _protocol, members, *_)] = described.groups
+        if code and for_code(code) is not GroupIdNotFound:
+            raise for_code(code)
+        return len(members)
+
+    async def _committed(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """Where the consumer group goes on; -1 where it has committed nothing."""
+        places = [TopicPartition(self._timeline.topic, partition) for partition in partitions]
+        async with _admin(self._options) as admin:
+            found = await admin.list_consumer_group_offsets(self._group, partitions=places)
+        if not found.keys() >= set(places):
+            raise CannotRebuild(f"Kafka does not know the offsets of {self._group} now: try again")
+        return {place.partition: found[place].offset for place in places}
+
+
+@asynccontextmanager
+async def _admin(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**options)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()

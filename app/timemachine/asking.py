@@ -1,0 +1,84 @@
+"""Asking another language model in a replay: live calls, as many tokens as were permitted, nothing written anywhere.
+
+When the tokens are used up the rules decide on the rest, with `budget_spent` as the reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from agents.agent import Agent
+from agents.brain import Brain
+from agents.brains.client import ChatClient, Limits, Server
+from agents.brains.interview import Interviewer
+from agents.brains.model import ModelBrain
+from agents.brains.redaction import Redaction
+from agents.replay.deciders import BrainDecider
+from app.settings import Settings
+from outbox.budget import Reservation
+from outbox.journal import LlmCall, StoredReply
+
+
+class TokenLimit:
+    """A budget of so many tokens for all agents of a replay together."""
+
+    def __init__(self, tokens: int) -> None:
+        self._left = tokens
+
+    async def reserve(self, agent: str, tokens: int) -> Reservation | None:
+        """Set tokens aside; None when there are not so many left."""
+        if tokens > self._left:
+            return None
+        self._left -= tokens
+        return Reservation(id="", agent=agent, tokens=tokens)
+
+    async def settle(self, reservation: Reservation, used_tokens: int) -> None:
+        """Give back what was not used."""
+        self._left += reservation.tokens - used_tokens
+
+
+class NoJournal:
+    """Knows no reply and keeps none."""
+
+    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:  # noqa: ARG002
+        """None."""
+        return {}
+
+    async def record(self, call: LlmCall) -> None:
+        """Keep nothing."""
+
+
+@asynccontextmanager
+async def model_decider(settings: Settings, model: str, *, max_tokens: int) -> AsyncIterator[BrainDecider]:
+    """Decide by this model of the server at `LLM_URL`. Raises ValueError when it cannot be asked."""
+    if not settings.llm_url:
+        raise ValueError("deciding by a model needs LLM_URL")
+    if not model:
+        raise ValueError("deciding by a model needs --model or LLM_MODEL")
+    limits = Limits(
+        attempt_seconds=settings.llm_timeout_seconds,
+        concurrency=settings.llm_concurrency,
+        queue=settings.llm_concurrency,
+    )
+    # A line for each request would drown everything else.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    server = Server(url=settings.llm_url, model=model, api_key=settings.llm_api_key)
+    async with ChatClient(server, limits) as client:
+        interviewer = Interviewer(
+            client,
+            model=model,
+            budget=TokenLimit(max_tokens),
+            journal=NoJournal(),
+            deadline_seconds=settings.llm_deadline_seconds,
+            reply_tokens=limits.reply_tokens,
+            now=lambda: datetime.now(UTC),
+        )
+        redaction = Redaction(settings.llm_redact)
+
+        def brain_of(agent: Agent) -> Brain:
+            return ModelBrain(agent, interviewer, redaction)
+
+        yield BrainDecider(brain_of)

@@ -1,0 +1,195 @@
+"""Commands that look back: `knew`, `window`, `record`.
+
+They read Kafka and PostgreSQL and change nothing. What is not possible ends with exit code 1 and one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import click
+import orjson
+from aiokafka.errors import KafkaError
+from faust.cli import AppCommand, argument, option
+
+from agents.registry import AGENTS
+from agents.routing import ENTITIES, Entity
+from app.answering import plain
+from app.timemachine.knowledge import Knowledge, as_json, event_json, knowledge_of, line
+from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back
+from app.timemachine.pseudonyms import redacted
+from app.timemachine.recorded import RecordedDecisions
+from app.timemachine.recording import Recorder, SliceTooLarge
+from app.timemachine.slices import SliceHeader, dump
+from app.timemachine.timelines import TimelineUnreadable, timeline_reader
+from outbox.database import Database
+from outbox.errors import DatabaseUnavailable, StatementRejected
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
+_ENTITY: Final = click.Choice(list(ENTITIES))
+_JSON: Final = option("--json", "as_document", is_flag=True, help="Print JSON.")
+
+
+class Instant(click.ParamType):
+    """A time with its zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read RFC 3339; a time without a zone is nobody's."""
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("expected a time such as 2024-05-01T12:00:00Z", param, ctx)
+        if time.tzinfo is None:
+            self.fail("the time needs a zone, such as Z", param, ctx)
+        return time
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _agents(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, ...]:
+    names = _names(ctx, param, text)
+    if unknown := [name for name in names if name not in AGENTS]:
+        raise click.BadParameter(f"no agent is called {plain(unknown[0])}: {', '.join(AGENTS)}")
+    return names or tuple(AGENTS)
+
+
+def register_time_machine_commands(app: Innervate) -> None:
+    """Add the commands to Faust's own."""
+
+    @asynccontextmanager
+    async def recorded() -> AsyncIterator[RecordedDecisions]:
+        database = Database(app.settings.database_url)
+        try:
+            yield RecordedDecisions(database)
+        except DatabaseUnavailable as error:
+            raise SystemExit(f"innervate: PostgreSQL: {plain(str(error))}") from error
+        except (TimelineUnreadable, SliceTooLarge, StatementRejected) as error:
+            raise SystemExit(f"innervate: {plain(str(error))}") from error
+        except (KafkaError, OSError) as error:
+            raise SystemExit(f"innervate: {plain(str(error))}") from error
+        finally:
+            await database.close()
+
+    @app.command(argument("decision_id", metavar="DECISION_ID", type=click.UUID), _JSON)
+    async def knew(self: AppCommand, decision_id: uuid.UUID, *, as_document: bool) -> None:
+        """Show what an agent knew when it decided, and whether Kafka still has it as it was."""
+        async with recorded() as decisions:
+            decision = await decisions.of(decision_id)
+            if decision is None:
+                raise SystemExit(f"innervate: there is no decision {decision_id}")
+            entity = cast("Entity", decision.topic.removeprefix("timeline-"))
+            knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
+        self.say(_document(as_json(knowledge)) if as_document or self.json else _known(knowledge))
+
+    @app.command(
+        argument("entity", type=_ENTITY),
+        argument("entity_id"),
+        option("--before", metavar="EVENT_ID", help="Look back from this event; from the end of the log without it."),
+        option("--events", default=DEFAULT_EVENTS, show_default=True, type=click.IntRange(1, MAX_EVENTS)),
+        _JSON,
+    )
+    async def window(
+        self: AppCommand, entity: Entity, entity_id: str, before: str | None, events: int, *, as_document: bool
+    ) -> None:
+        """Show the last events of one entity, of every type, oldest first."""
+        async with recorded() as decisions:
+            reader = timeline_reader(app.settings, entity)
+            found = await look_back(reader, decisions, entity, entity_id, before=before, events=events)
+        self.say(_document(lookback_json(found)) if as_document or self.json else _looked_back(found))
+
+    @app.command(
+        option("--out", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)),
+        option("--entity", metavar="TYPE ID", type=(_ENTITY, str), help="Only this entity, such as `order o-17`."),
+        option("--from", "since", type=Instant(), help="Decisions on records from this time on are meant."),
+        option("--to", "until", type=Instant(), help="Leave out records from this time on."),
+        option("--agents", default="", callback=_agents, metavar="A,B", help="Only these agents."),
+        option("--redact", default="", callback=_names, metavar="FIELD,FIELD", help="Replace what these fields say."),
+    )
+    async def record(
+        self: AppCommand,
+        out: Path,
+        entity: tuple[str, str] | None,
+        since: datetime | None,
+        until: datetime | None,
+        agents: tuple[str, ...],
+        redact: tuple[str, ...],
+    ) -> None:
+        """Write a slice of the log and its decisions to a file, to replay it without Kafka and PostgreSQL."""
+        settings = app.settings
+        header = SliceHeader(
+            agents=agents,
+            entity=entity,
+            since=since,
+            until=until,
+            window_events=settings.window_events,
+            llm_redact=tuple(settings.llm_redact),
+        )
+        async with recorded() as decisions:
+            cut = await Recorder(
+                reader_of=lambda kind: timeline_reader(settings, kind),
+                decisions=decisions,
+                agents=[AGENTS[name] for name in agents],
+                header=header,
+            ).record()
+            if redact:
+                cut = redacted(cut, redact)
+            await asyncio.to_thread(dump, cut, out)
+        self.say(f"{out}: {len(cut.records)} records, {len(cut.decisions)} decisions")
+
+
+def lookback_json(found: Lookback) -> dict[str, Any]:
+    """A look back, for programs."""
+    return {
+        "entity": found.entity,
+        "entity_id": found.entity_id,
+        "partition": found.partition,
+        "before": None if found.before is None else event_json(found.before),
+        "events": [event_json(record) for record in found.events],
+    }
+
+
+def _document(content: object) -> str:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
+
+
+def _known(knowledge: Knowledge) -> str:
+    decision = knowledge.decision
+    decided = f"{decision.agent} decided {decision.outcome} ({decision.confidence:.2f}) by {decision.brain}"
+    place = f"{decision.topic}[{decision.partition}]@{decision.offset}"
+    event = f"{place}: Kafka no longer has the event decided on" if knowledge.event is None else line(knowledge.event)
+    return "\n".join(
+        [
+            plain(f"{decided}: {decision.reason}"),
+            f"on {plain(decision.event_id)} at {place}",
+            "",
+            "It knew, oldest first:" if knowledge.history else "It knew nothing of this entity.",
+            *map(line, knowledge.history),
+            "",
+            "and decided on:",
+            event,
+            "",
+            knowledge.sentence,
+        ]
+    )
+
+
+def _looked_back(found: Lookback) -> str:
+    whose = f"{found.entity} {plain(found.entity_id)}"
+    if not found.events:
+        return f"Kafka has no events of {whose}" + ("" if found.before is None else " before this one")
+    lines = [f"The last {len(found.events)} events of {whose}, oldest first:", *map(line, found.events)]
+    if found.before is not None:
+        lines += ["", "before", line(found.before)]
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""Recorded decisions: what PostgreSQL holds about a partition of a timeline, in the order of the log.
+
+Page after page, each in a transaction of its own: a decision committed meanwhile, behind what was read, is there or
+not. Messages are given as they were sent, byte for byte: PostgreSQL keeps their fields in an order of its own, so they
+are written anew by the models they came from. Fails with `outbox.errors.DatabaseUnavailable`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from agents.brain import RULES
+from agents.events import parse_data
+from agents.replay.records import Published, RecordedDecision
+from agents.routing import Entity
+from outbox.database import Database, Row, queries
+from outbox.journal import StoredReply
+from tables.event import InvalidEvent, parse, to_json
+
+_SQL: Final = queries("time_machine.sql")
+
+#: Decisions read at a time. A decision with its messages takes some kilobytes.
+PAGE_ROWS: Final = 500
+
+
+class RecordedDecisions:
+    """Reads decisions and the replies of models they were made by."""
+
+    def __init__(self, database: Database, *, page_rows: int = PAGE_ROWS) -> None:
+        self._database = database
+        self._page_rows = page_rows
+
+    async def read(
+        self, topic: str, partition: int, agents: Collection[str], start: int, end: int
+    ) -> AsyncIterator[RecordedDecision]:
+        """What these agents decided on events from offset `start` on and before `end`, by offset and agent."""
+        # No agent's name is empty: this comes before the first one at `start`.
+        after = (start, "")
+        while True:
+            rows = await self._database.run(
+                _SQL["recorded_page"],
+                {
+                    "topic": topic,
+                    "partition": partition,
+                    "agents": list(agents),
+                    "after_offset": after[0],
+                    "after_agent": after[1],
+                    "end": end,
+                    "limit": self._page_rows,
+                },
+            )
+            for decision in await self._with_replies(rows):
+                yield decision
+            if len(rows) < self._page_rows:
+                return
+            after = (rows[-1][5], rows[-1][1])
+
+    async def of(self, decision_id: uuid.UUID) -> RecordedDecision | None:
+        """The decision with this id."""
+        rows = await self._database.run(_SQL["recorded"], {"id": str(decision_id)})
+        found = await self._with_replies(rows)
+        return found[0] if found else None
+
+    async def is_dead(self, agent: str, topic: str, partition: int, offset: int) -> bool:
+        """Whether the event there became a dead letter of this agent."""
+        place = {"agent": agent, "topic": topic, "partition": partition, "offset": offset}
+        return bool(await self._database.run(_SQL["dead_letter_at"], place))
+
+    async def place_of(self, entity: Entity, entity_id: str, event_id: str) -> tuple[int, int] | None:
+        """Partition and offset at which an agent decided on this event of the entity; None when none did."""
+        rows = await self._database.run(
+            _SQL["place_of_event"], {"entity": entity, "entity_id": entity_id, "event_id": event_id}
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def _with_replies(self, rows: Sequence[Row]) -> Sequence[RecordedDecision]:
+        decisions = [_decision(row) for row in rows]
+        asked = [each for each in decisions if each.brain != RULES or each.model or each.fallback_reason]
+        if not asked:
+            return decisions
+        replies: defaultdict[tuple[str, str], list[StoredReply]] = defaultdict(list)
+        parameters = {"agents": [each.agent for each in asked], "event_ids": [each.event_id for each in asked]}
+        for agent, event_id, sha256, model, reply in await self._database.run(_SQL["replies_of"], parameters):
+            replies[agent, event_id].append(StoredReply(prompt_sha256=sha256, model=model, reply=reply))
+        return [replace(each, replies=tuple(replies.get((each.agent, each.event_id), ()))) for each in decisions]
+
+
+def _decision(row: Row) -> RecordedDecision:
+    (_, agent, event_id, topic, partition, offset, status, brain, model, fallback_reason, outcome, reason, confidence,
+     history_text, messages_text) = row  # fmt: skip
+    history: dict[str, Any] = orjson.loads(history_text)
+    return RecordedDecision(
+        agent=agent,
+        event_id=event_id,
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        status=status,
+        brain=brain,
+        model=model,
+        fallback_reason=fallback_reason,
+        outcome=outcome,
+        reason=reason,
+        confidence=confidence,
+        history_offsets=tuple(history["offsets"]),
+        history_sha256=history["sha256"],
+        messages=tuple(_message(kept) for kept in orjson.loads(messages_text)),
+    )
+
+
+def _message(kept: dict[str, Any]) -> Published:
+    value = kept["value"]
+    return Published(
+        id=kept["id"],
+        topic=kept["topic"],
+        key=kept["key"].encode(),
+        value=None if value is None else _as_sent(orjson.dumps(value)),
+    )
+
+
+def _as_sent(value: bytes) -> bytes:
+    """The bytes of a message whose fields have lost their order."""
+    try:
+        event = parse(value, ())
+        data = parse_data(event)
+    except InvalidEvent:
+        # Written by a version whose events are not today's: equal to nothing that is decided now.
+        return value
+    return to_json(event if data is None else replace(event, data=data.model_dump(mode="json")))

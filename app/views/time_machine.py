@@ -1,0 +1,85 @@
+"""Looking back: what an agent knew when it decided, and what happened to an entity before an event.
+
+Both read Kafka past the worker's own streams, which may take a while where an event has to be looked for; a worker
+does one at a time, and gives up in the end: the commands `knew` and `window` do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp import web
+from aiokafka.errors import KafkaError
+from faust.web import Request, Response, View
+
+from agents.routing import ENTITIES, Entity
+from app.answering import plain
+from app.timemachine.commands import lookback_json
+from app.timemachine.knowledge import as_json, knowledge_of
+from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, UnknownEvent, look_back
+from app.timemachine.recorded import RecordedDecisions
+from app.timemachine.timelines import TimelineUnreadable, timeline_reader
+from app.views.pages import uuid_of
+
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
+log = logging.getLogger(__name__)
+
+#: How long a request may read Kafka, in seconds.
+READ_SECONDS: Final = 30.0
+
+
+def register_time_machine_views(app: Innervate) -> None:
+    """Add `/decisions/{id}/history` and `/timelines/{entity}/{entity_id}`."""
+    recorded = RecordedDecisions(app.runtime.database)
+    turn = asyncio.Lock()
+
+    @app.page("/decisions/{decision_id}/history", name="history")
+    async def history(self: View, _request: Request, decision_id: str) -> Response:
+        """What the agent knew, from Kafka, and whether it is what was recorded."""
+        decision = await recorded.of(uuid_of(decision_id))
+        if decision is None:
+            raise web.HTTPNotFound(reason=f"no decision {decision_id}")
+        entity = cast("Entity", decision.topic.removeprefix("timeline-"))
+        async with _reading(turn):
+            knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
+        return self.json(as_json(knowledge))
+
+    @app.page("/timelines/{entity}/{entity_id:.+}", name="timeline")
+    async def timeline(self: View, request: Request, entity: str, entity_id: str) -> Response:
+        """The last events of an entity, oldest first; `?before=EVENT_ID events=50`."""
+        if entity not in ENTITIES:
+            raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(ENTITIES)}")
+        kind = cast("Entity", entity)
+        before, events = request.query.get("before"), _events_of(request)
+        async with _reading(turn):
+            reader = timeline_reader(app.settings, kind)
+            found = await look_back(reader, recorded, kind, entity_id, before=before, events=events)
+        return self.json(lookback_json(found))
+
+
+@asynccontextmanager
+async def _reading(turn: asyncio.Lock) -> AsyncIterator[None]:
+    """Wait for one's turn to read Kafka; what fails there is said in the response."""
+    try:
+        async with asyncio.timeout(READ_SECONDS), turn:
+            yield
+    except UnknownEvent as error:
+        raise web.HTTPNotFound(reason=plain(str(error))) from error
+    except TimeoutError as error:
+        raise web.HTTPGatewayTimeout(reason=f"not found within {READ_SECONDS:.0f} s: use the command") from error
+    except (TimelineUnreadable, KafkaError) as error:
+        log.warning("a timeline cannot be read: %r", error)
+        raise web.HTTPServiceUnavailable(reason="Kafka does not answer") from error
+
+
+def _events_of(request: Request) -> int:
+    text = request.query.get("events", str(DEFAULT_EVENTS))
+    if not text.isascii() or not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MAX_EVENTS:
+        raise web.HTTPBadRequest(reason=f"events must be a number from 1 to {MAX_EVENTS}")
+    return int(text)

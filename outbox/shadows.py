@@ -1,0 +1,123 @@
+"""Shadows compared with the live agents: how often both decide the same, and where they do not.
+
+The same is the same outcome and the same messages, to the byte; reasons and confidences may differ. Reads only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from outbox.database import Database, Row, queries
+from outbox.records import SHADOW_MARK
+
+_SQL: Final = queries("shadow.sql")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """One shadow and the live agent of its name."""
+
+    agent: str
+    label: str
+    #: Events the shadow has decided on, and those of them that the live agent has decided on too.
+    decisions: int
+    compared: int
+    same_outcome: int
+    same_messages: int
+    #: Outcome and messages.
+    same: int
+    #: Events the live agent alone has decided on, among those that the shadow has read.
+    only_live: int
+    #: What the shadow could not decide on.
+    dead_letters: int
+
+    @property
+    def shadow(self) -> str:
+        """The name of the shadow's decisions."""
+        return f"{self.agent}{SHADOW_MARK}{self.label}"
+
+    @property
+    def rate(self) -> float | None:
+        """Share of what was compared that is the same, 0 to 1; None while nothing is."""
+        return self.same / self.compared if self.compared else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """What one of them decided."""
+
+    decision_id: str
+    outcome: str
+    reason: str
+    confidence: float
+    brain: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disagreement:
+    """An event both decided on, and not the same."""
+
+    event_id: str
+    event_type: str
+    entity: str
+    entity_id: str
+    #: When the shadow did.
+    decided_at: datetime
+    same_messages: bool
+    #: Whether both knew the same when they decided.
+    same_history: bool
+    shadow: Side
+    live: Side
+
+
+async def agreements(database: Database, label: str | None = None) -> Sequence[Agreement]:
+    """Every shadow that has decided anything, or those of one label. Raises `DatabaseUnavailable`."""
+    return [_agreement(row) for row in await database.run(_SQL["agreements"], {"label": label})]
+
+
+async def disagreements(database: Database, shadow: str, *, limit: int) -> Sequence[Disagreement]:
+    """The newest disagreements of the shadow with this name (`Agreement.shadow`). Raises `DatabaseUnavailable`."""
+    rows = await database.run(_SQL["disagreements"], {"shadow": shadow, "limit": limit})
+    return [_disagreement(row) for row in rows]
+
+
+def _agreement(row: Row) -> Agreement:
+    name, decisions, compared, same_outcome, same_messages, same, only_live, dead_letters = row
+    agent, _, label = name.partition(SHADOW_MARK)
+    return Agreement(
+        agent=agent,
+        label=label,
+        decisions=decisions,
+        compared=compared,
+        same_outcome=same_outcome,
+        same_messages=same_messages,
+        same=same,
+        only_live=only_live,
+        dead_letters=dead_letters,
+    )
+
+
+def _disagreement(row: Row) -> Disagreement:
+    event_id, event_type, entity, entity_id, decided_at, same_messages, same_history, *sides = row
+    return Disagreement(
+        event_id=event_id,
+        event_type=event_type,
+        entity=entity,
+        entity_id=entity_id,
+        decided_at=decided_at,
+        same_messages=same_messages,
+        same_history=same_history,
+        shadow=_side(sides[:5]),
+        live=_side(sides[5:]),
+    )
+
+
+def _side(columns: Sequence[object]) -> Side:
+    decision_id, outcome, reason, confidence, brain = columns
+    assert isinstance(confidence, float)
+    return Side(
+        decision_id=str(decision_id), outcome=str(outcome), reason=str(reason), confidence=confidence, brain=str(brain)
+    )

@@ -1,0 +1,51 @@
+-- name: agreements
+-- Compared is what both have decided on. Messages are the same when ids, topics, keys and values are; they were derived
+-- alike. What only the live agent decided on counts from the first to the last event that the shadow did, in each
+-- partition: what lies before or after it has not read.
+WITH shadows AS (
+    SELECT agent, split_part(agent, '@', 1) AS live, event_id, outcome, messages, topic, partition, "offset"
+    FROM decisions
+    WHERE status = 'shadow' AND (%(label)s::text IS NULL OR split_part(agent, '@', 2) = %(label)s)
+), compared AS (
+    SELECT
+        s.agent,
+        count(*) AS decisions,
+        count(l.id) AS compared,
+        count(*) FILTER (WHERE s.outcome = l.outcome) AS same_outcome,
+        count(*) FILTER (WHERE s.messages = l.messages) AS same_messages,
+        count(*) FILTER (WHERE s.outcome = l.outcome AND s.messages = l.messages) AS same
+    FROM shadows AS s
+    LEFT JOIN decisions AS l ON l.agent = s.live AND l.event_id = s.event_id
+    GROUP BY s.agent
+), read AS (
+    SELECT agent, live, topic, partition, min("offset") AS first, max("offset") AS last
+    FROM shadows
+    GROUP BY agent, live, topic, partition
+), missed AS (
+    SELECT r.agent, count(*) AS only_live
+    FROM read AS r
+    JOIN decisions AS l
+        ON l.agent = r.live AND l.topic = r.topic AND l.partition = r.partition AND l."offset" BETWEEN r.first AND r.last
+    WHERE NOT EXISTS (SELECT FROM decisions AS s WHERE s.agent = r.agent AND s.event_id = l.event_id)
+    GROUP BY r.agent
+)
+SELECT
+    c.agent, c.decisions, c.compared, c.same_outcome, c.same_messages, c.same, coalesce(m.only_live, 0),
+    (SELECT count(*) FROM dead_letters AS d WHERE d.consumer = c.agent)
+FROM compared AS c
+LEFT JOIN missed AS m ON m.agent = c.agent
+ORDER BY c.agent;
+
+-- name: disagreements
+-- The newest first. Another history explains most of them: the versions remember differently, or the shadow began when
+-- Kafka had dropped what the live agent still remembers.
+SELECT
+    s.event_id, s.event_type, s.entity, s.entity_id, s.decided_at, s.messages = l.messages,
+    s.history ->> 'sha256' = l.history ->> 'sha256',
+    s.id::text, s.outcome, s.reason, s.confidence, s.brain,
+    l.id::text, l.outcome, l.reason, l.confidence, l.brain
+FROM decisions AS s
+JOIN decisions AS l ON l.agent = split_part(s.agent, '@', 1) AND l.event_id = s.event_id
+WHERE s.status = 'shadow' AND s.agent = %(shadow)s AND (s.outcome <> l.outcome OR s.messages <> l.messages)
+ORDER BY s.decided_at DESC, s.id DESC
+LIMIT %(limit)s;

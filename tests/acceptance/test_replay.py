@@ -1,0 +1,143 @@
+"""Replay from the command line: real workers decided, a real log is read again, nothing is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from observe import eventually, rows
+
+from app.sandbox import Sandbox
+from app.sandbox_process import clean_environment
+from app.worker_process import CHECKOUT, WorkerProcess
+
+ORDERS = 30
+
+#: Large amounts get a name of their own; everything else is as it is.
+STRICTER = """
+from dataclasses import replace
+
+from agents.agent import Agent
+from agents.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
+from agents.fraud import fraud, score
+
+stricter = Agent(
+    name="fraud",
+    entity="customer",
+    reacts_to=(PaymentSucceeded,),
+    remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
+    window=fraud.window,
+)
+
+
+@stricter.rules
+def rules(payment, history):
+    decided = score(payment, history)
+    return replace(decided, outcome="large") if payment.amount_minor > 8000 else decided
+"""
+
+
+def faust(sandbox: Sandbox, *arguments: str, python_path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("faust")), "-A", "app", *arguments],
+        cwd=CHECKOUT,
+        env={**clean_environment(), **sandbox.worker_environment(), "PYTHONPATH": str(python_path or "")},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def told(sandbox: Sandbox, first_worker: WorkerProcess) -> int:
+    """A story that was decided, whatever other tests left in the log; how many decisions there are."""
+    first_worker.start()
+    sent = faust(sandbox, "simulate", "--orders", str(ORDERS), "--failures", "10", "--per-second", "1000")
+    assert sent.returncode == 0, sent.stderr
+    counts: list[int] = []
+
+    def settled() -> bool:
+        counts.append(count(sandbox))
+        return len(counts) > 60 and counts[-1] == counts[-60] > ORDERS * 3
+
+    eventually(settled)
+    return counts[-1]
+
+
+def count(sandbox: Sandbox) -> int:
+    [(found,)] = rows(sandbox.database_url, "SELECT count(*) FROM decisions WHERE status <> 'shadow'")
+    return int(found)
+
+
+def report(path: Path) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_workers_decided_is_decided_again(sandbox: Sandbox, told: int, tmp_path: Path) -> None:
+    files = [str(tmp_path / "report.json"), str(tmp_path / "report.html"), str(tmp_path / "state")]
+
+    run = faust(sandbox, "replay", "--json", files[0], "--html", files[1], "--state", files[2])
+
+    found = report(tmp_path / "report.json")
+    assert (run.returncode, found["different"], found["differences"]) == (0, 0, []), run.stderr
+    assert (found["same"], found["decisions"]) == (True, told)
+    assert "every decision is the same" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert count(sandbox) == told
+
+
+def test_a_changed_rule_shows_the_decisions_it_changes(sandbox: Sandbox, told: int, tmp_path: Path) -> None:
+    (tmp_path / "stricter.py").write_text(STRICTER)
+
+    run = faust(
+        sandbox, "replay", "--agent", "stricter:stricter", "--json", str(tmp_path / "found"), python_path=tmp_path
+    )
+
+    found = report(tmp_path / "found")
+    assert (run.returncode, found["agents"].keys()) == (1, {"fraud"}), run.stderr
+    assert found["different"] == found["agents"]["fraud"]["changed"] > 0
+    assert {each["replayed"]["outcome"] for each in found["differences"]} == {"large"}
+
+
+def test_one_entity_is_replayed_alone(sandbox: Sandbox, told: int, tmp_path: Path) -> None:
+    query = "SELECT entity_id, count(*) FROM decisions WHERE entity = 'order' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
+    [(order, decisions)] = rows(sandbox.database_url, query)
+
+    run = faust(sandbox, "replay", "--entity", "order", order, "--json", str(tmp_path / "found"))
+
+    found = report(tmp_path / "found")
+    assert (run.returncode, found["decisions"], found["same"]) == (0, decisions, True), run.stderr
+    assert [part["topic"] for part in found["log"]] == ["timeline-order"]
+
+
+def test_a_state_is_gone_on_with_by_the_same_arguments_only(sandbox: Sandbox, told: int, tmp_path: Path) -> None:
+    first = faust(sandbox, "replay", "--agents", "fraud", "--state", str(tmp_path))
+    again = faust(sandbox, "replay", "--agents", "fraud", "--state", str(tmp_path))
+    other = faust(sandbox, "replay", "--agents", "fraud,recovery", "--state", str(tmp_path))
+
+    assert (first.returncode, again.returncode, again.stdout) == (0, 0, first.stdout), first.stderr + again.stderr
+    assert other.returncode == 2
+    assert other.stderr.rstrip().endswith("holds a replay with other arguments: agents")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("--agents nobody", "no agent named nobody"),
+        ("--agent nowhere:fraud", "nowhere:fraud cannot be imported"),
+        ("--from 20 --to 10", "the span ends at offset 10 and begins at 20"),
+        ("--decide model", "deciding by a model needs LLM_URL"),
+        ("--from yesterday", "expected a time such as"),
+    ],
+)
+def test_wrong_arguments_are_told_in_one_line(sandbox: Sandbox, arguments: str, problem: str) -> None:
+    run = faust(sandbox, "replay", *arguments.split())
+
+    assert run.returncode == 2
+    assert problem in run.stderr.rstrip().rpartition("\n")[2]
