@@ -82,7 +82,7 @@ class Innervate(faust.App):
             topic_replication_factor=settings.topic_replication_factor,
             topic_disable_leader=True,
             producer_acks=-1,
-            producer_linger_ms=10,
+            producer_linger=0.01,
             producer_max_request_size=2 * 1024 * 1024,
             web_bind=settings.web_bind,
             web_port=settings.web_port,
