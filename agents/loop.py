@@ -23,7 +23,7 @@ from agents.events import parse_data
 from agents.history import History
 from agents.lanes import Lanes
 from agents.record import HOLD_FOR, decision_record
-from agents.routing import MAX_ENTITY_ID_BYTES
+from agents.routing import entity_id_of
 from outbox import errors as outbox_errors
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from tables.event import Event, InvalidEvent, parse
@@ -146,7 +146,7 @@ class StreamLoop:
             event = parse(delivery.value, ())
             if event.type in self._agent.remembers:
                 parse_data(event)
-            entity_id = _entity_id(delivery)
+            entity_id = entity_id_of(delivery.key)
         except InvalidEvent as error:
             letter = _dead_letter(self._agent, delivery, error.reason, str(error))
             self._submit(f"dead letter {delivery.partition}", delivery, lambda: self._writer.bury(letter))
@@ -230,18 +230,6 @@ class StreamLoop:
 async def _all(stored: Sequence[Awaitable[object]]) -> None:
     for one in stored:
         await one
-
-
-def _entity_id(delivery: Delivery) -> str:
-    key = delivery.key or b""
-    if not 0 < len(key) <= MAX_ENTITY_ID_BYTES or b"\0" in key:
-        raise InvalidEvent(
-            "invalid_envelope", f"the key of a timeline must be an entity id of 1 to {MAX_ENTITY_ID_BYTES} bytes"
-        )
-    try:
-        return key.decode()
-    except UnicodeDecodeError:
-        raise InvalidEvent("invalid_utf8", "the key of a timeline must be an entity id in UTF-8") from None
 
 
 def _reason(error: Exception) -> str:

@@ -47,6 +47,19 @@ def timeline(entity: Entity) -> str:
     return f"timeline-{entity}"
 
 
+def entity_id_of(key: bytes | None) -> str:
+    """Read the key of a record in a timeline. Raises `InvalidEvent`."""
+    key = key or b""
+    if not 0 < len(key) <= MAX_ENTITY_ID_BYTES or b"\0" in key:
+        raise InvalidEvent(
+            "invalid_envelope", f"the key of a timeline must be an entity id of 1 to {MAX_ENTITY_ID_BYTES} bytes"
+        )
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        raise InvalidEvent("invalid_utf8", "the key of a timeline must be an entity id in UTF-8") from None
+
+
 def route(value: bytes | None, headers: Headers, *, max_bytes: int) -> Routed:
     """Read a message, check the data if its type is known, and find its entities.
 

@@ -8,7 +8,7 @@ import orjson
 
 from agents.events import parse_data
 from agents.replay.records import TimelineRecord
-from agents.routing import MAX_ENTITY_ID_BYTES
+from agents.routing import entity_id_of
 from tables.event import Event, InvalidEvent, parse
 
 
@@ -41,7 +41,7 @@ def type_of(value: bytes | None) -> object:
 def read_record(record: TimelineRecord) -> Read:
     """Read a record. Raises `InvalidEvent` for what is a dead letter to every agent."""
     event = parse(record.value, ())
-    return Read(record, event, _entity_id(record.key or b""), _is_invalid(event))
+    return Read(record, event, entity_id_of(record.key), _is_invalid(event))
 
 
 def _is_invalid(event: Event) -> bool:
@@ -50,12 +50,3 @@ def _is_invalid(event: Event) -> bool:
     except InvalidEvent:
         return True
     return False
-
-
-def _entity_id(key: bytes) -> str:
-    if not 0 < len(key) <= MAX_ENTITY_ID_BYTES or b"\0" in key:
-        raise InvalidEvent("invalid_envelope", "the key is no entity id")
-    try:
-        return key.decode()
-    except UnicodeDecodeError:
-        raise InvalidEvent("invalid_utf8", "the key is no entity id in UTF-8") from None

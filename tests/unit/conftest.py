@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes import NOON, Consumer, Delivery, Windows, Writer, event_of, idle
+from fakes import NOON, Consumer, Delivery, Windows, Writer, event_of, idle, tell_the_history
 
 from agents.agent import Agent
 from agents.brain import Brain, RulesBrain
-from agents.decision import Decision
 from agents.events import DomainEvent, PaymentFailed, PaymentSucceeded
 from agents.history import History
 from agents.loop import StreamLoop
@@ -22,11 +21,6 @@ from tables.event import to_json
 from tables.window import WindowSpec
 
 DECIDED_AT = datetime.fromisoformat("2024-05-02T00:00:00+00:00")
-
-
-def tell_the_history(_: PaymentSucceeded, history: History) -> Decision:
-    """Rules whose reason names what they knew."""
-    return Decision(outcome="seen", reason=" ".join(event.id for event in history.events()))
 
 
 @dataclass

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agents.decision import Decision
 from agents.events import ChargebackReceived, DomainEvent, PaymentFailed, PaymentSucceeded
 from agents.history import History
 from outbox.records import DeadLetter, DecisionRecord
@@ -174,3 +175,8 @@ async def idle() -> None:
     """Return when everything that can go on without the test has gone on: the fakes answer within a few turns."""
     for _ in range(200):
         await asyncio.sleep(0)
+
+
+def tell_the_history(_: PaymentSucceeded, history: History) -> Decision:
+    """Rules whose reason names what they knew."""
+    return Decision(outcome="seen", reason=" ".join(event.id for event in history.events()))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conftest import tell_the_history
-
 from agents.decision import Decision
 from agents.history import History
 
