@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fakes import tell_the_history
+
 from agents.decision import Decision
 from agents.history import History
 
