@@ -25,6 +25,7 @@ from aiohttp import web
 
 from app.misbehaviour import MISBEHAVIOURS, Misbehave, chat_completion
 from app.scripted_answers import Told, filled
+from app.signals import end_in_order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,6 +192,7 @@ def main() -> None:
         misbehaviours=arguments.only or tuple(MISBEHAVIOURS),
         latency_seconds=arguments.latency_seconds,
     )
+    end_in_order()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(script, arguments.port))
 
