@@ -30,7 +30,8 @@ def message(message_id: str) -> Message:
 def held(event_id: str, expires_in: timedelta) -> DecisionRecord:
     hold = Hold(reason="amount", expires_in=expires_in, otherwise=(message(f"otherwise-{event_id}"),))
     return DecisionRecord(
-        agent="recovery",
+        # No agent of ours: others replay what ours decided.
+        agent="nobody",
         event_id=event_id,
         event_source="urn:shop",
         event_type="NothingHappened",

@@ -20,6 +20,9 @@ from app.timemachine.replaying import replay_file
 from app.timemachine.slices import load
 from app.worker_process import CHECKOUT, WorkerProcess
 
+#: Minutes of workers that start and stop: with the real broker only.
+pytestmark = pytest.mark.apache
+
 CUSTOMER = "machine-customer-0"
 PAYMENTS = [*series("machine", 1, 6), *series("machine-other", 2, 6)]
 

@@ -19,6 +19,9 @@ from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment
 from app.worker_process import CHECKOUT, WorkerProcess
 
+#: Minutes of workers that start and stop: with the real broker only.
+pytestmark = pytest.mark.apache
+
 HERE = str(Path(__file__).parent)
 CUSTOMERS = ("rebuild-ada", "rebuild-bob", "rebuild-eve")
 #: What the agents in `versions` keep.
