@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from fenced_lanes import LARGEST_BYTES, Worker, create_topic, keys_of
 
 from app.sandbox import ApacheBroker
@@ -17,6 +19,23 @@ from outbox.parameters import DEAD_LETTERS
 from outbox.records import Message
 
 
+async def _open_coordinator(broker: ApacheBroker) -> None:
+    """Have the broker make what transactions need; until it has, it turns the first ones away."""
+    async with asyncio.timeout(60):
+        while True:
+            producer = AIOKafkaProducer(bootstrap_servers=broker.address, transactional_id="first")
+            try:
+                await producer.start()
+                async with producer.transaction():
+                    pass
+            except GroupCoordinatorNotAvailableError:
+                await asyncio.sleep(0.2)
+            else:
+                return
+            finally:
+                await producer.stop()
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheBroker]:
     """An Apache Kafka with the topic that carries the markers."""
@@ -24,6 +43,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheBroker]:
     try:
         running.start()
         asyncio.run(create_topic(running, DEAD_LETTERS))
+        asyncio.run(_open_coordinator(running))
         yield running
     finally:
         running.release()
