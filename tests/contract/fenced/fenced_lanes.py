@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.partitioner import murmur2
 
 from app.sandbox import ApacheBroker
 from outbox.database import Database
@@ -96,9 +97,16 @@ async def delete_topic(broker: ApacheBroker, name: str) -> None:
 
 
 def keys_of(topic: str, count: int = 4) -> list[bytes]:
-    """The first keys that put a message of this topic into the lane of the tests."""
-    keys = (b"customer-%d" % number for number in itertools.count())
-    return list(itertools.islice((key for key in keys if lane_of(topic, key) == LANE), count))
+    """Keys that put a message of this topic into the lane of the tests, and into its two partitions in turns."""
+    found: list[bytes] = []
+    for number in itertools.count():
+        key = b"customer-%d" % number
+        partition = (murmur2(key) & 0x7FFFFFFF) % 2
+        if lane_of(topic, key) == LANE and partition == len(found) % 2:
+            found.append(key)
+        if len(found) == count:
+            break
+    return found
 
 
 async def read(broker: ApacheBroker, topic: str, isolation_level: str = "read_committed") -> dict[bytes, list[str]]:
