@@ -17,6 +17,9 @@ from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment
 from app.worker_process import CHECKOUT, WorkerProcess
 
+#: Minutes of workers that start and stop: with the real broker only.
+pytestmark = pytest.mark.apache
+
 ORDERS = 30
 
 #: Large amounts get a name of their own; everything else is as it is.
@@ -27,8 +30,6 @@ from agents.agent import Agent
 from agents.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
 from agents.fraud import fraud, score
 
-#: Minutes of workers that start and stop: with the real broker only.
-pytestmark = pytest.mark.apache
 
 stricter = Agent(
     name="fraud",
@@ -79,7 +80,8 @@ def count(sandbox: Sandbox) -> int:
     return int(found)
 
 
-def report(path: Path) -> Mapping[str, Any]:
+def report(path: Path, run: subprocess.CompletedProcess[str]) -> Mapping[str, Any]:
+    assert path.exists(), run.stdout + run.stderr
     found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
@@ -89,7 +91,7 @@ def test_what_workers_decided_is_decided_again(sandbox: Sandbox, told: int, tmp_
 
     run = faust(sandbox, "replay", "--json", files[0], "--html", files[1], "--state", files[2])
 
-    found = report(tmp_path / "report.json")
+    found = report(tmp_path / "report.json", run)
     assert (run.returncode, found["different"], found["differences"]) == (0, 0, []), run.stderr
     assert (found["same"], found["decisions"]) == (True, told)
     assert "every decision is the same" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -103,7 +105,7 @@ def test_a_changed_rule_shows_the_decisions_it_changes(sandbox: Sandbox, told: i
         sandbox, "replay", "--agent", "stricter:stricter", "--json", str(tmp_path / "found"), python_path=tmp_path
     )
 
-    found = report(tmp_path / "found")
+    found = report(tmp_path / "found", run)
     assert (run.returncode, found["agents"].keys()) == (1, {"fraud"}), run.stderr
     assert found["different"] == found["agents"]["fraud"]["changed"] > 0
     assert {each["replayed"]["outcome"] for each in found["differences"]} == {"large"}
@@ -115,7 +117,7 @@ def test_one_entity_is_replayed_alone(sandbox: Sandbox, told: int, tmp_path: Pat
 
     run = faust(sandbox, "replay", "--entity", "order", order, "--json", str(tmp_path / "found"))
 
-    found = report(tmp_path / "found")
+    found = report(tmp_path / "found", run)
     assert (run.returncode, found["decisions"], found["same"]) == (0, decisions, True), run.stderr
     assert [part["topic"] for part in found["log"]] == ["timeline-order"]
 
