@@ -6,18 +6,17 @@ Clients, places, budget and journal are shared by all agents of the worker; with
 from __future__ import annotations
 
 import asyncio
-import logging
-from datetime import UTC, datetime
 
 from agents.agent import Agent
 from agents.brain import Brain, HoldingBrain, RulesBrain
 from agents.brains import interview
-from agents.brains.client import ChatClient, Limits, Server
+from agents.brains.client import ChatClient
 from agents.brains.interview import Interviewer
 from agents.brains.model import ModelBrain, SecondOpinion
 from agents.brains.places import Places
 from agents.brains.redaction import Redaction
 from agents.shadow import ShadowBudget, ShadowJournal
+from app.interviewing import client_of, interviewer_of, limits_of
 from app.settings import Settings
 from outbox.budget import Budget
 from outbox.database import Database
@@ -40,11 +39,7 @@ class Brains:
         if shadow is not None:
             self._their_budget = ShadowBudget(shadow, self._budget)
             self._their_journal = ShadowJournal(shadow, self._journal)
-        self._limits = Limits(
-            attempt_seconds=settings.llm_timeout_seconds,
-            concurrency=settings.llm_concurrency,
-            queue=settings.llm_queue,
-        )
+        self._limits = limits_of(settings, queue=settings.llm_queue)
         self._places = Places(concurrency=self._limits.concurrency, queue=self._limits.queue)
         self._clients: dict[str, ChatClient] = {}
 
@@ -68,21 +63,16 @@ class Brains:
         )
 
     def _interviewer(self, model: str) -> Interviewer:
-        return Interviewer(
+        return interviewer_of(
+            self._settings,
             self._client(model),
-            model=model,
+            model,
+            self._limits,
             budget=self._their_budget,
             journal=self._their_journal,
-            deadline_seconds=self._settings.llm_deadline_seconds,
-            reply_tokens=self._limits.reply_tokens,
-            now=lambda: datetime.now(UTC),
         )
 
     def _client(self, model: str) -> ChatClient:
         if model not in self._clients:
-            # A line for each request would drown everything else.
-            logging.getLogger("httpx").setLevel(logging.WARNING)
-            settings = self._settings
-            server = Server(url=settings.llm_url, model=model, api_key=settings.llm_api_key)
-            self._clients[model] = ChatClient(server, self._limits, self._places)
+            self._clients[model] = client_of(self._settings, model, self._limits, self._places)
         return self._clients[model]

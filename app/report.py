@@ -46,7 +46,7 @@ async def report_on(
     ledger = await asyncio.to_thread(booked, sandbox.database_url)
     is_booked = ledger.refunded_minor == ledger.posted_minor and not ledger.unbalanced
     brains, fallbacks = await asyncio.to_thread(count_brains, sandbox.database_url)
-    replayed = await run_replay(_settings(sandbox), Asked(), json_file=replay_file)
+    replayed = await run_replay(settings_of(sandbox), Asked(), json_file=replay_file)
     delays = sorted(
         1000 * (seen - committed_at[message_id])
         for message_id, seen in story.seen_at.items()
@@ -79,7 +79,8 @@ async def report_on(
     return report, findings
 
 
-def _settings(sandbox: Sandbox) -> Settings:
+def settings_of(sandbox: Sandbox) -> Settings:
+    """What a replay needs to reach the services of a sandbox."""
     return Settings(
         _env_file=None,
         kafka_broker=sandbox.kafka,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 #: The consumer group of the router, shared by the workers of all agent sets.
 ROUTER_GROUP: Final = "innervate-router"
-#: Dead letters may be as large as Kafka lets anything in. Two milliseconds gather a batch nobody notices waiting for.
+#: Dead letters may be as large as Kafka lets anything in. Ten milliseconds gather a batch.
 PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 10}
 
 

@@ -57,25 +57,17 @@ class Gatherer(Generic[Item, Result]):
         self._waiting.put_nowait((item, outcome))
         return await outcome
 
-    async def _wait(self, seconds: float, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            for _, waiting in batch:
-                waiting.cancel()
-            raise
-
     async def _run(self) -> None:
         began_at = -self._pace_seconds
         while True:
             batch = [await self._waiting.get()]
-            early_seconds = began_at + self._pace_seconds - time.monotonic()
-            if early_seconds > 0 and self._waiting.qsize() < self._limit - 1:
-                await self._wait(early_seconds, batch)
-            began_at = time.monotonic()
-            while len(batch) < self._limit and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
             try:
+                early_seconds = began_at + self._pace_seconds - time.monotonic()
+                if early_seconds > 0 and self._waiting.qsize() < self._limit - 1:
+                    await asyncio.sleep(early_seconds)
+                began_at = time.monotonic()
+                while len(batch) < self._limit and not self._waiting.empty():
+                    batch.append(self._waiting.get_nowait())
                 outcomes = await self._process([item for item, _ in batch])
             except asyncio.CancelledError:
                 for _, waiting in batch:

@@ -45,6 +45,9 @@ class ModelBrain:
         choosing = self._agent.choosing
         if choosing is None or not self._agent.leaves_open(history, by_rules):
             return Verdict(decision=by_rules, brain=RULES)
+        if crowded is not None and crowded.is_set():
+            # No prompt is written that nobody would read.
+            return _fallback(by_rules, str(Unavailable.BUSY), None)
         model = None
         try:
             prompt = prompt_for(self._agent, history, self._redaction)

@@ -5,18 +5,15 @@ When the tokens are used up the rules decide on the rest, with `budget_spent` as
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from agents.agent import Agent
 from agents.brain import Brain
-from agents.brains.client import ChatClient, Limits, Server
-from agents.brains.interview import Interviewer
 from agents.brains.model import ModelBrain
 from agents.brains.redaction import Redaction
 from agents.replay.deciders import BrainDecider
+from app.interviewing import client_of, interviewer_of, limits_of
 from app.settings import Settings
 from outbox.budget import Reservation
 from outbox.journal import LlmCall, StoredReply
@@ -58,23 +55,10 @@ async def model_decider(settings: Settings, model: str, *, max_tokens: int) -> A
         raise ValueError("deciding by a model needs LLM_URL")
     if not model:
         raise ValueError("deciding by a model needs --model or LLM_MODEL")
-    limits = Limits(
-        attempt_seconds=settings.llm_timeout_seconds,
-        concurrency=settings.llm_concurrency,
-        queue=settings.llm_concurrency,
-    )
-    # A line for each request would drown everything else.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    server = Server(url=settings.llm_url, model=model, api_key=settings.llm_api_key)
-    async with ChatClient(server, limits) as client:
-        interviewer = Interviewer(
-            client,
-            model=model,
-            budget=TokenLimit(max_tokens),
-            journal=NoJournal(),
-            deadline_seconds=settings.llm_deadline_seconds,
-            reply_tokens=limits.reply_tokens,
-            now=lambda: datetime.now(UTC),
+    limits = limits_of(settings, queue=settings.llm_concurrency)
+    async with client_of(settings, model, limits) as client:
+        interviewer = interviewer_of(
+            settings, client, model, limits, budget=TokenLimit(max_tokens), journal=NoJournal()
         )
         redaction = Redaction(settings.llm_redact)
 

@@ -24,7 +24,7 @@ from load import Load
 from settling import STALLED_AFTER_SECONDS, settle
 from witness import gather
 
-from app.settings import Settings
+from app.report import settings_of
 from app.timemachine.replay_arguments import Asked
 from app.timemachine.replay_command import run_replay
 
@@ -97,14 +97,8 @@ def test_no_decision_is_lost_and_none_is_made_twice(
 
 def replay(arena: Arena) -> Mapping[str, Any]:
     """Decide everything in the log again, with windows built from the log alone."""
-    settings = Settings(
-        _env_file=None,
-        kafka_broker=arena.sandbox.kafka,
-        kafka_profile=arena.sandbox.provider,
-        database_url=arena.sandbox.database_url,
-    )
     REPLAY.parent.mkdir(exist_ok=True)
-    return asyncio.run(run_replay(settings, Asked(), json_file=REPLAY))
+    return asyncio.run(run_replay(settings_of(arena.sandbox), Asked(), json_file=REPLAY))
 
 
 def totals(findings: Findings) -> dict[str, int]:
