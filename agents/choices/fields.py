@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -12,6 +13,9 @@ from agents.errors import OutsidePolicy, Violation
 
 #: Why a decision waits for a person when a model would not do what the rules do.
 DOUBTFUL: Final = "doubtful"
+
+#: Why a decision waits for a person when a model alone takes back what the rules found.
+DOWNGRADE: Final = "downgrade"
 
 #: The id of an event, as long as ids may be.
 EventId = Annotated[str, Field(min_length=1, max_length=256)]
@@ -25,6 +29,11 @@ Sureness = Annotated[
 def told(chosen: str, by_rules: Decision, choice: Choice) -> str:
     """The reason of a decision: what was chosen and what the rules said, in our words, and why, in the model's."""
     return f"{chosen}, by the rules {by_rules.outcome}; a model says: {choice.rationale}"
+
+
+def downgraded(decision: Decision, by_rules: Decision) -> Decision:
+    """The same decision, if a person agrees; else what the rules say is published after all."""
+    return replace(decision, hold=DOWNGRADE, otherwise=by_rules.events)
 
 
 def not_permitted(detail: str) -> OutsidePolicy:

@@ -1,6 +1,7 @@
 """Fraud's choice: a verdict at most one step away from that of the rules.
 
 A payment the rules block is never approved and one they approve is never blocked, whatever a model is made to believe.
+A milder verdict than that of the rules waits for a person; without one, that of the rules is published.
 The score is that of the rules, moved to the nearest one of the verdict chosen, so that both always agree.
 """
 
@@ -12,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from agents.choice import Choice
-from agents.choices.fields import Sureness, not_permitted, told
+from agents.choices.fields import Sureness, downgraded, not_permitted, told
 from agents.decision import Decision
 from agents.events import FraudScored, PaymentSucceeded
 from agents.fraud import BLOCK_FROM, REVIEW_FROM, fraud
@@ -61,7 +62,8 @@ class FraudChoice(Choice):
 def judge(choice: FraudChoice, payment: PaymentSucceeded, _: History, by_rules: Decision) -> Decision:
     """Take the verdict of a model when the rules are no farther than one step away."""
     verdicts = list(_BANDS)
-    if abs(verdicts.index(choice.verdict) - verdicts.index(by_rules.outcome)) > 1:
+    stricter_by = verdicts.index(choice.verdict) - verdicts.index(by_rules.outcome)
+    if abs(stricter_by) > 1:
         raise not_permitted(f"the rules say {by_rules.outcome}, so {choice.verdict} is too far from it")
     [scored] = by_rules.emit
     assert isinstance(scored, FraudScored)
@@ -74,9 +76,10 @@ def judge(choice: FraudChoice, payment: PaymentSucceeded, _: History, by_rules: 
         verdict=choice.verdict,
         reasons=(*scored.reasons, *(WORDS[sign] for sign in dict.fromkeys(choice.signs))),
     )
-    return Decision(
+    decision = Decision(
         outcome=choice.verdict,
         reason=told(choice.verdict, by_rules, choice),
         confidence=min(choice.confidence, by_rules.confidence),
         emit=[verdict],
     )
+    return downgraded(decision, by_rules) if stricter_by < 0 else decision

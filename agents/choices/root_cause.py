@@ -2,8 +2,10 @@
 
 The event must be remembered, must not be later than the error and must be of the type that its failure needs. One that
 is an open failure by the rules as well (`agents.causes`) may be named as surely as the rules could; any other only so
-unsurely that nothing follows from it but a person's look. Nothing a model says makes money move that the plan for an
-open failure would not move.
+unsurely that nothing follows from it but a person's look. Where the rules are sure of one and a model would
+blame nothing, or guess at another, the verdict of the rules waits for a person, and what the model says is published
+when that person does not agree. Nothing a model says
+makes money move that the plan for an open failure would not move.
 
 What the rules would have said of an earlier error is what they go by when they weigh the next one, whatever a model
 said of it: that moves a weight, no more.
@@ -12,17 +14,18 @@ said of it: that moves a weight, no more.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from agents.causes import CULPRITS, MOST_EVIDENCE, Failure
 from agents.choice import Choice
-from agents.choices.fields import EventId, Sureness, not_permitted, told, unknown_event
+from agents.choices.fields import DOUBTFUL, EventId, Sureness, not_permitted, told, unknown_event
 from agents.decision import Decision
 from agents.events import DomainEvent, ErrorOccurred
 from agents.history import History, Past
-from agents.plans import GUESS_TO
+from agents.plans import GUESS_TO, SURE_FROM
 from agents.ranking import Ranked, rank
 from agents.root_cause import identified, occurred, root_cause, suspect
 
@@ -53,6 +56,19 @@ class RootCauseChoice(Choice):
 @root_cause.model(RootCauseChoice, on=(ErrorOccurred,))
 def explain(choice: RootCauseChoice, event: ErrorOccurred, history: History, by_rules: Decision) -> Decision:
     """Name the event a model blames, or ask the service as the rules do."""
+    decision = _explained(choice, event, history, by_rules)
+    if by_rules.confidence >= SURE_FROM > decision.confidence and choice.culprit_event_id != _named(by_rules):
+        reason = told("only if a person agrees", by_rules, choice)
+        return replace(by_rules, reason=reason, hold=DOUBTFUL, otherwise=decision.emit)
+    return decision
+
+
+def _named(by_rules: Decision) -> str | None:
+    [verdict] = by_rules.emit
+    return getattr(verdict, "culprit_event_id", None)
+
+
+def _explained(choice: RootCauseChoice, event: ErrorOccurred, history: History, by_rules: Decision) -> Decision:
     error = occurred(event, history)
     ranking = rank(error, history)
     failure = Failure(choice.failure)

@@ -58,6 +58,19 @@ def test_a_verdict_one_step_away_is_taken_with_the_nearest_score_that_means_it(
     assert decision.reason == f"{verdict}, by the rules {before}; a model says: {HOSTILE}"
 
 
+@pytest.mark.parametrize(("before", "verdict"), [("review", "approve"), ("block", "review")])
+def test_a_milder_verdict_than_the_rules_waits_for_a_person_who_else_gets_theirs(before: str, verdict: str) -> None:
+    decision = judged(before, verdict)
+
+    assert (decision.hold, decision.outcome) == ("downgrade", verdict)
+    assert decision.otherwise == by_rules(fraud, paid("now"), *BEFORE[before]).emit
+
+
+@pytest.mark.parametrize(("before", "verdict"), [("approve", "approve"), ("approve", "review"), ("block", "block")])
+def test_the_same_verdict_or_a_stricter_one_waits_for_nobody(before: str, verdict: str) -> None:
+    assert judged(before, verdict).hold is None
+
+
 @pytest.mark.parametrize(("before", "verdict"), [("approve", "block"), ("block", "approve")])
 def test_what_the_rules_block_is_never_approved_and_what_they_approve_never_blocked(before: str, verdict: str) -> None:
     given = {"verdict": verdict, "signs": [], "confidence": 1.0}

@@ -139,6 +139,29 @@ def test_a_model_that_blames_nothing_hands_the_error_to_the_service() -> None:
     assert judged(None, "unknown", placed()).emit == by_rules(root_cause, error(), placed()).emit
 
 
+@pytest.mark.parametrize(
+    ("culprit", "failure", "otherwise"),
+    [(None, "unknown", RootCauseSuspected), ("paid", "duplicate_capture", RootCauseIdentified)],
+)
+def test_a_sure_verdict_of_the_rules_is_not_taken_back_by_a_model_alone(
+    culprit: str | None, failure: str, otherwise: type
+) -> None:
+    story = (placed(), captured("paid", 60), short("short", 40))
+    sure = by_rules(root_cause, error(), *story)
+    decision = judged(culprit, failure, *story, confidence=0.4)
+
+    assert sure.confidence >= 0.5
+    assert (decision.hold, decision.outcome, decision.emit) == ("doubtful", "stock_shortage", sure.emit)
+    [published] = decision.otherwise
+    assert isinstance(published, otherwise)
+
+
+def test_a_doubt_about_the_same_culprit_is_published_and_waits_for_nobody() -> None:
+    decision = judged("short", "stock_shortage", placed(), short("short", 40), confidence=0.3)
+
+    assert (decision.hold, verdict(decision).confidence) == (None, 0.3)
+
+
 def test_a_verdict_that_comes_by_leaves_no_choice() -> None:
     unknown = answered("unknown", None, 0.1)
     assert not root_cause.leaves_open(history_of(unknown, error()), by_rules(root_cause, unknown, error()))
@@ -210,9 +233,17 @@ def test_only_an_open_failure_by_the_rules_is_ever_named_surely(
         return
     alternatives = verdicts_open_by_the_rules(earlier)
 
-    found = verdict(judged(culprit.id, Failure(failure).value, *earlier, confidence=confidence))
+    decision = judged(culprit.id, Failure(failure).value, *earlier, confidence=confidence)
+    found = verdict(decision)
 
-    assert found.confidence < 0.5 or culprit.id in alternatives
+    if decision.hold is None:
+        assert found.culprit_event_id == culprit.id
+        assert found.confidence < 0.5 or culprit.id in alternatives
+    else:  # what a person is asked is what the rules say, and what follows otherwise is a guess
+        [guess] = decision.otherwise
+        assert decision.emit == by_rules(root_cause, error(), *earlier).emit
+        assert isinstance(guess, RootCauseIdentified)
+        assert guess.confidence < 0.5
 
 
 def verdicts_open_by_the_rules(earlier: list[Event]) -> set[str]:
