@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from typing import Final
 
 from agents.brains.client import ChatClient, Limits, Server
 from agents.brains.interview import Budget, Client, Interviewer, Journal
 from agents.brains.places import Places
+from agents.brains.server import REPLY_BYTES
 from app.settings import Settings
+
+#: More than a token takes in an answer: a character of JSON may be six bytes, and a token is some four characters.
+_BYTES_PER_TOKEN: Final = 32
 
 
 def limits_of(settings: Settings, *, queue: int) -> Limits:
     """How much a request may take; `queue` requests may wait for a place."""
-    return Limits(attempt_seconds=settings.llm_timeout_seconds, concurrency=settings.llm_concurrency, queue=queue)
+    tokens = settings.llm_reply_tokens
+    return Limits(
+        attempt_seconds=settings.llm_timeout_seconds,
+        concurrency=settings.llm_concurrency,
+        queue=queue,
+        reply_tokens=tokens,
+        reply_bytes=max(REPLY_BYTES, tokens * _BYTES_PER_TOKEN),
+    )
 
 
 def client_of(settings: Settings, model: str, limits: Limits, places: Places | None = None) -> ChatClient:

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from agents.brains.redaction import REDACTED_FIELDS
-from agents.brains.server import Server
+from agents.brains.server import REPLY_TOKENS, Server
 from agents.holding import HoldPolicy
 from agents.registry import AGENTS
 from app.setting_values import ByAgent, ByNamedAgent, Names, SeveralByAgent, of
@@ -52,6 +52,8 @@ class ModelSettings(BaseSettings):
     llm_timeout_seconds: float = Field(10.0, gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False)
     #: A decision in all, with every attempt and wait.
     llm_deadline_seconds: float = Field(20.0, gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False, validate_default=True)
+    #: Longest reply; a model that thinks first needs more.
+    llm_reply_tokens: int = Field(REPLY_TOKENS, ge=16, le=131_072)
     #: Requests of this worker at a time.
     llm_concurrency: int = Field(64, ge=1, le=1024)
     #: Events that may wait for a place; the rules decide on more at once.

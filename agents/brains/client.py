@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 from tenacity.stop import stop_base
 
 from agents.brains.circuit import Circuit
-from agents.brains.dialect import Dialect, Prompt
+from agents.brains.dialect import Dialect, DialectLearner, Prompt
 from agents.brains.envelope import Reply, open_envelope
 from agents.brains.places import Places
 from agents.brains.retry_after import http_date, retry_after_seconds
@@ -32,6 +32,9 @@ __all__ = ["ChatClient", "Limits", "Prompt", "Reply", "Server"]
 
 #: What the server may have been paid for although nobody can use it.
 _COSTLY: Final = frozenset({Unavailable.MALFORMED, Unavailable.REFUSED, Unavailable.TOO_LONG})
+
+#: What is read of a refusal: it names what it refuses in its first lines.
+_REFUSAL_BYTES: Final = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class ChatClient:
         self._server = server
         self._limits = limits or Limits()
         self._url = httpx.URL(server.completions_url)
-        self._dialect = Dialect()
+        self._dialects = DialectLearner()
         self._places = places or Places(concurrency=self._limits.concurrency, queue=self._limits.queue)
         self._circuit = Circuit(failures=self._limits.circuit_failures, open_seconds=self._limits.circuit_open_seconds)
         self._http = httpx.AsyncClient(
@@ -122,8 +125,7 @@ class ChatClient:
         try:
             async with asyncio.timeout(until - time.monotonic()):
                 while True:
-                    dialect = self._dialect
-                    reply = await self._ask(dialect, prompt, schema)
+                    reply = await self._ask(prompt, schema)
                     if reply is not None:
                         return reply
         except BrainUnavailable as error:
@@ -137,21 +139,28 @@ class ChatClient:
             # Its message may quote what the server sent.
             raise BrainUnavailable(Unavailable.CONNECTION, type(error).__name__) from None
 
-    async def _ask(self, dialect: Dialect, prompt: Prompt, schema: Mapping[str, Any]) -> Reply | None:
+    async def _ask(self, prompt: Prompt, schema: Mapping[str, Any]) -> Reply | None:
         """One request; None when the server refused the dialect and a simpler one is to be tried."""
+        dialect = self._dialects.dialect()
         body = dialect.body(self._server.model, prompt, schema, max_tokens=self._limits.reply_tokens)
         asked_at = time.monotonic()
         async with self._http.stream("POST", self._url, content=body) as response:
-            if response.status_code == httpx.codes.OK:
-                answer = await self._read(response)
-                latency = time.monotonic() - asked_at
-                return open_envelope(answer, asked_model=self._server.model, latency_seconds=latency)
-            _raise_if_passing(response)
-            simpler = dialect.simpler(response.status_code, await self._read(response))
-        if simpler is None:
-            raise BrainUnavailable(Unavailable.BAD_REQUEST, f"the server answered {response.status_code}")
-        self._dialect = simpler  # should another request have learned more meanwhile, it is learned again
-        return None
+            if response.status_code != httpx.codes.OK:
+                await self._refusal(dialect, response)
+                return None
+            answer = await self._read(response)
+        latency = time.monotonic() - asked_at
+        self._dialects.answered(dialect)
+        return open_envelope(answer, asked_model=self._server.model, latency_seconds=latency)
+
+    async def _refusal(self, dialect: Dialect, response: httpx.Response) -> None:
+        """Learn from an answer that is none; returns when to ask again at once, simpler. Raises `BrainUnavailable`."""
+        status = response.status_code
+        # One that says when to come back has no trouble with what it was asked.
+        if "Retry-After" not in response.headers and self._dialects.refused(dialect, status, await _start(response)):
+            return
+        _raise_if_passing(response)
+        raise BrainUnavailable(Unavailable.BAD_REQUEST, f"the server answered {status}")
 
     async def _read(self, response: httpx.Response) -> bytes:
         if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -162,6 +171,16 @@ class ChatClient:
             if len(body) > self._limits.reply_bytes:
                 raise BrainUnavailable(Unavailable.TOO_LONG, f"more than {self._limits.reply_bytes} bytes")
         return bytes(body)
+
+
+async def _start(response: httpx.Response) -> bytes:
+    """What a refusal says, as far as it is worth reading."""
+    start = bytearray()
+    async for chunk in response.aiter_raw():
+        start += chunk
+        if len(start) >= _REFUSAL_BYTES:
+            break
+    return bytes(start[:_REFUSAL_BYTES])
 
 
 class _Stop(stop_base):

@@ -6,7 +6,7 @@ Fails with `BrainUnavailable` (malformed, refused, too_long), whose message hold
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,8 +15,8 @@ from agents.errors import BrainUnavailable, Unavailable
 #: Longest name of a model that is believed, in characters.
 _MODEL_CHARACTERS: Final = 256
 
-#: PostgreSQL's integer is the upper bound.
-_Tokens = Annotated[int, Field(ge=0, le=2**31 - 1)]
+#: Beyond PostgreSQL's integer no count is believed.
+_MOST_TOKENS: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,24 +41,24 @@ class _Part(BaseModel):
 
 
 class _Message(_Part):
-    content: str | None = None
-    refusal: str | None = None
+    content: Any = None
+    refusal: Any = None
+    #: Where servers put what a model thought: vLLM and llama.cpp, and newer vLLM and OpenRouter.
+    reasoning_content: Any = None
+    reasoning: Any = None
 
 
 class _Choice(_Part):
     message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(_Part):
-    prompt_tokens: _Tokens | None = None
-    completion_tokens: _Tokens | None = None
+    finish_reason: Any = None
 
 
 class _Completion(_Part):
+    """Only what a reply cannot be without has a type: what is odd beside it costs no reply."""
+
     choices: Annotated[list[_Choice], Field(min_length=1)]
-    model: str | None = None
-    usage: _Usage | None = None
+    model: Any = None
+    usage: Any = None
 
 
 def open_envelope(body: bytes, *, asked_model: str, latency_seconds: float) -> Reply:
@@ -74,13 +74,44 @@ def open_envelope(body: bytes, *, asked_model: str, latency_seconds: float) -> R
         raise BrainUnavailable(Unavailable.REFUSED, "the model declined to answer, or a filter removed the answer")
     if choice.finish_reason == "length":
         raise BrainUnavailable(Unavailable.TOO_LONG, "the answer was cut at the largest number of tokens")
-    if choice.message.content is None:
-        raise BrainUnavailable(Unavailable.MALFORMED, "a chat completion without content")
-    usage = completion.usage or _Usage()
+    usage = completion.usage if isinstance(completion.usage, dict) else {}
     return Reply(
-        text=choice.message.content,
-        model=(completion.model or asked_model)[:_MODEL_CHARACTERS],
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
+        text=_text(choice.message),
+        model=(_string(completion.model) or asked_model)[:_MODEL_CHARACTERS],
+        prompt_tokens=_tokens(usage.get("prompt_tokens")),
+        completion_tokens=_tokens(usage.get("completion_tokens")),
         latency_seconds=latency_seconds,
     )
+
+
+def _text(message: _Message) -> str:
+    """What the model said. Raises `BrainUnavailable` when it said nothing."""
+    said = _said(message.content)
+    if said is not None and said.strip():
+        return said
+    thought = (_string(message.reasoning_content) or _string(message.reasoning) or "").strip()
+    # vLLM with a reasoning parser and a grammar puts the whole answer there. An object among thoughts is none.
+    if thought.startswith("{") and thought.endswith("}"):
+        return thought
+    if said is None and not thought:
+        raise BrainUnavailable(Unavailable.MALFORMED, "a chat completion without content")
+    return said or ""
+
+
+def _said(content: object) -> str | None:
+    """A text, or the texts of a list of parts without those that are thoughts."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    parts = [part for part in content if isinstance(part, dict) and part.get("type") in {"text", "output_text"}]
+    return "".join(_string(part.get("text")) or "" for part in parts)
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _tokens(value: object) -> int | None:
+    """A count that can be believed; anything else is no count."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= _MOST_TOKENS else None

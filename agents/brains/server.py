@@ -12,6 +12,9 @@ from pydantic import SecretStr
 #: Share of an attempt's usual time that must be left for one to begin. With less, a healthy server would look dead,
 #: and would be paid for an answer that nobody waits for.
 _WORTH_BEGINNING: Final = 0.5
+#: The answer of a model that does not think aloud.
+REPLY_TOKENS: Final = 1024
+REPLY_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +73,8 @@ class Limits:
     first_wait_seconds: float = 0.5
     wait_cap_seconds: float = 5.0
     #: Largest body of an answer.
-    reply_bytes: int = 256 * 1024
-    reply_tokens: int = 1024
+    reply_bytes: int = REPLY_BYTES
+    reply_tokens: int = REPLY_TOKENS
     #: Failures in a row after which the server is left alone, and for how long.
     circuit_failures: int = 5
     circuit_open_seconds: float = 15.0

@@ -1,8 +1,9 @@
 """Structured replies: from the text a model wrote to an object that was judged, or `Rejected`. Pure.
 
-A model wraps its object in a fence, in talk or in thoughts; the object is found, never completed: what is missing in
-half an object is not guessed, and when two different objects would do neither is taken (one of them may be a
-customer's, quoted). Problems are told in our words, without a word of the reply, so they can be logged and sent back.
+A model wraps its object in a fence or in talk, or thinks aloud before it; the object is found, never completed: what is
+missing in half an object is not guessed, and when two different objects would do neither is taken (one of them may be a
+customer's, quoted). What was weighed in thoughts is no answer. Problems are told in our words, without a word of the
+reply, so they can be logged and sent back.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ M = TypeVar("M", bound=BaseModel)
 _MAX_CANDIDATES: Final = 16
 #: A brace that is no talk.
 _BEGINS_OBJECT: Final = re.compile(r'\{\s*["{]')
+#: What models think in before they answer: DeepSeek and Qwen, others, Mistral.
+_BEGIN_THINKING: Final = re.compile(r"\s*(?:<(?:think|thinking|thought|reasoning)>|\[THINK\])", re.IGNORECASE)
+_END_THINKING: Final = re.compile(
+    r".*(?:</(?:think|thinking|thought|reasoning)>|\[/THINK\])", re.IGNORECASE | re.DOTALL
+)
 #: Problems told at a time.
 _MAX_PROBLEMS: Final = 10
 
@@ -56,6 +62,7 @@ _SAID: Final[Mapping[str, str]] = {
 
 def parse_reply(text: str, model: type[M]) -> M:
     """Find the one object in `text` that `model` accepts. Raises `Rejected`."""
+    text = _answer(text)
     fitting: list[M] = []
     problems: tuple[str, ...] = ()
     for candidate in _objects(text):
@@ -73,6 +80,19 @@ def parse_reply(text: str, model: type[M]) -> M:
     if problems:
         raise Rejected(RejectedReply.INVALID, problems)
     raise Rejected(RejectedReply.NOT_JSON, ("there is no complete JSON object",))
+
+
+def _answer(text: str) -> str:
+    """The text without the thoughts before it, which may hold objects that were weighed and given up.
+
+    The last end of thinking counts: one before it may be somebody's, quoted. Where the server opened the thoughts in
+    its template, only their end is there. Thoughts without an end have no answer behind them.
+    """
+    end = _END_THINKING.match(text)
+    if _BEGIN_THINKING.match(text):
+        return text[end.end() :] if end else ""
+    is_object = text.lstrip().startswith(("{", "`"))
+    return text[end.end() :] if end and not is_object else text
 
 
 def repair_prompt(prompt: Prompt, rejected: Rejected) -> Prompt:

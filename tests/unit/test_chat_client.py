@@ -195,7 +195,7 @@ def refuses(parameter: str, status: int = 400) -> Any:
     return lambda ask: Refuse(status=status, message=f"unknown: {parameter}") if parameter in str(ask.body) else GOOD
 
 
-@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("status", [400, 422, 500, 501, 503])
 async def test_a_server_without_schemas_is_asked_for_json_and_told_the_schema(status: int) -> None:
     async with asking(refuses("json_schema", status)) as (client, model):
         await client.complete(PROMPT, SCHEMA, deadline_seconds=30)
@@ -226,6 +226,70 @@ async def test_a_server_that_can_make_no_grammar_of_the_schema_is_asked_for_json
     assert model.asked[1].body["response_format"] == {"type": "json_object"}
 
 
+def schema_fails(status: int) -> Any:
+    """A server that answers a request with a schema by an error that names nothing."""
+    return lambda ask: Refuse(status=status, message="internal error") if "json_schema" in str(ask.body) else GOOD
+
+
+def formats(model: ScriptedModel) -> list[str]:
+    return [ask.body.get("response_format", {"type": "text"})["type"] for ask in model.asked]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_a_format_that_fails_without_a_reason_is_found_out_by_trying_a_simpler_one(status: int) -> None:
+    async with asking(schema_fails(status), circuit_failures=3) as (client, model):
+        for _ in range(3):
+            assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=30)).text == GOOD
+    # Twice is suspicious; one that works is tried against the other once more before it is kept.
+    assert formats(model) == ["json_schema", "json_schema", "json_object", "json_schema", "json_object", "json_object"]
+    assert '"enum":["approve","block"]' in model.asked[2].system
+
+
+async def test_the_plainest_format_is_tried_too() -> None:
+    async with asking(
+        lambda ask: Refuse(status=500, message="no") if "response_format" in ask.body else GOOD, attempts=4
+    ) as (client, model):
+        assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=30)).text == GOOD
+    assert formats(model) == ["json_schema", "json_schema", "json_object", "text"]
+
+
+async def test_an_outage_teaches_no_simpler_format() -> None:
+    async with asking(first(2, Misbehave(how="server_error"), then=GOOD)) as (client, model):
+        for _ in range(3):
+            await client.complete(PROMPT, SCHEMA, deadline_seconds=30)
+    assert formats(model) == ["json_schema", "json_schema", "json_object", "json_schema", "json_schema"]
+
+
+async def test_a_server_that_says_when_to_come_back_is_asked_the_same_again() -> None:
+    busy = Refuse(status=503, message="grammar workers are busy", headers={"Retry-After": "0"})
+    async with asking(first(1, busy, then=GOOD)) as (client, model):
+        await client.complete(PROMPT, SCHEMA, deadline_seconds=30)
+    assert formats(model) == ["json_schema", "json_schema"]
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "System role not supported"),  # Gemma
+        (500, "System role not supported"),  # llama.cpp, from the template
+        (400, "Conversation roles must alternate user/assistant/user/assistant/..."),  # Mistral
+        (400, "Unsupported value: 'messages[0].role' does not support 'system' with this model."),  # OpenAI
+        (400, "Developer instruction is not enabled for models/gemma-3"),  # Google
+    ],
+)
+async def test_a_model_without_a_system_text_is_told_in_the_users(status: int, message: str) -> None:
+    def script(ask: Any) -> Any:
+        return Refuse(status=status, message=message) if ask.system else GOOD
+
+    async with asking(script) as (client, model):
+        for _ in range(2):
+            assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=30)).text == GOOD
+    assert [ask.body["messages"] for ask in model.asked[1:]] == [
+        [{"role": "user", "content": "You decide.\n\nA payment of 20 EUR."}]
+    ] * 2
+    assert formats(model) == ["json_schema"] * 3
+
+
 async def test_learning_the_dialect_takes_no_attempt_and_no_failure() -> None:
     async with asking(refuses("response_format"), attempts=1, circuit_failures=1) as (client, _):
         assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=30)).text == GOOD
@@ -246,10 +310,10 @@ async def test_new_hosted_models_want_their_own_parameters() -> None:
 
 
 async def test_a_server_that_refuses_whatever_is_asked_is_given_up() -> None:
-    message = "response_format temperature max_completion_tokens"
+    message = "response_format temperature max_completion_tokens role"
     async with asking(Refuse(status=400, message=message)) as (client, model):
         assert (await refused(client)).reason == "bad_request"
-        assert len(model.asked) == 5
+        assert len(model.asked) == 6
 
 
 async def test_requests_that_fail_together_simplify_the_dialect_only_once() -> None:

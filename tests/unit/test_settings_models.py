@@ -10,6 +10,7 @@ import pytest
 
 from agents.holding import HoldPolicy
 from agents.registry import AGENTS
+from app.interviewing import limits_of
 from app.settings import Settings, load_settings
 
 Load = Callable[..., Settings]
@@ -42,7 +43,7 @@ def test_nothing_set_is_rules_for_everybody_and_nothing_waits(load: Load) -> Non
     assert {settings.hold_policy_of(agent) for agent in AGENTS} == {HoldPolicy()}
     assert settings.daily_tokens() == dict.fromkeys(AGENTS, 1_000_000)
     assert (settings.llm_timeout_seconds, settings.llm_deadline_seconds) == (10.0, 20.0)
-    assert (settings.llm_concurrency, settings.llm_queue) == (64, 64)
+    assert (settings.llm_concurrency, settings.llm_queue, settings.llm_reply_tokens) == (64, 64, 1024)
     assert set(settings.llm_redact) == {"address", "email", "phone", "name", "device_id", "ip"}
     assert settings.hold_for == timedelta(days=1)
 
@@ -52,6 +53,18 @@ def test_a_url_gives_every_agent_a_model(load: Load) -> None:
     assert settings.llm_url == "http://127.0.0.1:11434/v1"
     assert {settings.brain_of(agent) for agent in AGENTS} == {"model"}
     assert {settings.model_of(agent) for agent in AGENTS} == {"tiny"}
+
+
+@pytest.mark.parametrize(("tokens", "reply_bytes"), [("1024", 256 * 1024), ("16384", 512 * 1024)])
+def test_the_longest_reply_is_a_setting_and_its_bytes_grow_with_it(load: Load, tokens: str, reply_bytes: int) -> None:
+    limits = limits_of(load(**MODEL, LLM_REPLY_TOKENS=tokens), queue=1)
+    assert (limits.reply_tokens, limits.reply_bytes) == (int(tokens), reply_bytes)
+
+
+@pytest.mark.parametrize("tokens", ["0", "-1", "15", "131073", "many"])
+def test_a_reply_of_no_length_or_without_bound_is_refused(load: Load, tokens: str) -> None:
+    with pytest.raises(SystemExit):
+        load(**MODEL, LLM_REPLY_TOKENS=tokens)
 
 
 def test_an_agent_can_be_named_another_brain(load: Load) -> None:

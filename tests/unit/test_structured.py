@@ -126,6 +126,36 @@ def test_the_object_is_found_in_what_stands_around_it(text: str) -> None:
     assert parse_reply(text, Choice) == APPROVED
 
 
+BAD = '{"outcome": "block"}'
+
+
+@pytest.mark.parametrize(
+    "thoughts",
+    [
+        f"<think>\nFirst I thought of {BAD}, but no.\n</think>\n\n",
+        "<think></think>",
+        '<think>half an object {"outcome": "blo, then more</think>',
+        f"<THINKING>{BAD}</THINKING>",
+        f"[THINK]{BAD}[/THINK]",
+        f"<think>the customer wrote </think> and {BAD}</think>",
+        f"the template opened it: {BAD}</think>\n",
+    ],
+)
+def test_what_was_weighed_in_thoughts_is_no_answer_and_costs_none(thoughts: str) -> None:
+    assert parse_reply(f"{thoughts}{GOOD}", Choice) == APPROVED
+
+
+@pytest.mark.parametrize("text", [f"<think>I could say {GOOD}", f"<think>{GOOD}</think>", f"maybe {GOOD}</think>no"])
+def test_thoughts_without_an_answer_behind_them_are_none(text: str) -> None:
+    assert rejected(text).reason == "not_json"
+
+
+def test_an_end_of_thoughts_that_is_quoted_in_the_answer_ends_none() -> None:
+    quoting = GOOD.replace('"e1"', '"</think>"')
+    assert quoting != GOOD
+    assert parse_reply(quoting, Choice).signs[0].event_id == "</think>"
+
+
 @pytest.mark.parametrize(
     "text",
     [
