@@ -16,7 +16,6 @@ does not permit, and builds effects and events itself.
 from __future__ import annotations
 
 import inspect
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -25,12 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from agents.decision import Decision
 from agents.history import History
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks, control characters and invisible ones, which could forge a log or a page."""
-    visible = ("".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in text)).split()
-    return " ".join(visible)
+from agents.text import one_line
 
 
 class Choice(BaseModel):

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module 'app' has no attribute {name!r}")
-    from app.settings import load_settings  # noqa: PLC0415 - see above
+    from app.logs import log_safely  # noqa: PLC0415 - see above
+    from app.settings import load_settings  # noqa: PLC0415
     from app.worker import create_app  # noqa: PLC0415
 
+    log_safely()
     globals()["app"] = built = create_app(load_settings(sys.argv[1:]))
     return built

@@ -6,19 +6,19 @@ or a change of direction could show something else than what is approved.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from agents.text import escaped, is_plain
 from outbox.approvals import Approval
 from outbox.content import readable
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    if not is_plain(text):
         raise ValueError("only printable characters")
     return text
 
@@ -44,7 +44,7 @@ class AnswerForm(SignedForm):
 def expected(error: ValidationError) -> str:
     """What is wrong with an answer, in one line; the first of it when there is more."""
     found = error.errors()[0]
-    return plain(f"{'.'.join(map(str, found['loc']))[:40] or 'body'}: {found['msg']}")
+    return escaped(f"{'.'.join(map(str, found['loc']))[:40] or 'body'}: {found['msg']}")
 
 
 def summary(approval: Approval) -> Mapping[str, Any]:
@@ -81,11 +81,14 @@ def shown(approval: Approval) -> Mapping[str, Any]:
     }
 
 
+def document(value: object) -> str:
+    """JSON in one line, for programs; safe on a terminal, and the same to whoever parses it."""
+    return escaped(orjson.dumps(value).decode())
+
+
 def pretty(value: object) -> str:
     """JSON over several lines, safe on a terminal."""
-    return "\n".join(plain(line) for line in orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().split("\n"))
-
-
-def plain(text: str) -> str:
-    """A text with everything that is not printable escaped as in JSON."""
-    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+    return "\n".join(
+        escaped(line)
+        for line in orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode().split("\n")
+    )

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import orjson
 from faust.cli import AppCommand, argument, option
 from pydantic import ValidationError
 
-from app.answering import AnswerForm, expected, plain, pretty, summary
+from agents.text import escaped
+from app.answering import AnswerForm, document, expected, pretty, summary
 from outbox.approvals import Approval, Approvals, NotAnswered
 from outbox.content import readable
 from outbox.database import Database
@@ -43,9 +43,9 @@ def register_approval_commands(app: Innervate) -> None:
             # The relay of a worker looks by itself; there is nobody here to be told.
             yield Approvals(database, on_commit=lambda _lanes: None)
         except DatabaseUnavailable as error:
-            raise SystemExit(f"innervate: PostgreSQL: {plain(str(error))}") from error
+            raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
         except (NotAnswered, StatementRejected) as error:
-            raise SystemExit(f"innervate: {plain(str(error))}") from error
+            raise SystemExit(f"innervate: {escaped(str(error))}") from error
         finally:
             await database.close()
 
@@ -55,7 +55,7 @@ def register_approval_commands(app: Innervate) -> None:
         async with held() as desk:
             waiting = await desk.waiting(limit=limit)
         if self.json:
-            self.say(orjson.dumps([summary(one) for one in waiting]).decode())
+            self.say(document([summary(one) for one in waiting]))
         else:
             self.say(self.tabulate([_row(one) for one in waiting], headers=_HEADERS, title="Waiting for a person"))
 
@@ -111,7 +111,7 @@ def _row(approval: Approval) -> tuple[str, ...]:
         approval.expires_at.isoformat(timespec="seconds"),
         approval.content_sha256[:12],
     )
-    return tuple(map(plain, row))
+    return tuple(map(escaped, row))
 
 
 def _shown(approval: Approval) -> str:
@@ -133,7 +133,7 @@ def _shown(approval: Approval) -> str:
     }
     return "\n".join(
         [
-            *(f"{name:9} {plain(text)}" for name, text in lines.items()),
+            *(f"{name:9} {escaped(text)}" for name, text in lines.items()),
             f"\nApproved, it does this:\n{pretty(content['effects'])}",
             f"\nand publishes this:\n{pretty(content['messages'])}",
             f"\nRejected or expired, it publishes this in its place:\n{pretty(content['otherwise'])}",

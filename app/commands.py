@@ -10,6 +10,7 @@ import click
 import orjson
 from faust.cli import AppCommand, option
 
+from agents.text import escaped
 from app.approval_commands import register_approval_commands
 from app.repair_commands import register_repair_commands
 from app.simulator import simulated_until_now
@@ -37,7 +38,7 @@ def register_commands(app: Innervate) -> None:
         try:
             await asyncio.to_thread(migrate_database, app.settings.database_url)
         except DatabaseUnavailable as error:
-            raise SystemExit(f"innervate: {error}") from error
+            raise SystemExit(f"innervate: {escaped(str(error))}") from error
         self.say("the database has the newest schema")
 
     @app.command(

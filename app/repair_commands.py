@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-import orjson
 from aiokafka.errors import KafkaError
 from faust.cli import AppCommand, argument, option
 from pydantic import ValidationError
 
-from app.answering import SignedForm, expected, plain
+from agents.text import escaped
+from app.answering import SignedForm, document, expected
 from app.approval_commands import BY
 from app.rebuild import CannotRebuild, RebuildSpoiled, RebuiltPartition, WindowRebuild
 from app.timemachine.timelines import TimelineUnreadable
@@ -55,7 +55,7 @@ def register_repair_commands(app: Innervate) -> None:
         """Build an agent's windows anew from the timeline; its workers must be stopped."""
         stream = next((stream for stream in app.agent_streams if stream.agent.name == agent), None)
         if stream is None:
-            raise SystemExit(f"innervate: the set {app.settings.agent_set} has no agent {plain(agent)}")
+            raise SystemExit(f"innervate: the set {app.settings.agent_set} has no agent {escaped(agent)}")
 
         def tell(done: RebuiltPartition) -> None:
             self.say(
@@ -66,9 +66,10 @@ def register_repair_commands(app: Innervate) -> None:
         try:
             await WindowRebuild(app, stream).run(tell, are_stopped=stopped)
         except CannotRebuild as error:
-            raise SystemExit(f"innervate: {error}") from error
+            raise SystemExit(f"innervate: {escaped(str(error))}") from error
         except (RebuildSpoiled, TimelineUnreadable, RingCorrupt, KafkaError, OSError) as error:
-            raise SystemExit(f"innervate: not finished, run it again before a worker starts: {error}") from error
+            what = escaped(str(error))
+            raise SystemExit(f"innervate: not finished, run it again before a worker starts: {what}") from error
         self.say(f"the windows of {agent} are rebuilt")
 
 
@@ -87,7 +88,7 @@ def _register_outbox(app: Innervate) -> None:
             elif retry_dead:
                 self.say(f"{len(await dig_up(database))} messages are pending again")
             else:
-                rows = [tuple(map(plain, map(str, row))) for row in await buried(database)]
+                rows = [tuple(map(escaped, map(str, row))) for row in await buried(database)]
                 self.say(self.tabulate(rows, headers=("seq", "message", "topic", "reason"), title="Buried messages"))
 
 
@@ -137,10 +138,10 @@ def _register_shadows(app: Innervate) -> None:
             found = await agreements(database, label)
             differing = {one.shadow: await disagreements(database, one.shadow, limit=limit) for one in found}
         if self.json:
-            document = [
+            told = [
                 {**dataclasses.asdict(one), "rate": one.rate, "disagreements": differing[one.shadow]} for one in found
             ]
-            self.say(orjson.dumps(document).decode())
+            self.say(document(told))
             return
         self.say(self.tabulate([_agreement(one) for one in found], headers=_SHADOWS, title="Shadows"))
         for one in found:
@@ -154,9 +155,9 @@ async def _database(app: Innervate) -> AsyncIterator[Database]:
     try:
         yield database
     except DatabaseUnavailable as error:
-        raise SystemExit(f"innervate: PostgreSQL: {plain(str(error))}") from error
+        raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
     except (NotReplayed, StatementRejected) as error:
-        raise SystemExit(f"innervate: {plain(str(error))}") from error
+        raise SystemExit(f"innervate: {escaped(str(error))}") from error
     finally:
         await database.close()
 
@@ -183,7 +184,7 @@ def _letter(row: Any) -> tuple[str, ...]:
     replayed = "" if replayed_at is None else f"{replayed_at.isoformat(timespec='seconds')} by {replayed_by}"
     place = f"{topic}[{partition}]@{offset}"
     return tuple(
-        map(plain, (letter_id, consumer, reason, detail, place, died_at.isoformat(timespec="seconds"), replayed))
+        map(escaped, (letter_id, consumer, reason, detail, place, died_at.isoformat(timespec="seconds"), replayed))
     )
 
 
@@ -199,8 +200,6 @@ def _side_by_side(agreement: Agreement, one: Disagreement) -> str:
         *([] if one.same_history else ["it knew another history"]),
     ]
     sides = (("live", one.live), (agreement.label, one.shadow))
-    lines = [
-        f"\n{agreement.shadow}: {one.event_type} {one.event_id} of {one.entity} {one.entity_id}: {', '.join(notes)}"
-    ]
+    lines = [f"{agreement.shadow}: {one.event_type} {one.event_id} of {one.entity} {one.entity_id}: {', '.join(notes)}"]
     lines += [f"  {who:10} {side.outcome} ({side.confidence:.2f}, {side.brain}): {side.reason}" for who, side in sides]
-    return "\n".join("\n".join(map(plain, line.split("\n"))) for line in lines)
+    return "\n".join(["", *map(escaped, lines)])

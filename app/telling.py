@@ -10,6 +10,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from agents.money import amount
+from agents.text import escaped
 from tables.event import Event
 
 Data = Mapping[str, Any]
@@ -62,7 +63,9 @@ def line(event: Event) -> Text:
     """One event in one line: whom it is about, who says it, what."""
     about = event.data.get("order_id") or event.data.get("customer_id") or event.data.get("service") or ""
     return Text.assemble(
-        f"{about:10}{_producer(event):14}", (f"{event.type:24}", _STYLES.get(event.type, "")), _detail(event)
+        f"{escaped(str(about)):10}{_producer(event):14}",
+        (f"{escaped(event.type):24}", _STYLES.get(event.type, "")),
+        _detail(event),
     )
 
 
@@ -82,15 +85,18 @@ def _grow(branch: Tree, cause: str | None, caused: Mapping[str | None, list[Even
     for event in caused.get(cause, ()):
         when = f"{event.time:%d %b %H:%M}  " if cause is None else ""
         label = Text.assemble(
-            when, f"{_producer(event):14}", (f"{event.type:24}", _STYLES.get(event.type, "bold")), _detail(event)
+            when,
+            f"{_producer(event):14}",
+            (f"{escaped(event.type):24}", _STYLES.get(event.type, "bold")),
+            _detail(event),
         )
         _grow(branch.add(label), event.id, caused)
 
 
 def _producer(event: Event) -> str:
-    return event.source.rpartition(":")[2]
+    return escaped(event.source.rpartition(":")[2])
 
 
 def _detail(event: Event) -> str:
     detail = _DETAILS.get(event.type)
-    return detail(event.data) if detail else ""
+    return escaped(detail(event.data)) if detail else ""

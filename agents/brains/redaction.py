@@ -9,13 +9,13 @@ Texts are made plain on the way: characters that nobody sees, and that a model r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
 from agents.events.base import Data
+from agents.text import plain as text_plain
 
 #: Fields of `data` that tell who a customer is, unless the settings say otherwise.
 REDACTED_FIELDS: Final = ("address", "email", "phone", "name", "device_id", "ip")
@@ -27,23 +27,13 @@ _LONGEST: Final = 500
 #: Values looked for in one prompt. Bounds the time to write it: some 50 ms.
 _MAX_VALUES: Final = 1000
 
-#: Printable to Python, yet nothing is seen: fillers, joiners and the variation selectors, which can spell out a text of
-#: their own. The one that makes emoji of signs, U+FE0F, is kept. After Unicode 14, Default_Ignorable_Code_Point.
-_UNSEEN: Final = re.compile(
-    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
-)
-
 
 def plain(text: str) -> str:
-    """The text with a space for each control, format, private or unassigned character, and for unusual spaces.
+    """The text with a space for each unseen character, so places in it stay the same.
 
-    Every character is replaced by one, so places in the text stay the same. Strangers cannot write a pseudonym: its
-    bracket becomes a round one.
+    Strangers cannot write a pseudonym: its bracket becomes a round one.
     """
-    text = text.replace("[redacted", "(redacted")
-    if not text.isprintable():
-        text = "".join(each if each.isprintable() else " " for each in text)
-    return text if text.isascii() else _UNSEEN.sub(" ", text)
+    return text_plain(text.replace("[redacted", "(redacted"))
 
 
 class Redaction:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
-import orjson
 from aiokafka.errors import KafkaError
 from faust.cli import AppCommand, argument, option
 
 from agents.registry import AGENTS
 from agents.routing import ENTITIES, Entity
-from app.answering import plain
+from agents.text import escaped
+from app.answering import pretty
 from app.timemachine.knowledge import Knowledge, as_json, event_json, knowledge_of, line
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back
 from app.timemachine.pseudonyms import redacted
@@ -61,7 +61,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str
 def _agents(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, ...]:
     names = _names(ctx, param, text)
     if unknown := [name for name in names if name not in AGENTS]:
-        raise click.BadParameter(f"no agent is called {plain(unknown[0])}: {', '.join(AGENTS)}")
+        raise click.BadParameter(f"no agent is called {escaped(unknown[0])}: {', '.join(AGENTS)}")
     return names or tuple(AGENTS)
 
 
@@ -74,11 +74,11 @@ def register_time_machine_commands(app: Innervate) -> None:
         try:
             yield RecordedDecisions(database)
         except DatabaseUnavailable as error:
-            raise SystemExit(f"innervate: PostgreSQL: {plain(str(error))}") from error
+            raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
         except (TimelineUnreadable, SliceTooLarge, StatementRejected) as error:
-            raise SystemExit(f"innervate: {plain(str(error))}") from error
+            raise SystemExit(f"innervate: {escaped(str(error))}") from error
         except (KafkaError, OSError) as error:
-            raise SystemExit(f"innervate: {plain(str(error))}") from error
+            raise SystemExit(f"innervate: {escaped(str(error))}") from error
         finally:
             await database.close()
 
@@ -91,7 +91,7 @@ def register_time_machine_commands(app: Innervate) -> None:
                 raise SystemExit(f"innervate: there is no decision {decision_id}")
             entity = cast("Entity", decision.topic.removeprefix("timeline-"))
             knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
-        self.say(_document(as_json(knowledge)) if as_document or self.json else _known(knowledge))
+        self.say(pretty(as_json(knowledge)) if as_document or self.json else _known(knowledge))
 
     @app.command(
         argument("entity", type=_ENTITY),
@@ -107,7 +107,7 @@ def register_time_machine_commands(app: Innervate) -> None:
         async with recorded() as decisions:
             reader = timeline_reader(app.settings, entity)
             found = await look_back(reader, decisions, entity, entity_id, before=before, events=events)
-        self.say(_document(lookback_json(found)) if as_document or self.json else _looked_back(found))
+        self.say(pretty(lookback_json(found)) if as_document or self.json else _looked_back(found))
 
     @app.command(
         option("--out", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)),
@@ -160,10 +160,6 @@ def lookback_json(found: Lookback) -> dict[str, Any]:
     }
 
 
-def _document(content: object) -> str:
-    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
-
-
 def _known(knowledge: Knowledge) -> str:
     decision = knowledge.decision
     decided = f"{decision.agent} decided {decision.outcome} ({decision.confidence:.2f}) by {decision.brain}"
@@ -171,8 +167,8 @@ def _known(knowledge: Knowledge) -> str:
     event = f"{place}: Kafka no longer has the event decided on" if knowledge.event is None else line(knowledge.event)
     return "\n".join(
         [
-            plain(f"{decided}: {decision.reason}"),
-            f"on {plain(decision.event_id)} at {place}",
+            escaped(f"{decided}: {decision.reason}"),
+            f"on {escaped(decision.event_id)} at {place}",
             "",
             "It knew, oldest first:" if knowledge.history else "It knew nothing of this entity.",
             *map(line, knowledge.history),
@@ -186,7 +182,7 @@ def _known(knowledge: Knowledge) -> str:
 
 
 def _looked_back(found: Lookback) -> str:
-    whose = f"{found.entity} {plain(found.entity_id)}"
+    whose = f"{found.entity} {escaped(found.entity_id)}"
     if not found.events:
         return f"Kafka has no events of {whose}" + ("" if found.before is None else " before this one")
     lines = [f"The last {len(found.events)} events of {whose}, oldest first:", *map(line, found.events)]

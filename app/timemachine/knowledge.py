@@ -16,7 +16,7 @@ import orjson
 from agents.history import digest_of
 from agents.replay.comparison import HistoryKind
 from agents.replay.records import RecordedDecision, TimelineRecord
-from app.answering import plain
+from agents.text import escaped
 from app.timemachine.timelines import TimelineReader
 
 #: Characters of an event's data in its line.
@@ -98,11 +98,11 @@ def line(record: TimelineRecord) -> str:
     """A record of a timeline in one line that is safe on a terminal: offset, time, type, id, data."""
     document = _document(record)
     if not isinstance(document, dict):
-        return f"@{record.offset:<8} {plain(str(document))[:SUMMARY_CHARACTERS]}"
-    time, kind, event_id = (plain(str(document.get(name, "?"))) for name in ("time", "type", "id"))
+        return f"@{record.offset:<8} {escaped(str(document))[:SUMMARY_CHARACTERS]}"
+    time, kind, event_id = (escaped(str(document.get(name, "?"))) for name in ("time", "type", "id"))
     data = document.get("data")
     told = " ".join(f"{name}={_short(value)}" for name, value in data.items()) if isinstance(data, dict) else ""
-    summary = plain(told)
+    summary = escaped(told)
     if len(summary) > SUMMARY_CHARACTERS:
         summary = f"{summary[: SUMMARY_CHARACTERS - 1]}…"
     return f"@{record.offset:<8} {time:<27} {kind:<24} {event_id}  {summary}".rstrip()

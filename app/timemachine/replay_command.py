@@ -20,7 +20,7 @@ from agents.brains.redaction import Redaction
 from agents.replay.comparison import Kind
 from agents.replay.deciders import Decider, RecordedDecider, RulesDecider
 from agents.routing import ENTITIES, Entity
-from app.answering import plain
+from agents.text import escaped
 from app.settings import Settings
 from app.timemachine.asking import model_decider
 from app.timemachine.recorded import RecordedDecisions
@@ -81,12 +81,12 @@ async def _one_line() -> AsyncIterator[None]:
     try:
         yield
     except (ValueError, StateUnusable) as error:
-        click.echo(f"innervate: {plain(str(error))}", err=True)
+        click.echo(f"innervate: {escaped(str(error))}", err=True)
         raise SystemExit(2) from error
     except DatabaseUnavailable as error:
-        raise SystemExit(f"innervate: PostgreSQL: {plain(str(error))}") from error
+        raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
     except (TimelineUnreadable, KafkaError, OSError) as error:
-        raise SystemExit(f"innervate: {plain(str(error))}") from error
+        raise SystemExit(f"innervate: {escaped(str(error))}") from error
 
 
 async def run_replay(

@@ -24,7 +24,7 @@ from agents.replay.engine import Replay
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
 from agents.routing import timeline
-from app.answering import plain
+from agents.text import escaped
 from app.timemachine.slices import Slice, load
 
 #: Differences told one by one; the rest are counted.
@@ -126,15 +126,15 @@ def _agent(wanted: Agent | str) -> Agent:
 def _told(comparison: Comparison) -> Sequence[str]:
     then, now = comparison.recorded, comparison.decided
     place = f"{comparison.topic}[{comparison.partition}]@{comparison.offset}"
-    lines = [f"{comparison.kind}: {comparison.agent} on {plain(comparison.event_id)} at {place}"]
+    lines = [f"{comparison.kind}: {comparison.agent} on {escaped(comparison.event_id)} at {place}"]
     if then is not None:
-        lines.append(f"  then {plain(f'{then.outcome} ({then.confidence:.2f}): {then.reason}')}")
+        lines.append(f"  then {escaped(f'{then.outcome} ({then.confidence:.2f}): {then.reason}')}")
     if now is not None:
-        lines.append(f"  now  {plain(f'{now.outcome} ({now.confidence:.2f}): {now.reason}')}")
+        lines.append(f"  now  {escaped(f'{now.outcome} ({now.confidence:.2f}): {now.reason}')}")
     if then is not None and now is not None:
         lines.append(f"  differs in {', '.join(differing(then, now))}")
     if comparison.problem is not None:
-        lines.append(f"  {plain(comparison.problem)}")
+        lines.append(f"  {escaped(comparison.problem)}")
     if comparison.history not in {None, HistoryKind.SAME}:
         lines.append(f"  it did not know what was known then (history: {comparison.history})")
     return lines

@@ -1,7 +1,7 @@
 """Report of a replay: one JSON document, or one page of HTML, written in bounded memory. Fails with OSError.
 
-What stands in events was written by anybody. JSON quotes it; in HTML every text is escaped, the page loads nothing and
-runs nothing, and says so to the browser (`Content-Security-Policy`).
+What stands in events was written by anybody. JSON quotes it; in HTML every text is escaped, what cannot be seen too,
+the page loads nothing and runs nothing, and says so to the browser (`Content-Security-Policy`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from agents.replay.comparison import HistoryKind, Kind
+from agents.text import escaped
 
 #: Differences shown on a page; a browser has to hold them all.
 SHOWN: Final = 1000
@@ -108,8 +109,8 @@ def _difference(difference: Mapping[str, Any]) -> str:
         for each in difference["messages"]
     ]
     return (
-        f"<h2>{escape(difference['kind'])}: {escape(difference['agent'])} on {escape(event)}</h2>\n"
-        f'<p class="note">{escape("; ".join(notes))}</p>\n'
+        f"<h2>{_shown(difference['kind'])}: {_shown(difference['agent'])} on {_shown(event)}</h2>\n"
+        f'<p class="note">{_shown("; ".join(notes))}</p>\n'
         "<table><tr><th style='width:12rem'><th>recorded<th>replayed\n" + "".join(rows) + "</table>\n"
     )
 
@@ -120,11 +121,15 @@ def _row(name: str, recorded: object, replayed: object, *, differs: bool) -> str
 
 
 def _marked(text: str, *, differs: bool) -> str:
-    return f"<mark>{escape(text)}</mark>" if differs and text else escape(text)
+    return f"<mark>{_shown(text)}</mark>" if differs and text else _shown(text)
 
 
 def _cell(text: str) -> str:
-    return f"<td>{escape(text)}"
+    return f"<td>{_shown(text)}"
+
+
+def _shown(text: str) -> str:
+    return "\n".join(escape(escaped(line)) for line in text.split("\n"))
 
 
 def _plain(value: object) -> str:

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from faust.web import Request, Response, View
 
 from agents.routing import ENTITIES, Entity
-from app.answering import plain
+from agents.text import escaped
 from app.timemachine.commands import lookback_json
 from app.timemachine.knowledge import as_json, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, UnknownEvent, look_back
@@ -70,7 +70,7 @@ async def _reading(turn: asyncio.Lock) -> AsyncIterator[None]:
         async with asyncio.timeout(READ_SECONDS), turn:
             yield
     except UnknownEvent as error:
-        raise web.HTTPNotFound(reason=plain(str(error))) from error
+        raise web.HTTPNotFound(reason=escaped(str(error))) from error
     except TimeoutError as error:
         raise web.HTTPGatewayTimeout(reason=f"not found within {READ_SECONDS:.0f} s: use the command") from error
     except (TimelineUnreadable, KafkaError) as error:
