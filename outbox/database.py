@@ -1,29 +1,34 @@
-"""The connection pool: one statement, one transaction, one of two errors.
+"""The database: one statement, one transaction, one of two errors.
 
 aiopg runs in autocommit, so every `run` is a transaction of its own; `transaction` is for several statements. Whatever
-goes wrong with the connection is `DatabaseUnavailable` (the outcome may be unknown), whatever is wrong with the values
-is `StatementRejected`.
+goes wrong with the connection, the server or the schema is `DatabaseUnavailable` (the outcome may be unknown): it is
+waited for. Whatever is wrong with the values is `StatementRejected`: it will be refused again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from importlib import resources
 from typing import Any, Final
 
 import aiopg
 import psycopg2
 import psycopg2.errors
-import psycopg2.extras
 
-from outbox.errors import DatabaseUnavailable, OutboxError, StatementRejected
+from outbox.errors import (
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    OutboxError,
+    RowsLocked,
+    SchemaUnusable,
+    StatementRejected,
+)
+from outbox.pool import Pool
+from outbox.session import connect
+from outbox.statements import queries as queries  # noqa: PLC0414 - who runs statements names them from here
 
 Row = tuple[Any, ...]
-
-_NAMED_QUERY: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 #: Errors of class 22 (data), 23 (integrity), 54 (program limit) and what a trigger raises come from the rows and will
 #: come again. psycopg2 itself refuses texts with NUL or a lone surrogate, as a ValueError.
@@ -35,11 +40,20 @@ _REJECTED: Final = (
     ValueError,
 )
 
+#: Others wait for this transaction, so it does not wait long for a row that somebody else holds.
+_BEGIN_PART: Final = "SAVEPOINT part; SET CONSTRAINTS ALL DEFERRED; SET LOCAL lock_timeout = '1s'"
 
-def queries(filename: str) -> Mapping[str, str]:
-    """Read the named statements (`-- name: x`) of one file in `outbox/sql`."""
-    text = resources.files("outbox").joinpath("sql", filename).read_text(encoding="utf-8")
-    return {name: statement.strip() for name, statement in _NAMED_QUERY.findall(text)}
+#: What somebody has taken away, or not given yet, and may give: it is there again without a change of the statement.
+_UNUSABLE: Final = (
+    psycopg2.errors.UndefinedTable,
+    psycopg2.errors.UndefinedColumn,
+    psycopg2.errors.UndefinedFunction,
+    psycopg2.errors.UndefinedObject,
+    psycopg2.errors.WrongObjectType,
+    psycopg2.errors.InvalidSchemaName,
+    psycopg2.errors.InsufficientPrivilege,
+    psycopg2.NotSupportedError,
+)
 
 
 class Transaction:
@@ -54,14 +68,21 @@ class Transaction:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """What is refused in here is undone alone, deferred constraints included; `StatementRejected` passes on."""
-        await self.run("SAVEPOINT part; SET CONSTRAINTS ALL DEFERRED")
+        """What fails in here is undone alone, deferred constraints included, and passes on.
+
+        Raises `StatementRejected`, also for a statement that is wrong in itself, `SchemaUnusable`, or `RowsLocked`;
+        after any other error the whole transaction has failed.
+        """
+        await self.run(_BEGIN_PART)
         try:
             yield
             await self.run("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT part")
-        except StatementRejected:
+        except (StatementRejected, SchemaUnusable, RowsLocked):
             await self.run("ROLLBACK TO SAVEPOINT part")
             raise
+        except psycopg2.ProgrammingError as error:
+            await self.run("ROLLBACK TO SAVEPOINT part")
+            raise StatementRejected(_one_line(error)) from error
 
 
 class Database:
@@ -75,7 +96,7 @@ class Database:
         self._dsn = dsn
         self._connections = connections
         self._timeout_seconds = timeout_seconds
-        self._pool: aiopg.Pool | None = None
+        self._pool: Pool | None = None
 
     async def open(self) -> None:
         """Connect once, so that a wrong address fails at the start. Raises `DatabaseUnavailable`."""
@@ -85,14 +106,14 @@ class Database:
         """Close every connection; statements under way end with `DatabaseUnavailable`."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.terminate()
-            await pool.wait_closed()
+            pool.close()
 
     async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
         """Run one statement in a transaction of its own and return its rows.
 
-        Raises `DatabaseUnavailable` or `StatementRejected`. A programming error (unknown column, bad syntax) is
-        raised as psycopg2 raises it: it is a bug, not a state of the world.
+        Raises `DatabaseUnavailable` or `StatementRejected`. A table, column or privilege that is missing is a state of
+        the world: `SchemaUnusable`, which is waited for like an outage. A statement that is wrong in itself (bad
+        syntax, types that do not fit) is raised as psycopg2 raises it: it is a bug, and nothing to wait for.
         """
         async with self._cursor() as cursor:
             return await _fetched(cursor, statement, parameters)
@@ -112,35 +133,43 @@ class Database:
                     await transaction.run("ROLLBACK")
                 raise
 
+    async def is_read_only(self) -> bool:
+        """Whether PostgreSQL takes no writes; new connections are used then. Raises `DatabaseUnavailable`."""
+        [(is_read_only,)] = await self.run("SELECT current_setting('transaction_read_only')::boolean")
+        if is_read_only:
+            self.renew()
+        return bool(is_read_only)
+
+    def renew(self) -> None:
+        """Use new connections from now on: those there are do not lead where they should."""
+        if self._pool is not None:
+            self._pool.renew()
+
     @asynccontextmanager
     async def _cursor(self) -> AsyncIterator[aiopg.Cursor]:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds), self._connected().connection() as connection:
                 with _translated():
-                    pool = await self._connected()
-                    connection = await pool.acquire()
+                    cursor = await connection.cursor()
                 try:
-                    with _translated():
-                        cursor = await connection.cursor()
-                    try:
-                        yield cursor
-                    finally:
-                        cursor.close()
+                    yield cursor
                 finally:
-                    await pool.release(connection)
+                    cursor.close()
         except TimeoutError as error:
             raise DatabaseUnavailable(f"no answer within {self._timeout_seconds:g} s: {error!r}") from error
+        except DatabaseReadOnly:
+            # After a failover the old connections lead to what is a standby now.
+            self.renew()
+            raise
 
-    async def _connected(self) -> aiopg.Pool:
+    def _connected(self) -> Pool:
         if self._pool is None:
-            self._pool = await aiopg.create_pool(
-                self._dsn,
-                minsize=0,
-                maxsize=self._connections,
-                timeout=self._timeout_seconds,
-                enable_hstore=False,
-            )
+            self._pool = Pool(self._connect, self._connections)
         return self._pool
+
+    async def _connect(self) -> aiopg.Connection:
+        with _translated():
+            return await connect(self._dsn, timeout_seconds=self._timeout_seconds)
 
 
 async def _fetched(cursor: aiopg.Cursor, statement: str, parameters: Mapping[str, Any] | None) -> Sequence[Row]:
@@ -159,6 +188,12 @@ def _translated() -> Iterator[None]:
         yield
     except _REJECTED as error:
         raise StatementRejected(_one_line(error)) from error
+    except _UNUSABLE as error:
+        raise SchemaUnusable(_one_line(error)) from error
+    except psycopg2.errors.ReadOnlySqlTransaction as error:
+        raise DatabaseReadOnly(_one_line(error)) from error
+    except psycopg2.errors.LockNotAvailable as error:
+        raise RowsLocked(_one_line(error)) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError) as error:
         raise DatabaseUnavailable(_one_line(error)) from error
     except OSError as error:

@@ -3,6 +3,9 @@
 OutboxError
 ├── Transient                try again; nothing was lost
 │   └── DatabaseUnavailable  the outcome of the statement may be unknown: ask again, never assume
+│       ├── DatabaseReadOnly it answers and takes no writes: a standby, or made read-only
+│       ├── SchemaUnusable   it answers; a table, column or privilege that is needed is not there
+│       └── RowsLocked       somebody else kept what is needed locked for too long
 └── Permanent                will fail again: dead letter, then go on
     └── StatementRejected    PostgreSQL refused the rows themselves
 """
@@ -20,6 +23,18 @@ class Transient(OutboxError):
 
 class DatabaseUnavailable(Transient):
     """PostgreSQL did not answer; whether the statement was committed is unknown."""
+
+
+class DatabaseReadOnly(DatabaseUnavailable):
+    """PostgreSQL answers and takes no writes."""
+
+
+class SchemaUnusable(DatabaseUnavailable):
+    """PostgreSQL answers, but a table, a column or a privilege that is needed is not there."""
+
+
+class RowsLocked(DatabaseUnavailable):
+    """Somebody else kept what the statement needs locked for too long; nothing was written."""
 
 
 class Permanent(OutboxError):

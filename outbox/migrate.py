@@ -9,18 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import psycopg2
+import psycopg2.errors
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from outbox.errors import DatabaseUnavailable
+from outbox.session import connect_blocking
 
 VERSION_TABLE = "innervate_migrations"
+
+#: What is wrong with the database and not with a migration.
+_STATES: Final = (
+    psycopg2.OperationalError,
+    psycopg2.errors.ReadOnlySqlTransaction,
+    psycopg2.errors.InsufficientPrivilege,
+    psycopg2.errors.InvalidSchemaName,
+)
 
 
 def migrate(database_url: str) -> None:
@@ -39,12 +50,14 @@ def is_current(database_url: str) -> bool:
 def connect(database_url: str) -> Iterator[Connection]:
     """A connection for the length of a migration; any libpq connection string will do."""
     engine = create_engine(
-        "postgresql+psycopg2://", creator=lambda: psycopg2.connect(database_url), poolclass=pool.NullPool
+        "postgresql+psycopg2://", creator=lambda: connect_blocking(database_url), poolclass=pool.NullPool
     )
     try:
         with engine.connect() as connection:
             yield connection
-    except OperationalError as error:
+    except DBAPIError as error:
+        if not isinstance(error.orig, _STATES):
+            raise
         raise DatabaseUnavailable(" ".join(str(error.orig).split())) from error
 
 

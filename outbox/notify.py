@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-import aiopg
 import psycopg2
 
 from outbox.backoff import Backoff
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable
+from outbox.session import SILENT_SECONDS, connect
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,10 @@ class Notifications:
             await backoff.wait()
 
     async def _listen(self, backoff: Backoff) -> None:
-        async with aiopg.connect(self._dsn, enable_hstore=False) as connection, connection.cursor() as cursor:
+        async with (
+            await connect(self._dsn, timeout_seconds=SILENT_SECONDS) as connection,
+            connection.cursor() as cursor,
+        ):
             await cursor.execute(_SQL["listen"])
             backoff.reset()
             self._on_hint()

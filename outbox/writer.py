@@ -3,7 +3,8 @@
 `record` returns only after the commit. While one batch commits the next one gathers, so a lone decision never waits
 and a busy worker pays one commit for up to `batch_size` decisions. An outcome that is unknown (connection lost during
 the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A decision with
-effects is written in a savepoint of its own; when it is refused, its batch-mates are not. A batch of decisions without
+effects is written in a savepoint of its own; when it is refused, its batch-mates are not, and when it has to wait for
+a table, a privilege or a row that somebody keeps locked, it waits alone. A batch of decisions without
 effects that PostgreSQL refuses is halved until only the guilty one fails. Batches that share a lane of the outbox
 commit one after another, so the order of `seq` within a lane is the order of the commits. A held decision is written
 with the question to a person (see `outbox.approvals`) in place of its effects and messages.
@@ -18,7 +19,14 @@ from typing import Any, Final
 from outbox.backoff import Backoff
 from outbox.content import content_of, sha256_of
 from outbox.database import Database, Row, Transaction, queries
-from outbox.errors import DatabaseUnavailable, Permanent, StatementRejected
+from outbox.errors import (
+    DatabaseUnavailable,
+    OutboxError,
+    Permanent,
+    RowsLocked,
+    SchemaUnusable,
+    StatementRejected,
+)
 from outbox.gather import Gatherer
 from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, DecisionRecord
@@ -34,8 +42,11 @@ _APPROVALS_SQL: Final = queries("approvals.sql")
 #: Batches that are not full are this far apart, in seconds: a transaction costs a worker as much as some decisions.
 PACE_SECONDS: Final = 0.02
 
-#: Ids of the decisions that are new, and of those that were refused.
-Written = tuple[set[str], dict[str, StatementRejected]]
+#: The longest pause between attempts of a decision that waits alone, in seconds.
+ALONE_CAP_SECONDS: Final = 10.0
+
+#: Ids of the decisions that are new, and of those that were refused or have to wait alone.
+Written = tuple[set[str], dict[str, OutboxError]]
 
 
 class EventIdReused(Permanent):
@@ -64,9 +75,16 @@ class DecisionWriter:
         """Write the decision and wait for the commit.
 
         Returns True if it is new, False if this (agent, event) had been decided before. Raises `Permanent` if it can
-        never be written. While PostgreSQL is away it waits.
+        never be written. While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot
+        have: a table, a privilege, a row that somebody keeps locked.
         """
-        return await self._decisions.submit(record)
+        backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
+        while True:
+            try:
+                return await self._decisions.submit(record)
+            except DatabaseUnavailable as error:
+                log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, error)
+                await backoff.wait()
 
     async def bury(self, letter: DeadLetter) -> None:
         """Write a dead letter and its message for the topic; waits while PostgreSQL is away."""
@@ -121,7 +139,7 @@ class DecisionWriter:
         if len(plain) == len(records):
             parameters = {**_parameters(plain), **lock_parameters(lanes)}
             return _ids(await self._database.run(_RECORD_DECISIONS, parameters)), {}
-        refused = {}
+        refused: dict[str, OutboxError] = {}
         async with self._database.transaction() as transaction:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
             new = _ids(await transaction.run(_SQL["record_decisions"], _parameters(plain))) if plain else set()
@@ -129,7 +147,7 @@ class DecisionWriter:
                 if _has_more_than_a_row(record):
                     try:
                         new |= await _write_alone(transaction, record)
-                    except StatementRejected as error:
+                    except (StatementRejected, SchemaUnusable, RowsLocked) as error:
                         refused[str(record.id)] = error
         return new, refused
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.sandbox import Postgres
 from outbox.database import Database
-from outbox.errors import DatabaseUnavailable, StatementRejected
+from outbox.errors import DatabaseUnavailable, SchemaUnusable, StatementRejected
 
 SLEEPERS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%%'"
 
@@ -67,7 +67,34 @@ async def test_a_text_that_cannot_be_sent_is_the_rows_own_fault(database: Databa
 
 async def test_a_bug_in_a_statement_is_neither_of_the_two_errors(database: Database) -> None:
     with pytest.raises(psycopg2.ProgrammingError):
-        await database.run("SELECT no_such_column")
+        await database.run("SELECT 1 FROM")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 1 FROM no_such_table",
+        "SELECT no_such_column",
+        "SELECT no_such_function()",
+        "SELECT 1 FROM no_such_schema.notes",
+        "SELECT 'x'::no_such_type",
+    ],
+)
+async def test_what_is_missing_in_the_database_is_waited_for(database: Database, statement: str) -> None:
+    with pytest.raises(SchemaUnusable, match="does not exist"):
+        await database.run(statement)
+
+
+async def test_a_privilege_that_is_missing_is_waited_for(
+    database: Database, query: Callable[..., Any], notes: None
+) -> None:
+    query("DROP ROLE IF EXISTS nobody_special")
+    query("CREATE ROLE nobody_special")
+    await database.run("SET ROLE nobody_special")
+
+    with pytest.raises(SchemaUnusable, match="permission denied for table notes"):
+        await database.run("SELECT * FROM notes")
+    await database.run("RESET ROLE")
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(database_url: str) -> None:

@@ -53,6 +53,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "refunds.sql",
         "relay.sql",
         "repair.sql",
+        "session.sql",
         "shadow.sql",
         "time_machine.sql",
         "views.sql",
