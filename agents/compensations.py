@@ -68,23 +68,25 @@ def compensate(plan: Plan, case: Case, order: OrderState) -> Compensation:
 
 
 def _refund_everything(case: Case, order: OrderState) -> Iterator[Refund]:
-    for capture in order.captures:
-        yield from _refund(case, capture, order.left(capture))
+    for capture in order.account.captures:
+        yield from _refund(case, capture, order.account.left(capture))
 
 
-def _refund_culprit(case: Case, order: OrderState) -> Iterator[Refund]:
-    payment_ids = {
-        past.data.payment_id
-        for past in order.past
-        if past.id == case.culprit_id and isinstance(past.data, PaymentSucceeded)
-    }
-    for capture in order.captures:
-        if capture.payment_id in payment_ids:
-            yield from _refund(case, capture, order.left(capture))
+def _refund_beyond(case: Case, order: OrderState) -> Iterator[Refund]:
+    for capture in order.beyond(case.culprit_id):
+        yield from _refund(case, capture, order.account.left(capture))
 
 
 def _refund_overpaid(case: Case, order: OrderState) -> Iterator[Refund]:
-    yield from _refund(case, order.captures[0], order.overpaid())
+    """What is beyond the worth, from the capture kept last backwards."""
+    settlement = order.account.settle()
+    if settlement is None:
+        return
+    rest = settlement.over_minor
+    for capture in reversed(settlement.kept):
+        minor = min(rest, order.account.left(capture))
+        rest -= minor
+        yield from _refund(case, capture, minor)
 
 
 def _refund(case: Case, capture: PaymentSucceeded, minor: int) -> Iterator[Refund]:
@@ -118,8 +120,11 @@ def _ask_for_address(case: Case, order: OrderState) -> Iterator[DomainEvent]:
     yield from _tell(case, order, message)
 
 
-def _escalate(case: Case, _: OrderState) -> Iterator[DomainEvent]:
-    yield hand_over(case, f"{case.failure} at a confidence of {case.confidence:.2f}: no compensation fits by itself")
+def _escalate(case: Case, order: OrderState) -> Iterator[DomainEvent]:
+    reason = f"{case.failure} at a confidence of {case.confidence:.2f}: no compensation fits by itself"
+    # Who decides about money is given the account, line by line.
+    account = "; ".join(order.account.lines()) if case.failure in _REASONS else ""
+    yield hand_over(case, f"{reason}; {account}" if account else reason)
 
 
 def hand_over(case: Case, reason: str) -> EscalationRequested:
@@ -148,7 +153,7 @@ def _tell(case: Case, order: OrderState, message: str) -> Iterator[DomainEvent]:
 
 _REFUNDS: Final[Mapping[Step, Callable[[Case, OrderState], Iterator[Refund]]]] = {
     Step.REFUND_EVERYTHING: _refund_everything,
-    Step.REFUND_CULPRIT: _refund_culprit,
+    Step.REFUND_BEYOND: _refund_beyond,
     Step.REFUND_OVERPAID: _refund_overpaid,
 }
 _EVENTS: Final[Mapping[Step, Callable[[Case, OrderState], Iterator[DomainEvent]]]] = {

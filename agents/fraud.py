@@ -1,5 +1,7 @@
 """Fraud: scores each payment against the customer's own recent past.
 
+Payments are counted, not reports of them: one that is reported again, under whatever event id, is the same payment.
+
 Points are added per sign and capped at 100; from 40 a person should look, from 70 the payment is blocked. The signs
 and their weights are our own starting point, after the common card-not-present signals (velocity, amount, location,
 device, dispute history); a team is expected to tune them against its own chargebacks with the time machine.
@@ -8,13 +10,14 @@ device, dispute history); a team is expected to tune them against its own charge
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import median
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from agents.agent import Agent
 from agents.decision import Decision
 from agents.events import ChargebackReceived, FraudScored, PaymentFailed, PaymentSucceeded
+from agents.events.payments import PaymentEvent
 from agents.history import History, Past
 from tables.window import WindowSpec
 
@@ -35,14 +38,15 @@ BURST: Final = timedelta(minutes=10)
 ENOUGH_PAYMENTS: Final = 3
 
 Sign = tuple[int, str]
+P = TypeVar("P", bound=PaymentEvent)
 
 
 @fraud.rules
 def score(payment: PaymentSucceeded, history: History) -> Decision:
     """Decide approve, review or block from the signs found."""
-    earlier = history.of(PaymentSucceeded)
+    earlier = [past for past in _each_once(history.of(PaymentSucceeded)) if _payment(past.data) != _payment(payment)]
     signs = [
-        *_velocity(history),
+        *_velocity(history.at, earlier),
         *_amount(payment, earlier),
         *_novelty(payment, earlier),
         *_failures(history),
@@ -74,8 +78,21 @@ def _verdict(points: int) -> Literal["approve", "review", "block"]:
     return "review" if points >= REVIEW_FROM else "approve"
 
 
-def _velocity(history: History) -> Iterator[Sign]:
-    burst = len(history.recent(PaymentSucceeded, BURST))
+def _payment(data: PaymentEvent) -> tuple[str, str]:
+    """Which payment it is: providers number them for each order, or for all."""
+    return data.payment_id, data.order_id
+
+
+def _each_once(reports: Sequence[Past[P]]) -> Sequence[Past[P]]:
+    """The first report of each payment."""
+    first: dict[tuple[str, str], Past[P]] = {}
+    for past in reports:
+        first.setdefault(_payment(past.data), past)
+    return list(first.values())
+
+
+def _velocity(at: datetime, earlier: Sequence[Past[PaymentSucceeded]]) -> Iterator[Sign]:
+    burst = sum(timedelta(0) <= at - past.at <= BURST for past in earlier)
     if burst >= 5:
         yield 45, f"{burst} payments in the 10 minutes before"
     elif burst >= 3:
@@ -104,7 +121,7 @@ def _novelty(payment: PaymentSucceeded, earlier: Sequence[Past[PaymentSucceeded]
 
 
 def _failures(history: History) -> Iterator[Sign]:
-    recent = len(history.recent(PaymentFailed, timedelta(hours=1)))
+    recent = len(_each_once(history.recent(PaymentFailed, timedelta(hours=1))))
     if recent >= 3:
         yield 35, f"{recent} failed payments in the hour before"
     elif recent:
@@ -112,7 +129,7 @@ def _failures(history: History) -> Iterator[Sign]:
 
 
 def _chargebacks(history: History) -> Iterator[Sign]:
-    chargebacks = len(history.of(ChargebackReceived))
+    chargebacks = len(_each_once(history.of(ChargebackReceived)))
     if chargebacks:
         yield (
             min(70, 40 + 15 * (chargebacks - 1)),

@@ -3,36 +3,36 @@
 Everything here comes from the events, whatever their order in the log: captures, prices, shipments. What recovery
 itself did is derived from the events it decided on, not from the messages of those decisions, which may not have
 reached the timeline yet; a message that has is recognised by its refund id.
+
+It grows one event at a time, so that a window is read once, not once for each of its events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from datetime import datetime
 
+from agents.account import Account
 from agents.causes import Failure
 from agents.events import (
     AddressChanged,
     DomainEvent,
     FulfilmentCancelled,
     FulfilmentRequested,
+    InventoryShort,
     OrderCancelled,
     OrderPlaced,
     PaymentSucceeded,
-    PriceChanged,
-    RefundIssued,
     ShipmentDispatched,
 )
 from agents.history import Past
-from agents.normal import distinct_captures
-
-T = TypeVar("T", bound=DomainEvent)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What recovery has decided for an order: in answer to one event, or so far."""
+    """What recovery has decided for an order in answer to one event."""
 
     #: Failure and culprit of every plan that was carried out.
     recovered: frozenset[tuple[str, str]] = frozenset()
@@ -40,100 +40,127 @@ class Done:
     refunds: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     cancelled: bool = False
     fulfilment_cancelled: bool = False
-    #: Why everything captured was given back: what is captured later is given back too.
+    #: Why nothing of the order is to go on.
     stopped_by: Failure | None = None
+    #: Whether what is captured after the order was stopped is given back without a person.
+    gives_back: bool = False
     retries: int = 0
 
-    def and_then(self, later: Done) -> Done:
-        """Both of them."""
-        return Done(
-            recovered=self.recovered | later.recovered,
-            refunds={**self.refunds, **later.refunds},
-            cancelled=self.cancelled or later.cancelled,
-            fulfilment_cancelled=self.fulfilment_cancelled or later.fulfilment_cancelled,
-            stopped_by=self.stopped_by or later.stopped_by,
-            retries=self.retries + later.retries,
-        )
 
-
-@dataclass(frozen=True, slots=True)
 class OrderState:
     """One order as of the event decided on."""
 
-    past: Sequence[Past[DomainEvent]]
-    done: Done
+    def __init__(self) -> None:
+        self.account = Account()
+        #: Whose order it is, if an event says so.
+        self.customer_id: str | None = None
+        #: Whether the goods are on their way.
+        self.is_shipped = False
+        self._seen: set[type[DomainEvent]] = set()
+        self._events: dict[str, DomainEvent | None] = {}
+        self._address: tuple[datetime, bool] | None = None
+        self._done: dict[Hashable, Done] = {}
+        self._recovered: Counter[tuple[str, str]] = Counter()
+        self._stopped_by: dict[Hashable, Failure] = {}
+        self._gives_back_for: dict[Hashable, Failure] = {}
+        self._cancelled = 0
+        self._fulfilment_cancelled = 0
+        #: How often the shipment was tried again.
+        self.retries = 0
+
+    def add(self, past: Past[DomainEvent]) -> None:
+        """Take in the next event of the order."""
+        data = past.data
+        self.account.add(past)
+        self._seen.add(type(data))
+        self.is_shipped |= isinstance(data, ShipmentDispatched)
+        # Two events with one id cannot be told apart by it: neither can be blamed.
+        known = self._events.setdefault(past.id, data)
+        if known is not None and known != data:
+            self._events[past.id] = None
+        if self.customer_id is None and isinstance(data, (OrderPlaced, PaymentSucceeded, AddressChanged)):
+            self.customer_id = data.customer_id
+        if isinstance(data, AddressChanged) and (self._address is None or past.at > self._address[0]):
+            self._address = (past.at, data.valid)
+
+    def put_down(self, cause: Hashable, done: Done) -> None:
+        """Count what an event led to, in place of what was counted for it before."""
+        earlier = self._done.get(cause)
+        if earlier is not None:
+            self._tally(earlier, -1)
+            for refund_id in earlier.refunds:
+                self.account.take_back(refund_id)
+        self._done[cause] = done
+        self._tally(done, 1)
+        for refund_id, (payment_id, minor) in done.refunds.items():
+            self.account.give_back(refund_id, payment_id, minor)
+        self._stopped_by.pop(cause, None)
+        self._gives_back_for.pop(cause, None)
+        if done.stopped_by is not None:
+            self._stopped_by[cause] = done.stopped_by
+            if done.gives_back:
+                self._gives_back_for[cause] = done.stopped_by
+
+    def event(self, event_id: str) -> DomainEvent | None:
+        """The event with this id, if it is remembered and no other has its id."""
+        return self._events.get(event_id)
+
+    def is_recovered(self, key: tuple[str, str]) -> bool:
+        """Whether a plan was carried out for this failure and culprit."""
+        return self._recovered[key] > 0
 
     @property
-    def order(self) -> OrderPlaced | None:
-        """The order, if it is remembered."""
-        return next((past.data for past in self._of(OrderPlaced)), None)
+    def stopped_by(self) -> Failure | None:
+        """Why nothing of the order is to go on; None while it goes on."""
+        return next(iter(self._stopped_by.values()), None)
 
     @property
-    def captures(self) -> Sequence[PaymentSucceeded]:
-        """Each payment taken once, the earliest first."""
-        return [past.data for past in distinct_captures(self._of(PaymentSucceeded))]
-
-    @property
-    def customer_id(self) -> str | None:
-        """Whose order it is, if an event says so."""
-        named = (
-            past.data for past in self.past if isinstance(past.data, (OrderPlaced, PaymentSucceeded, AddressChanged))
-        )
-        return next((data.customer_id for data in named), None)
+    def gives_back_for(self) -> Failure | None:
+        """Why what is captured now is given back; None when it is not."""
+        return next(iter(self._gives_back_for.values()), None)
 
     @property
     def is_cancelled(self) -> bool:
         """Whether the order is called off."""
-        return self.done.cancelled or self._has(OrderCancelled)
-
-    @property
-    def is_shipped(self) -> bool:
-        """Whether the goods are on their way."""
-        return self._has(ShipmentDispatched)
+        return self._cancelled > 0 or OrderCancelled in self._seen
 
     @property
     def is_fulfilment_begun(self) -> bool:
         """Whether fulfilment was requested and not called off."""
-        called_off = self.done.fulfilment_cancelled or self._has(FulfilmentCancelled)
-        return self._has(FulfilmentRequested) and not called_off
+        called_off = self._fulfilment_cancelled > 0 or FulfilmentCancelled in self._seen
+        return FulfilmentRequested in self._seen and not called_off
 
     @property
     def is_address_valid(self) -> bool:
         """Whether the newest address known is one the carrier knows; an order whose address never changed has one."""
-        newest = max(self._of(AddressChanged), key=lambda past: past.at, default=None)
-        return newest is None or newest.data.valid
+        return self._address is None or self._address[1]
 
-    def left(self, capture: PaymentSucceeded) -> int:
-        """What of the capture was not given back, in minor units."""
-        told = {past.data.refund_id: (past.data.payment_id, past.data.amount_minor) for past in self._of(RefundIssued)}
-        refunds = {**told, **self.done.refunds}.values()
-        returned = sum(amount for payment_id, amount in refunds if payment_id == capture.payment_id)
-        return max(0, capture.amount_minor - returned)
+    def payment_of(self, culprit_id: str) -> str | None:
+        """The payment to blame, named by itself or by the event that it was taken with; None when it is not known."""
+        event = self.event(culprit_id)
+        payment_id = event.payment_id if isinstance(event, PaymentSucceeded) else culprit_id
+        return payment_id if self.account.has(payment_id) else None
 
-    def overpaid(self) -> int:
-        """What the first capture took beyond the price, in minor units; 0 when the order is not known.
+    def beyond(self, culprit_id: str) -> Sequence[PaymentSucceeded]:
+        """The captures beyond what the order is worth, when the one to blame is among them.
 
-        The price is the lower of what was agreed and what was asked at the capture: nobody pays more than they agreed
-        to, and nobody pays a price that was lowered before they paid.
+        None unless the others pay for the order exactly: what a changed price leaves over is no capture of its own.
         """
-        order, captures = self.order, self.captures
-        if order is None or not captures:
-            return 0
-        return max(0, self.left(captures[0]) - min(order.total_minor, order.total_minor + self._change(order)))
+        payment_id = self.payment_of(culprit_id)
+        settlement = self.account.settle(apart=payment_id)
+        if settlement is None or not 0 <= settlement.over_minor <= settlement.explained_minor:
+            return ()
+        is_among = any(capture.payment_id == payment_id for capture in settlement.extra)
+        return settlement.extra if is_among else ()
 
-    def _change(self, order: OrderPlaced) -> int:
-        """By how much the total changed between the order and the first capture."""
-        placed_at = min(past.at for past in self._of(OrderPlaced))
-        paid_at = min(past.at for past in self._of(PaymentSucceeded))
-        quantities: dict[str, int] = {}
-        for item in order.items:
-            quantities[item.sku] = quantities.get(item.sku, 0) + item.quantity
-        changes = (past.data for past in self._of(PriceChanged) if placed_at <= past.at <= paid_at)
-        return sum((change.new_minor - change.old_minor) * quantities.get(change.sku, 0) for change in changes)
+    def asks_for_what_is_short(self, culprit_id: str) -> bool:
+        """Whether the newest version of the order still has the article to blame; an unknown order may have any."""
+        short = self.event(culprit_id)
+        return not isinstance(short, InventoryShort) or self.account.asks_for(short.sku)
 
-    def _of(self, kind: type[T]) -> Sequence[Past[T]]:
-        """The events of one type, in log order."""
-        return [cast("Past[T]", past) for past in self.past if isinstance(past.data, kind)]
-
-    def _has(self, kind: type[DomainEvent]) -> bool:
-        return bool(self._of(kind))
+    def _tally(self, done: Done, sign: int) -> None:
+        for key in done.recovered:
+            self._recovered[key] += sign
+        self._cancelled += sign * done.cancelled
+        self._fulfilment_cancelled += sign * done.fulfilment_cancelled
+        self.retries += sign * done.retries

@@ -1,8 +1,8 @@
 """Recovery: undoes what went wrong with an order, by the plan for exactly this failure in this state (`agents.plans`).
 
 A verdict must name a culprit that this agent remembers too; one that does not, and one that is a guess, goes to a
-person. Each culprit is recovered from once, however many errors it causes. Refunds are effects: PostgreSQL holds them
-within what was captured, whatever the events say.
+person. Each culprit is recovered from once, however many errors it causes. No more is given back than the order's own
+account explains (`agents.account`), and PostgreSQL holds refunds within what was captured, whatever the events say.
 
 What was decided before is derived from the events that led to it. A plan that was not carried out, because a person
 said no or a language model left it to one, is known by the escalation published in its place. Until that has come back
@@ -11,10 +11,10 @@ the plan counts as carried out: nothing is given back twice, but what is paid me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import reduce
 from typing import Final
 
 from agents.agent import Agent
@@ -23,6 +23,7 @@ from agents.compensations import NOTHING, Case, Compensation, compensate, hand_o
 from agents.decision import Decision
 from agents.events import (
     AddressChanged,
+    ChargebackReceived,
     DomainEvent,
     EscalationRequested,
     FraudScored,
@@ -57,6 +58,7 @@ recovery = Agent(
         OrderCancelled,
         PaymentSucceeded,
         RefundIssued,
+        ChargebackReceived,
         PriceChanged,
         AddressChanged,
         InventoryShort,
@@ -93,8 +95,7 @@ class Answer:
 @recovery.rules
 def recover(event: RootCauseIdentified | FraudScored | FulfilmentRequested, history: History) -> Decision:
     """Decide on the compensation, knowing what the events before this one have led to."""
-    past = history.of(DomainEvent)
-    answer = _answer(event, OrderState(past, _done(past)))
+    answer = _answer(event, _state(history.of(DomainEvent)))
     return Decision(
         outcome=answer.outcome,
         reason=answer.reason,
@@ -105,22 +106,25 @@ def recover(event: RootCauseIdentified | FraudScored | FulfilmentRequested, hist
     )
 
 
-def _done(past: Sequence[Past[DomainEvent]]) -> Done:
+def _state(past: Sequence[Past[DomainEvent]]) -> OrderState:
     """Decide on each event as it was decided on then: an escalation counts from its place in the log on."""
-    answers: dict[str, Answer] = {}
-    did: dict[str, Done] = {}
-    done = Done()
-    for position, earlier in enumerate(past):
-        cause = earlier.causationid or ""
+    order = OrderState()
+    # What a person may have said no to, by the id an escalation names: another producer's event may have the same.
+    open_to_a_person: dict[str, dict[Hashable, Done]] = defaultdict(dict)
+    for earlier in past:
         if isinstance(earlier.data, EscalationRequested) and earlier.source == _OWN:
-            if cause in answers and answers[cause].otherwise:
-                did[cause] = answers[cause].left_to_a_person
-                done = reduce(Done.and_then, did.values(), Done())
-            continue
-        answer = answers[earlier.id] = _answer(earlier.data, OrderState(past[:position], done))
-        did[earlier.id] = answer.does
-        done = done.and_then(answer.does)
-    return done
+            named = open_to_a_person.get(earlier.causationid or "", {})
+            if len(named) == 1:
+                [(cause, left_to_a_person)] = named.items()
+                order.put_down(cause, left_to_a_person)
+        else:
+            answer = _answer(earlier.data, order)
+            cause = (earlier.source, earlier.id)
+            order.put_down(cause, answer.does)
+            if answer.otherwise:
+                open_to_a_person[earlier.id][cause] = answer.left_to_a_person
+        order.add(earlier)
+    return order
 
 
 def _answer(event: DomainEvent, order: OrderState) -> Answer:
@@ -150,22 +154,23 @@ def _blocked(score: FraudScored) -> Case:
 
 def _on_payment(score: FraudScored, order: OrderState) -> Answer:
     """A payment that is not blocked; one for an order that was stopped is given back."""
-    stopped_by = order.done.stopped_by
-    if stopped_by is not None:
+    stopped_by = order.gives_back_for
+    if stopped_by is not None and order.account.has(score.payment_id):
         case = Case(order_id=score.order_id, failure=stopped_by, culprit_id=score.payment_id, confidence=1)
-        compensation = compensate(LATE_PAYMENT, case, order)
-        if compensation:
+        plan = ESCALATE if order.account.is_disputed else LATE_PAYMENT
+        compensation = compensate(plan, case, order)
+        if compensation and not order.is_recovered(case.key):
             reason = f"the order was stopped: {stopped_by}"
-            return _acts(LATE_PAYMENT, LATE_PAYMENT.name, reason, case, case.key, compensation)
+            return _acts(plan, plan.name, reason, case, case.key, compensation)
     return Answer("not_blocked", f"the verdict on the payment is {score.verdict}")
 
 
 def _recover(case: Case, order: OrderState) -> Answer:
     is_sure = case.confidence >= SURE_FROM and _is_backed(case, order)
     key = (case.failure if is_sure else f"guess: {case.failure}", case.culprit_id)
-    if order.done.recovered & {key, (case.failure, case.culprit_id)}:
+    if order.is_recovered(key) or order.is_recovered(case.key):
         return Answer("already_recovered", f"{_words(case)} was recovered from before")
-    plan = plan_for(case.failure, order) if is_sure else ESCALATE
+    plan = plan_for(case.failure, case.culprit_id, order) if is_sure else ESCALATE
     compensation = compensate(plan, case, order)
     outcome = plan.name if compensation or not plan.steps else "already_done"
     reason = f"{_words(case)}: {plan.name}" + ("" if is_sure else ", for the verdict is not sure or not backed")
@@ -175,7 +180,7 @@ def _recover(case: Case, order: OrderState) -> Answer:
 def _is_backed(case: Case, order: OrderState) -> bool:
     """Whether the event to blame is remembered here too, as what it must be, before anything is given back for it."""
     kind = CULPRITS.get(case.failure)
-    return kind is None or any(past.id == case.culprit_id and isinstance(past.data, kind) for past in order.past)
+    return kind is None or isinstance(order.event(case.culprit_id), kind)
 
 
 def _acts(
@@ -188,6 +193,7 @@ def _acts(
         cancelled=OrderCancelled in emitted,
         fulfilment_cancelled=FulfilmentCancelled in emitted,
         stopped_by=plan.failure if plan.stops else None,
+        gives_back=plan.gives_back,
         retries=int(ShipmentRetryRequested in emitted),
     )
     is_for_a_person = not compensation or EscalationRequested in emitted
@@ -197,7 +203,7 @@ def _acts(
 
 def _stop_fulfilment(request: FulfilmentRequested, order: OrderState) -> Answer:
     """A request that overtook, or was overtaken by, the verdict on the payment."""
-    if order.done.stopped_by is not Failure.FRAUD_BLOCKED:
+    if order.stopped_by is not Failure.FRAUD_BLOCKED:
         return Answer("nothing", "the order goes ahead")
     payment = request.payment_id or request.order_id
     case = Case(order_id=request.order_id, failure=Failure.FRAUD_BLOCKED, culprit_id=payment, confidence=1)

@@ -42,18 +42,18 @@ def event_of(kind: type[DomainEvent] | str, event_id: str, at: datetime, **chang
 
 
 def paid(event_id: str, before: timedelta = timedelta(0), **changes: Any) -> Event:
-    """A payment that long before noon."""
-    return event_of(PaymentSucceeded, event_id, NOON - before, **changes)
+    """A payment of its own that long before noon."""
+    return event_of(PaymentSucceeded, event_id, NOON - before, **({"payment_id": f"p-{event_id}"} | changes))
 
 
 def failed(event_id: str, before: timedelta) -> Event:
-    """A refused payment that long before noon."""
-    return event_of(PaymentFailed, event_id, NOON - before)
+    """A refused payment of its own that long before noon."""
+    return event_of(PaymentFailed, event_id, NOON - before, payment_id=f"p-{event_id}")
 
 
 def charged_back(event_id: str, before: timedelta = timedelta(days=3)) -> Event:
-    """A chargeback that long before noon."""
-    return event_of(ChargebackReceived, event_id, NOON - before)
+    """A chargeback of a payment of its own that long before noon."""
+    return event_of(ChargebackReceived, event_id, NOON - before, payment_id=f"p-{event_id}")
 
 
 def history_of(event: Event, *earlier: Event) -> History:

@@ -9,6 +9,7 @@ from fakes import NOON, PAYMENT
 
 from agents.events import (
     AddressChanged,
+    ChargebackReceived,
     DomainEvent,
     ErrorOccurred,
     InventoryReserved,
@@ -56,6 +57,10 @@ def captured(event_id: str, minutes: float, payment_id: str = "p-1", **rest: Any
 def refunded(event_id: str, minutes: float, payment_id: str, amount_minor: int = 2000) -> Event:
     money = {"refund_id": event_id, "payment_id": payment_id, "amount_minor": amount_minor, "currency": "EUR"}
     return happened(RefundIssued, event_id, minutes, reason="twice", **money)
+
+
+def charged_back(event_id: str, minutes: float, payment_id: str = "p-1", **rest: Any) -> Event:
+    return happened(ChargebackReceived, event_id, minutes, **(PAYMENT | {"payment_id": payment_id} | rest))
 
 
 def short(event_id: str, minutes: float, sku: str = "lamp", wanted: int = 2, **rest: Any) -> Event:

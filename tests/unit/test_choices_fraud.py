@@ -86,7 +86,7 @@ def test_the_rules_reasons_and_our_words_for_each_sign_are_published_and_nothing
         "a model sees chargebacks before this one",
         "a model sees something else unusual",
     )
-    assert (event.payment_id, event.order_id, event.customer_id) == ("p-1", "o-1", "ada")
+    assert (event.payment_id, event.order_id, event.customer_id) == ("p-now", "o-1", "ada")
 
 
 def test_a_model_is_no_surer_than_the_rules_but_may_be_less_sure() -> None:

@@ -58,6 +58,36 @@ def test_a_burst_reaches_back_exactly_ten_minutes(before: timedelta, points: int
     assert result(paid("now"), *burst(3, before))[0] == points
 
 
+def test_a_payment_reported_six_times_under_six_event_ids_is_one_payment() -> None:
+    reports = [paid(f"report-{number}", number * SECOND, payment_id="p-1") for number in range(5, -1, -1)]
+
+    assert result(reports[-1], *reports[:-1]) == (0, ())
+    assert result(paid("now"), *reports, *burst(1)) == (0, ())
+    assert result(paid("now"), *reports, *burst(2)) == (25, ("3 payments in the 10 minutes before",))
+
+
+def test_a_payment_is_known_by_its_order_as_well_and_happened_when_it_was_first_reported() -> None:
+    numbered_alike = [paid(f"order-{number}", MINUTE, payment_id="1", order_id=f"o-{number}") for number in range(3)]
+    reported_again = [paid(f"{event_id}-{n}", n * MINUTE, payment_id=event_id) for event_id in "abc" for n in (20, 1)]
+
+    assert result(paid("now"), *numbered_alike)[0] == 25
+    assert result(paid("now"), *reported_again) == (0, ())
+
+
+def test_refusals_and_chargebacks_of_one_payment_reported_again_are_one() -> None:
+    refusals = [replace(failed("f", MINUTE), id=f"refusal-{number}") for number in range(4)]
+    chargebacks = [replace(charged_back("c"), id=f"chargeback-{number}") for number in range(4)]
+
+    assert result(paid("now"), *refusals) == (10, ("1 failed payment in the hour before",))
+    assert result(paid("now"), *chargebacks) == (40, ("1 chargeback",))
+
+
+def test_one_payment_reported_often_is_no_past_to_compare_with() -> None:
+    reports = [paid(f"report-{number}", DAY, payment_id="p-1") for number in range(5)]
+
+    assert result(paid("now", amount_minor=50_000, country="BR", device_id="d-9"), *reports) == (0, ())
+
+
 def test_what_happened_after_the_payment_is_no_burst_though_it_arrived_before() -> None:
     assert result(paid("now"), *burst(5, -SECOND)) == (0, ())
     assert result(paid("now"), *[failed(f"f{number}", -SECOND) for number in range(3)]) == (0, ())

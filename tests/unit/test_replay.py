@@ -205,7 +205,7 @@ async def test_a_decision_the_agent_fails_at_is_missing_and_says_why() -> None:
 
     [found] = await replay(small(paid("e0")), [decided(paid("e0"), 0)], agents=(version(broken),))
 
-    assert (found.kind, found.problem) == (Kind.MISSING, "agent fraud: KeyError while deciding: 'p-1'")
+    assert (found.kind, found.problem) == (Kind.MISSING, "agent fraud: KeyError while deciding: 'p-e0'")
 
 
 async def test_what_became_a_dead_letter_is_no_decision_now_either() -> None:

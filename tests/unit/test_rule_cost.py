@@ -1,0 +1,156 @@
+"""What a decision costs, counted in lines of code run, not in time: linear in the window, whatever fills it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any, Final
+
+import pytest
+from fakes import history_of
+from stories import captured, charged_back, happened, label, moved, placed, priced, refunded, short
+from test_recovery import published, requested, scored, verdict
+
+from agents.compensations import Case, hand_over
+from agents.events import PaymentFailed, ShipmentRetryRequested
+from agents.history import History
+from agents.registry import AGENTS
+from tables.event import Event
+from tables.window import MAX_EVENTS
+
+#: Twice the window may cost twice the lines and a little more.
+AT_MOST: Final = 2.3
+
+
+def lines_of(agent: str, history: History) -> int:
+    """How many lines of the agents' code one decision runs; parsing is not counted, for what is parsed is kept."""
+    history.events()
+    lines = 0
+
+    def count(frame: FrameType, _: str, __: Any) -> Callable[..., Any] | None:
+        nonlocal lines
+        file = frame.f_code.co_filename
+        if "/agents/" not in file or "/agents/events/" in file:
+            return None
+        lines += 1
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        AGENTS[agent].by_rules(history)
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def many_payments(number: int) -> Sequence[Event]:
+    return [captured(f"paid-{number}", 60, f"p-{number}")]
+
+
+def payments_and_scores(number: int) -> Sequence[Event]:
+    return [
+        captured(f"paid-{number}", 60 - number / 1000, f"p-{number}"),
+        scored(f"p-{number}", "block" if number % 2 else "approve", f"score-{number}"),
+    ]
+
+
+def payments_ever_earlier(number: int) -> Sequence[Event]:
+    return [
+        captured(f"paid-{number}", 60 + number / 1000, f"p-{number}"),
+        priced(f"change-{number}", 80, 700, 700 + number),
+        verdict("price_changed", f"change-{number}", f"verdict-{number}"),
+    ]
+
+
+def changed_prices(number: int) -> Sequence[Event]:
+    first = [placed(90), captured("paid", 60)] if number == 0 else []
+    change = priced(f"change-{number}", 70, 700, 600 + number % 3)
+    return [*first, change, verdict("price_changed", f"change-{number}", f"verdict-{number}")]
+
+
+def versions(number: int) -> Sequence[Event]:
+    version = placed(90 - number / 1000)
+    return [
+        Event(
+            id=f"placed-{number}",
+            source=version.source,
+            type=version.type,
+            time=version.time,
+            data=dict(version.data) | {"total_minor": number},
+        ),
+        short(f"short-{number}", 50),
+        verdict("stock_shortage", f"short-{number}", f"verdict-{number}"),
+    ]
+
+
+def money_given_back(number: int) -> Sequence[Event]:
+    first = [placed(90), captured("paid", 60), captured("again", 59, "p-2")] if number == 0 else []
+    return [
+        *first,
+        refunded(f"refund-{number}", 50, f"p-{number}", 1),
+        charged_back(f"chargeback-{number}", 49, "p-1", amount_minor=number % 40),
+        verdict("duplicate_capture", "again" if number % 2 else f"refund-{number}", f"verdict-{number}"),
+        requested(f"requested-{number}"),
+    ]
+
+
+def rejected_plans(number: int) -> Sequence[Event]:
+    plan = verdict("label_failed", f"label-{number}", f"verdict-{number}")
+    no = hand_over(Case(order_id="o-1", failure="label_failed", culprit_id="x", confidence=1), "a person said no")
+    return [label(f"label-{number}", 50), plan, *published([no], plan)]
+
+
+def addresses(number: int) -> Sequence[Event]:
+    return [
+        moved(f"moved-{number}", 50, valid=bool(number % 2)),
+        verdict("address_invalid", f"moved-{number}", f"verdict-{number}"),
+    ]
+
+
+def refused_payments(number: int) -> Sequence[Event]:
+    rest = {"amount_minor": 1, "currency": "EUR", "method": "card", "country": "DE", "device_id": "d", "reason": "no"}
+    return [
+        happened(PaymentFailed, f"failed-{number}", 1, payment_id=f"p-{number}", **rest),
+        charged_back(f"chargeback-{number}", 49, f"p-{number}"),
+    ]
+
+
+RETRY = happened(ShipmentRetryRequested, "retry", 0, reason="again")
+CASES: Mapping[str, tuple[str, Callable[[int], Sequence[Event]], Event]] = {
+    "fraud-payments": ("fraud", many_payments, captured("now", 0, "p-now")),
+    "fraud-refusals": ("fraud", refused_payments, captured("now", 0, "p-now")),
+    "fulfilment": ("fulfilment", many_payments, RETRY),
+    "recovery-scores": ("recovery", payments_and_scores, scored("p-1", event_id="last")),
+    "recovery-ever-earlier": ("recovery", payments_ever_earlier, verdict("price_changed", "change-1", "last")),
+    "recovery-prices": ("recovery", changed_prices, verdict("price_changed", "change-1", "last")),
+    "recovery-versions": ("recovery", versions, verdict("stock_shortage", "short-1", "last")),
+    "recovery-given-back": ("recovery", money_given_back, verdict("duplicate_capture", "again", "last")),
+    "recovery-rejected": ("recovery", rejected_plans, verdict("label_failed", "label-1", "last")),
+    "recovery-addresses": ("recovery", addresses, verdict("address_invalid", "moved-1", "last")),
+}
+
+
+def window_of(size: int, fill: Callable[[int], Sequence[Event]], last: Event) -> History:
+    events = [event for number in range(size) for event in fill(number)]
+    return history_of(last, *events[:size])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_twice_the_window_costs_twice_the_lines(case: str) -> None:
+    agent, fill, last = CASES[case]
+
+    lines = [lines_of(agent, window_of(size, fill, last)) for size in (500, 1000, 2000)]
+
+    assert lines[1] <= AT_MOST * lines[0], lines
+    assert lines[2] <= AT_MOST * lines[1], lines
+
+
+@pytest.mark.parametrize("case", ["fraud-payments", "fulfilment", "recovery-prices"])
+def test_an_event_costs_as_many_lines_in_the_largest_window_as_in_a_small_one(case: str) -> None:
+    agent, fill, last = CASES[case]
+
+    small, largest = (lines_of(agent, window_of(size, fill, last)) / size for size in (500, MAX_EVENTS))
+
+    assert largest <= AT_MOST * small
