@@ -7,10 +7,10 @@ error or a carrier, which may be generic or misleading. They fail by silence: wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from agents.events import (
     AddressChanged,
@@ -27,6 +27,9 @@ from agents.events import (
 )
 from agents.history import Past
 from agents.normal import Story, Trace, trace
+
+#: An event about an article.
+S = TypeVar("S", InventoryShort, PriceChanged)
 
 #: How many other candidates, and how many ids of evidence, a verdict gives. A person reads them: own choice.
 MOST_ALTERNATIVES: Final = 5
@@ -84,20 +87,30 @@ def candidates(story: Story) -> Sequence[Candidate]:
 
 def stock_shortage(story: Story) -> Iterator[Candidate]:
     """A sku of the order ran short and was not reserved in full later; the first shortage still open is to blame."""
-    shortages = [short for short in story.of(InventoryShort) if story.holds(short.data.sku)]
-    still_open = [short for short in shortages if not _is_reserved(story, short)]
-    for sku in dict.fromkeys(short.data.sku for short in still_open):
-        first, *more = (trace(short) for short in still_open if short.data.sku == sku)
+    for shortages in _by_sku(_open_shortages(story)).values():
+        first, *more = map(trace, shortages)
         yield Candidate(failure=Failure.STOCK_SHORTAGE, culprit=first, repeats=tuple(more))
 
 
-def _is_reserved(story: Story, short: Past[InventoryShort]) -> bool:
-    return any(
-        reserved.data.sku == short.data.sku
-        and reserved.data.wanted >= short.data.wanted
-        and story.later(reserved, trace(short))
-        for reserved in story.of(InventoryReserved)
-    )
+def _open_shortages(story: Story) -> Sequence[Past[InventoryShort]]:
+    """Those of the order without a later reservation of as much, the earliest first."""
+    shortages: Sequence[Past[Any]] = [short for short in story.of(InventoryShort) if story.holds(short.data.sku)]
+    still_open: list[Past[InventoryShort]] = []
+    reserved_later: dict[str, int] = {}
+    for past in sorted([*shortages, *story.of(InventoryReserved)], key=story.place, reverse=True):
+        most = reserved_later.get(past.data.sku, -1)
+        if isinstance(past.data, InventoryReserved):
+            reserved_later[past.data.sku] = max(most, past.data.wanted)
+        elif most < past.data.wanted:
+            still_open.append(past)
+    return still_open[::-1]
+
+
+def _by_sku(events: Iterable[Past[S]]) -> Mapping[str, Sequence[Past[S]]]:
+    grouped: dict[str, list[Past[S]]] = {}
+    for past in events:
+        grouped.setdefault(past.data.sku, []).append(past)
+    return grouped
 
 
 def duplicate_capture(story: Story) -> Iterator[Candidate]:
@@ -106,7 +119,8 @@ def duplicate_capture(story: Story) -> Iterator[Candidate]:
     A capture given back before an error is made good. One that was to blame for an earlier error was given back
     because of that, so it still explains the next one when nothing else was taken twice.
     """
-    kept = [capture for capture in story.captures if not _is_given_back(story, capture)]
+    returned = _returned(story)
+    kept = [capture for capture in story.captures if not _is_given_back(capture.data, returned)]
     again = kept[1:] or [capture for capture in story.captures[1:] if capture.id in story.blamed]
     if again:
         culprit, *more = (trace(capture) for capture in again)
@@ -118,11 +132,17 @@ def duplicate_capture(story: Story) -> Iterator[Candidate]:
         )
 
 
-def _is_given_back(story: Story, capture: Past[PaymentSucceeded]) -> bool:
-    back = [past.data for past in story.of(RefundIssued)] + [past.data for past in story.of(ChargebackReceived)]
-    payment = capture.data
-    returned = sum(each.amount_minor for each in back if each.payment_id == payment.payment_id)
-    return any(each.payment_id == payment.payment_id for each in back) and returned >= payment.amount_minor
+def _returned(story: Story) -> Mapping[str, int]:
+    """What was given back of each payment, in minor units, by the payment's id."""
+    returned: dict[str, int] = {}
+    back: Sequence[Past[Any]] = [*story.of(RefundIssued), *story.of(ChargebackReceived)]
+    for past in back:
+        returned[past.data.payment_id] = returned.get(past.data.payment_id, 0) + past.data.amount_minor
+    return returned
+
+
+def _is_given_back(payment: PaymentSucceeded, returned: Mapping[str, int]) -> bool:
+    return payment.payment_id in returned and returned[payment.payment_id] >= payment.amount_minor
 
 
 def label_failed(story: Story) -> Iterator[Candidate]:
@@ -141,10 +161,9 @@ def label_failed(story: Story) -> Iterator[Candidate]:
 
 
 def _open_labels(story: Story) -> Sequence[Past[LabelFailed]]:
-    shipped = [trace(past) for past in story.of(ShipmentBooked)] + [
-        trace(past) for past in story.of(ShipmentDispatched)
-    ]
-    return [label for label in story.of(LabelFailed) if all(story.later(label, each) for each in shipped)]
+    shipped: Sequence[Past[Any]] = [*story.of(ShipmentBooked), *story.of(ShipmentDispatched)]
+    last = max(map(story.place, shipped), default=-1)
+    return [label for label in story.of(LabelFailed) if story.place(label) > last]
 
 
 def address_invalid(story: Story) -> Iterator[Candidate]:
@@ -169,7 +188,10 @@ def _wrong_addresses(story: Story) -> Sequence[Past[AddressChanged]]:
     """The invalid changes since the last valid one."""
     wrong: list[Past[AddressChanged]] = []
     for change in story.of(AddressChanged):
-        wrong = [] if change.data.valid else [*wrong, change]
+        if change.data.valid:
+            wrong.clear()
+        else:
+            wrong.append(change)
     return wrong
 
 
@@ -182,8 +204,7 @@ def price_changed(story: Story) -> Iterator[Candidate]:
         return
     capture = story.captures[0]
     changes = [change for change in story.of(PriceChanged) if _is_in_between(story, change, capture)]
-    for sku in dict.fromkeys(change.data.sku for change in changes):
-        of_sku = [change for change in changes if change.data.sku == sku]
+    for of_sku in _by_sku(changes).values():
         if of_sku[0].data.old_minor != of_sku[-1].data.new_minor:
             *more, last = (trace(change) for change in of_sku)
             yield Candidate(failure=Failure.PRICE_CHANGED, culprit=last, repeats=tuple(more), context=(trace(capture),))

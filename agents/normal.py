@@ -6,11 +6,12 @@ of order tell the same one. It is only as good as the producers' clocks, and as 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from agents.events import (
     AddressChanged,
@@ -76,11 +77,39 @@ class Trace:
     source: str
 
 
+class Chronicle:
+    """The remembered events of one order by the time they happened: what the stories of its errors have in common.
+
+    Everything is sorted once for each decision, so a story costs no more than what it is about.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._events = sorted(history.of(DomainEvent), key=_at)
+        self._of: dict[type[DomainEvent], Sequence[Past[Any]]] = {DomainEvent: self._events}
+        self._places = {(past.source, past.id): place for place, past in enumerate(self._events)}
+
+    def until(self, kind: type[T], at: datetime) -> Sequence[Past[T]]:
+        """The events of one type up to then, the earliest first, ties by the log; `DomainEvent` gives all."""
+        known = self._of.get(kind)
+        if known is None:
+            known = self._of[kind] = [past for past in self._events if isinstance(past.data, kind)]
+        return known[: bisect_right(known, at, key=_at)]
+
+    def place(self, event: Past[T] | Trace) -> int:
+        """Where the event stands among all."""
+        return self._places[event.source, event.id]
+
+    @cached_property
+    def causes(self) -> Mapping[str, str | None]:
+        """The id of what caused each event, by its id."""
+        return {past.id: past.causationid for past in self._events}
+
+
 @dataclass(frozen=True)
 class Story:
     """What happened to one order up to `at`, in order of time."""
 
-    history: History
+    chronicle: Chronicle
     #: When the error happened; what happened later cannot have caused it.
     at: datetime
     #: Ids of the culprits of the order's earlier errors.
@@ -88,11 +117,15 @@ class Story:
 
     def of(self, kind: type[T]) -> Sequence[Past[T]]:
         """The events of one type, the earliest first; `DomainEvent` gives all."""
-        return sorted((past for past in self.history.of(kind) if past.at <= self.at), key=lambda past: past.at)
+        return self.chronicle.until(kind, self.at)
+
+    def place(self, event: Past[T] | Trace) -> int:
+        """Where an event stands in the story: what comes later has a higher place."""
+        return self.chronicle.place(event)
 
     def later(self, one: Past[T], other: Trace) -> bool:
         """Tell whether `one` comes after `other` in the story."""
-        return self._places[one.id] > self._places[other.id]
+        return self.place(one) > self.place(other)
 
     @cached_property
     def placed(self) -> Past[OrderPlaced] | None:
@@ -106,11 +139,15 @@ class Story:
 
     def holds(self, sku: str) -> bool:
         """Tell whether the order is for this sku; an order not remembered may be for any."""
-        return self.placed is None or any(item.sku == sku for item in self.placed.data.items)
+        return self.placed is None or sku in self._skus
 
     @cached_property
-    def _places(self) -> Mapping[str, int]:
-        return {past.id: place for place, past in enumerate(self.of(DomainEvent))}
+    def _skus(self) -> frozenset[str]:
+        return frozenset(item.sku for item in self.placed.data.items) if self.placed else frozenset()
+
+
+def _at(past: Past[Any]) -> datetime:
+    return past.at
 
 
 def distinct_captures(captures: Iterable[Past[PaymentSucceeded]]) -> Sequence[Past[PaymentSucceeded]]:

@@ -8,15 +8,16 @@ rivals close together get a low confidence. Weights and limits are our own start
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from agents.causes import MOST_ALTERNATIVES, Candidate, candidates
-from agents.events import DomainEvent, ErrorOccurred
+from agents.events import ErrorOccurred
 from agents.history import History, Past
-from agents.normal import Story, deviations
+from agents.normal import Chronicle, Story, deviations
 
 #: How sure a verdict without rivals is: the error's chain of causes leads to it, or it is all there is.
 LINKED: Final = 0.98
@@ -25,6 +26,9 @@ ALONE: Final = 0.9
 SAME_PRODUCER: Final = 1.5
 #: How much less likely what explained an earlier error is, when something newer broke since.
 BLAMED_BEFORE: Final = 0.25
+#: Earlier errors that are explained before one is. An order that fails more often is one story all the same, and each
+#: costs as much as the error itself. Own choice.
+MOST_EXPLAINED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,42 +93,53 @@ class Ranking:
 
 def rank(error: Past[ErrorOccurred], history: History) -> Ranking:
     """Rank every failure of the order that was open when the error happened."""
-    explained = _explain_earlier(history, error)
-    chain = _chain(error, history, explained)
-    story = _story(history, error, explained)
+    chronicle = Chronicle(history)
+    explained = _explain_earlier(chronicle, error)
+    chain = _chain(error, chronicle, explained)
+    story = _story(chronicle, error, explained)
     return Ranking(story, chain, _ranked(story, error, chain, explained))
 
 
-def _explain_earlier(history: History, error: Past[ErrorOccurred]) -> Mapping[str, Explained]:
+def _explain_earlier(chronicle: Chronicle, error: Past[ErrorOccurred]) -> Mapping[str, Explained]:
     """What led to the order's earlier errors, by their ids.
 
     Found again rather than read from the verdicts published: whether those are here yet is a matter of luck.
     """
     explained: dict[str, Explained] = {}
-    for earlier in Story(history, error.at).of(ErrorOccurred):
-        if earlier.id == error.id:
-            continue
-        chain = _chain(earlier, history, explained)
-        ranking = _ranked(_story(history, earlier, explained), earlier, chain, explained)
+    for earlier in _earlier(chronicle, error):
+        chain = _chain(earlier, chronicle, explained)
+        ranking = _ranked(_story(chronicle, earlier, explained), earlier, chain, explained)
         if ranking:
             explained[earlier.id] = Explained(earlier.at, ranking[0].candidate.culprit.id)
     return explained
 
 
-def _story(history: History, error: Past[ErrorOccurred], explained: Mapping[str, Explained]) -> Story:
-    return Story(history, error.at, frozenset(each.culprit_id for each in explained.values()))
+def _earlier(chronicle: Chronicle, error: Past[ErrorOccurred]) -> Sequence[Past[ErrorOccurred]]:
+    """The errors that matter for this one, the earliest first: the latest ones, and those that led to it."""
+    errors = [past for past in chronicle.until(ErrorOccurred, error.at) if past.id != error.id]
+    linked = set(islice(_causes(error, chronicle), MOST_EXPLAINED))
+    return [past for past in errors[:-MOST_EXPLAINED] if past.id in linked] + errors[-MOST_EXPLAINED:]
 
 
-def _chain(error: Past[ErrorOccurred], history: History, explained: Mapping[str, Explained]) -> Mapping[str, int]:
+def _story(chronicle: Chronicle, error: Past[ErrorOccurred], explained: Mapping[str, Explained]) -> Story:
+    return Story(chronicle, error.at, frozenset(each.culprit_id for each in explained.values()))
+
+
+def _chain(error: Past[ErrorOccurred], chronicle: Chronicle, explained: Mapping[str, Explained]) -> Mapping[str, int]:
     """How many steps back each cause of the error is, by id. An error caused by an error shares its culprit."""
-    causes = {past.id: past.causationid for past in history.of(DomainEvent)}
-    steps: dict[str, int] = {}
-    cause = error.causationid
-    while cause is not None and cause not in steps and cause != error.id:
-        steps[cause] = len(steps) + 1
-        cause = causes.get(cause)
+    steps = {cause: step for step, cause in enumerate(_causes(error, chronicle), 1)}
     shared = {explained[each].culprit_id: step + 1 for each, step in steps.items() if each in explained}
     return shared | steps
+
+
+def _causes(error: Past[ErrorOccurred], chronicle: Chronicle) -> Iterator[str]:
+    """The ids of what led to the error, step by step back."""
+    seen = {error.id}
+    cause = error.causationid
+    while cause is not None and cause not in seen:
+        yield cause
+        seen.add(cause)
+        cause = chronicle.causes.get(cause)
 
 
 def _ranked(
@@ -133,7 +148,7 @@ def _ranked(
     """Every open candidate, the likeliest first."""
     found = candidates(story)
     newest_at = max((candidate.culprit.at for candidate in found), default=error.at)
-    settled = [each for each in explained.values() if each.error_at < newest_at]
+    settled = _settled(explained, newest_at)
     ranking = [_weigh(candidate, error, chain, settled) for candidate in found]
     return sorted(
         ranking,
@@ -142,13 +157,19 @@ def _ranked(
     )
 
 
-def _weigh(
-    candidate: Candidate, error: Past[ErrorOccurred], chain: Mapping[str, int], settled: Sequence[Explained]
-) -> Ranked:
-    """Weigh by the steps back along the chain, else by the time before the error: half as far weighs double.
+def _settled(explained: Mapping[str, Explained], newest_at: datetime) -> Mapping[str, datetime]:
+    """The last error before the newest failure that each culprit explained, by the culprit's id."""
+    last: dict[str, datetime] = {}
+    for each in explained.values():
+        if each.error_at < newest_at:
+            last[each.culprit_id] = max(each.error_at, last.get(each.culprit_id, each.error_at))
+    return last
 
-    `settled` are earlier errors after which another failure began.
-    """
+
+def _weigh(
+    candidate: Candidate, error: Past[ErrorOccurred], chain: Mapping[str, int], settled: Mapping[str, datetime]
+) -> Ranked:
+    """Weigh by the steps back along the chain, else by the time before the error: half as far weighs double."""
     steps = [chain[sign.id] for sign in candidate.signs if sign.id in chain]
     if steps:
         return Ranked(candidate, linked=True, weight=1 / min(steps))
@@ -157,7 +178,8 @@ def _weigh(
     if any(_is_same_producer(sign.source, error) for sign in candidate.signs):
         weight *= SAME_PRODUCER
     # What showed again after the error it explained is not settled.
-    if any(each.culprit_id == candidate.culprit.id and seen_at <= each.error_at for each in settled):
+    settled_at = settled.get(candidate.culprit.id)
+    if settled_at is not None and seen_at <= settled_at:
         weight *= BLAMED_BEFORE
     return Ranked(candidate, linked=False, weight=weight)
 

@@ -8,14 +8,14 @@ from stories import booked, captured, error, happened, label, moved, placed, pri
 
 from agents.causes import Candidate, Failure, candidates
 from agents.events import ChargebackReceived, PaymentFailed, ShipmentDispatched, ShipmentRetryRequested
-from agents.normal import Story, deviations
+from agents.normal import Chronicle, Story, deviations
 from tables.event import Event
 
 ORDINARY = (placed(), reserved("r-lamp", 99), reserved("r-cup", 99, "cup", 1, 1), captured("paid", 60), booked("b", 50))
 
 
 def story(*events: Event, blamed: tuple[str, ...] = ()) -> Story:
-    return Story(history_of(error(), *events), NOON, frozenset(blamed))
+    return Story(Chronicle(history_of(error(), *events)), NOON, frozenset(blamed))
 
 
 def found(*events: Event, blamed: tuple[str, ...] = ()) -> list[tuple[str, str]]:
