@@ -8,13 +8,14 @@ fails by silence when the change, or the start of the burst, has left the window
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from agents.agent import Agent
-from agents.bursts import QUIET, Burst, Unexplained, blame, nearest_changes
+from agents.bursts import QUIET, Burst, ErrorLog, Unexplained
 from agents.causes import MOST_ALTERNATIVES, MOST_EVIDENCE, Failure
 from agents.decision import Decision
 from agents.events import (
@@ -60,54 +61,102 @@ class Said:
     escalate: bool = False
 
 
-@dataclass(slots=True)
 class Record:
     """What the agent knew and said, event by event in log order."""
 
-    changes: list[Trace] = field(default_factory=list)
-    configurations: set[str] = field(default_factory=set)
-    errors: dict[str, Trace] = field(default_factory=dict)
-    #: What asked for an answer.
-    questions: list[Unexplained] = field(default_factory=list)
-    #: The culprit named for each error, by the error's id.
-    named: dict[str, str] = field(default_factory=dict)
-    #: Ids of the changes operators were told of from here.
-    escalated: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.log = ErrorLog()
+        self.configurations: set[str] = set()
+        self._errors: dict[str, Trace] = {}
+        #: What asked for an answer, in the order of the log.
+        self._questions: list[Unexplained] = []
+        #: Where in it each error is asked about.
+        self._places: dict[str, list[int]] = {}
+        #: When errors of the service itself happened.
+        self._own_at: list[datetime] = []
+        #: The culprit named for each error, by the error's id.
+        self._named: dict[str, str] = {}
+        #: How many of the questions have this culprit for an answer wherever its burst holds them.
+        self._answered: dict[str, int] = {}
+        #: Ids of the changes operators were told of from here.
+        self._escalated: set[str] = set()
 
     def learn(self, past: Past[DomainEvent]) -> Said:
         """Take the next event in and say what follows from it."""
         match past.data:
             case ServiceDeployed() | ConfigChanged():
-                self.changes.append(trace(past))
+                self.log.changed(trace(past))
                 if isinstance(past.data, ConfigChanged):
                     self.configurations.add(past.id)
             case ErrorOccurred(order_id=order_id):
-                self.errors[past.id] = trace(past)
+                self._learn_error(trace(past))
                 if not order_id:
                     return self._answer(Unexplained(past.id, past.at))
             case RootCauseSuspected(error_event_id=error_id, order_id=order_id, alternatives=others):
                 return self._answer(Unexplained(error_id, past.at, order_id, others))
         return Said()
 
+    def _learn_error(self, error: Trace) -> None:
+        """Know when an error happened; who asked about it before only knew when they asked."""
+        self._errors[error.id] = error
+        for place in self._places.get(error.id, ()):
+            asked = self._questions[place]
+            if asked.at == error.at:
+                continue
+            self._questions[place] = asked.moved_to(error)
+            self.log.moved(asked, self._questions[place])
+            if asked.order_id is None:
+                self._own_at.remove(asked.at)
+                insort(self._own_at, error.at)
+            self._answered.clear()
+
     def _answer(self, question: Unexplained) -> Said:
-        self.questions.append(question)
         # A suspicion's own time is only that of a decision.
-        *earlier, latest = (each.moved_to(self.errors.get(each.error_id)) for each in self.questions)
-        burst = blame(self.changes, [*earlier, latest], latest.at)
+        latest = question.moved_to(self._errors.get(question.error_id))
+        is_known = latest.order_id is None and self._is_troubled(latest.at)
+        self._ask(latest)
+        burst = self.log.blame(latest)
         if burst is None:
-            known = any(each.order_id is None and abs(each.at - latest.at) <= QUIET for each in earlier)
-            return Said([Answer(latest, None)], latest.order_id is None and not known)
+            return Said([Answer(latest, None)], latest.order_id is None and not is_known)
         culprit = burst.change.id
+        revised = [latest, *self._answered_otherwise(burst, latest)]
+        for each in revised:
+            self._name(each.error_id, culprit)
+        escalate = culprit not in self._escalated and any(each.order_id is None for each in revised)
+        if escalate:
+            self._escalated.add(culprit)
+        return Said([Answer(each, burst) for each in revised], escalate)
+
+    def _ask(self, question: Unexplained) -> None:
+        self._places.setdefault(question.error_id, []).append(len(self._questions))
+        self._questions.append(question)
+        if not self.log.failed(question):
+            self._answered.clear()
+        if question.order_id is None:
+            insort(self._own_at, question.at)
+
+    def _is_troubled(self, at: datetime) -> bool:
+        """Whether an error of the service itself happened within a quiet time of then, on either side."""
+        return bisect_left(self._own_at, at - QUIET) < bisect_right(self._own_at, at + QUIET)
+
+    def _answered_otherwise(self, burst: Burst, latest: Unexplained) -> Sequence[Unexplained]:
+        """The earlier errors of the burst for which its change was not named, in the order of the log."""
+        culprit = burst.change.id
+        begin = self._answered.get(culprit, 0)
+        self._answered[culprit] = len(self._questions)
         other = {
-            each.error_id: each for each in earlier if each.at in burst and self.named.get(each.error_id) != culprit
+            each.error_id: each
+            for each in self._questions[begin:-1]
+            if each.at in burst and self._named.get(each.error_id) != culprit
         }
         other.pop(latest.error_id, None)
-        revised = [latest, *other.values()]
-        self.named.update((each.error_id, culprit) for each in revised)
-        escalate = culprit not in self.escalated and any(each.order_id is None for each in revised)
-        if escalate:
-            self.escalated.add(culprit)
-        return Said([Answer(each, burst) for each in revised], escalate)
+        return list(other.values())
+
+    def _name(self, error_id: str, culprit: str) -> None:
+        before = self._named.get(error_id)
+        self._named[error_id] = culprit
+        if before is not None and before != culprit:
+            self._answered.pop(before, None)
 
 
 @incident.rules
@@ -122,10 +171,13 @@ def investigate(event: RootCauseSuspected | ErrorOccurred, history: History) -> 
         record.learn(past)
     now = history.event
     said = record.learn(Past(event, now.time, now.id, now.causationid, now.source))
-    emit: list[DomainEvent] = [_identified(each, service, record) for each in said.answers]
+    burst = said.answers[0].burst
+    changes = [
+        change.id for change in record.log.nearest_changes(burst.first_at if burst else said.answers[0].about.at)
+    ]
+    emit: list[DomainEvent] = [_identified(each, service, record, changes) for each in said.answers]
     if said.escalate:
         emit.append(_escalation(said.answers, service, record))
-    burst = said.answers[0].burst
     return Decision(
         outcome=_failure(burst, record).value,
         reason=_reason(said.answers),
@@ -148,11 +200,13 @@ def _reason(answers: Sequence[Answer]) -> str:
     return f"{counts}; answers revised: {len(answers) - 1}"
 
 
-def _identified(answer: Answer, service: str, record: Record) -> RootCauseIdentified:
+def _identified(answer: Answer, service: str, record: Record, changes: Sequence[str]) -> RootCauseIdentified:
+    """The answer as an event; `changes` could have led to it, the nearest first. All answers share them."""
     about, burst = answer.about, answer.burst
-    changes = [change.id for change in nearest_changes(record.changes, burst.first_at if burst else about.at)]
     culprit = burst.change.id if burst else None
-    others = [each for each in dict.fromkeys([*changes, *about.alternatives]) if each != culprit]
+    # One may be the culprit.
+    likeliest = changes[: MOST_ALTERNATIVES + 1]
+    others = [each for each in dict.fromkeys([*likeliest, *about.alternatives]) if each != culprit]
     return RootCauseIdentified(
         order_id=about.order_id,
         service=service,

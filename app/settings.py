@@ -27,6 +27,7 @@ from app.kafka_settings import KafkaSettings
 from app.model_settings import ModelSettings
 from app.setting_values import Names, known_agents
 from outbox.parameters import DEAD_LETTERS
+from tables.window import MAX_EVENTS
 
 #: The domain topics of the design.
 DOMAIN_TOPICS = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
@@ -70,7 +71,7 @@ class Settings(KafkaSettings, ModelSettings):
     #: Where the RocksDB tables live; `faust --datadir` comes first.
     datadir: Path = Path("var/data")
     #: Events a window holds, in place of what each agent asks for.
-    window_events: int | None = Field(None, ge=1, le=10_000)
+    window_events: int | None = Field(None, ge=1, le=MAX_EVENTS)
 
     web_bind: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)

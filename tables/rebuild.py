@@ -27,10 +27,10 @@ import rocksdict
 from tables import ring, window
 from tables.cache import RingCache
 from tables.store import StoreOptions
-from tables.window import MAX_EVENTS, Entry, WindowSpec
+from tables.window import Entry, WindowSpec
 
-#: Further back no ring looks, whatever its size.
-_FARTHEST: Final = 1 << (2 * MAX_EVENTS).bit_length()
+#: Further back no ring looks, whatever its size: those of earlier versions had up to 10,000 events.
+_FARTHEST: Final = 1 << 15
 #: A rebuild is of one partition.
 _HERE: Final = 0
 

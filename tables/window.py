@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-#: Largest window. A fold reads the whole ring, so this also bounds the cost of one event (own choice).
-MAX_EVENTS: Final = 10_000
+#: Largest window. A fold and a decision read the whole ring, so this also bounds the cost of one event: with every rule
+#: linear, a decision on a full one takes some tens of milliseconds (own choice).
+MAX_EVENTS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)

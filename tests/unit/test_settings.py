@@ -70,7 +70,7 @@ def test_nothing_set_is_a_worker_of_all_agents_on_loopback(load: Load) -> None:
         ("MAX_EVENT_BYTES", "1023"),
         ("MAX_EVENT_BYTES", "921601"),
         ("WINDOW_EVENTS", "0"),
-        ("WINDOW_EVENTS", "10001"),
+        ("WINDOW_EVENTS", "1001"),
         ("WEB_PORT", "0"),
         ("WEB_PORT", "65536"),
     ],
