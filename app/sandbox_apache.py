@@ -18,10 +18,14 @@ import uuid
 from pathlib import Path
 
 from app.sandbox_broker import Broker
+from app.sandbox_patience import MOST_SECONDS
 from app.sandbox_process import LOOPBACK, SandboxError, free_port
 
 #: What Kafka 4 brokers ask for: https://kafka.apache.org/documentation/#java
 JAVA_VERSION = 17
+
+#: A hundred megabytes over a slow line; a download that hangs ends as well.
+_DOWNLOAD_SECONDS = 1800.0
 
 _POM = Path(__file__).parent.parent / "deploy" / "kafka" / "pom.xml"
 
@@ -132,7 +136,8 @@ def find_java() -> str:
     needed = f"Apache Kafka {kafka_version()} needs Java {JAVA_VERSION} or newer"
     if java is None:
         raise SandboxError(f"{needed}, and no java was found {'in JAVA_HOME' if home else 'on the PATH'}")
-    told = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr  # noqa: S603
+    asked = [java, "-version"]
+    told = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=MOST_SECONDS).stderr  # noqa: S603
     version = re.search(r'version "(\d+)', told)
     if version is None or int(version[1]) < JAVA_VERSION:
         raise SandboxError(f"{needed}, and {java} is {told.partition(chr(10))[0] or 'unknown'}")
@@ -175,6 +180,7 @@ def _download(jars: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            timeout=_DOWNLOAD_SECONDS,
         )
         if done.returncode != 0:
             lines = done.stdout.splitlines() or ["it said nothing"]

@@ -24,7 +24,7 @@ class Broker(Service):
         client = self.name.encode()
         request = struct.pack(">hhih", 3, 1, 0, len(client)) + client + struct.pack(">i", 0)
         try:
-            with socket.create_connection((LOOPBACK, self.port), timeout=2) as connection:
+            with socket.create_connection((LOOPBACK, self.port), timeout=10) as connection:
                 connection.sendall(struct.pack(">i", len(request)) + request)
                 head = connection.recv(_METADATA_HEAD.size, socket.MSG_WAITALL)
         except OSError:

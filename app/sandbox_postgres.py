@@ -103,7 +103,7 @@ class Postgres(Service):
         return f"postgresql://{_USER}@{self.address}/{database}"
 
     def _execute(self, database: str, statement: str) -> None:
-        with contextlib.closing(psycopg2.connect(self._url(database), connect_timeout=2)) as connection:
+        with contextlib.closing(psycopg2.connect(self._url(database), connect_timeout=10)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement)

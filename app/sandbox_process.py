@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import select
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, ClassVar
 
+from app.sandbox_patience import MOST_SECONDS, Patience, signs_of
+
 LOOPBACK = "127.0.0.1"
 
 #: Below 32768 on purpose: Linux gives outgoing connections ports from there up, and a client that keeps
@@ -29,8 +32,9 @@ LOOPBACK = "127.0.0.1"
 PORTS = range(20_000, 32_768)
 
 _GUARD = Path(__file__).with_name("sandbox_guard.py")
-_START_TIMEOUT_SECONDS = 60.0
-_EXIT_TIMEOUT_SECONDS = 30.0
+#: Whatever is asked to end and moves has ended by then; longer than the worker's own limits (`CRASHED_SECONDS`) by far.
+_EXIT_SECONDS = 120.0
+_EXIT_POLL_SECONDS = 0.2
 _FIRST_STARTS = 5
 _POLL_SECONDS = 0.02
 _LOG_LINES = 6
@@ -150,8 +154,8 @@ class Service(ABC):
         """Start and wait until the service answers; nothing to do when it runs.
 
         The first start chooses other ports when another program has taken its own meanwhile; a later one keeps
-        them. Raise SandboxError when the port stays taken, or with the last log lines when the service ends or
-        stays silent for 60 s.
+        them. Raise SandboxError when the port stays taken, or with the last log lines when the service ends, stands
+        still or takes longer than anything does (`sandbox_patience`).
         """
         if self.is_running:
             return
@@ -197,18 +201,22 @@ class Service(ABC):
     def run_tool(self, command: list[str]) -> None:
         """Run a command of ``prepare`` to its end; raise SandboxError with its last lines when it fails."""
         user, group = self.account or (None, None)
-        done = subprocess.run(  # noqa: S603
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=self.directory,
-            env=clean_environment(),
-            user=user,
-            group=group,
-            extra_groups=None if self.account is None else [],
-        )
+        try:
+            done = subprocess.run(  # noqa: S603
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                env=clean_environment(),
+                user=user,
+                group=group,
+                extra_groups=None if self.account is None else [],
+                timeout=MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise SandboxError(f"{self.name} was not prepared in {MOST_SECONDS:.0f} s by {command[0]}") from None
         if done.returncode != 0:
             raise SandboxError(f"{self.name} could not be prepared; {_last_lines(done.stdout)}")
 
@@ -257,31 +265,59 @@ class Service(ABC):
             )
         if self._guard.stdout is not None:
             with self._guard.stdout as answer:
-                self._pid = int(answer.readline() or 0)
+                self._pid = self._told_pid(answer)
+
+    def _told_pid(self, answer: IO[bytes]) -> int:
+        """What the guard says it has started; 0 when it ended before."""
+        told, _, _ = select.select([answer], [], [], MOST_SECONDS)
+        if not told:
+            self.begin_release()
+            raise SandboxError(f"the guard of {self.name} started nothing in {MOST_SECONDS:.0f} s")
+        return int(answer.readline() or 0)
 
     def _wait_for_answer(self) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+        patience = Patience(self._signs)
         while not self.answers():
             if not self.is_running:
                 # Taken between the look and the start: by a client's outgoing connection, where Linux is set so.
                 taken = not is_free(self.port)
                 raise self._failed("ended while starting", _PortTakenError if taken else SandboxError)
-            if time.monotonic() > deadline:
-                raise self._failed(f"did not answer in {_START_TIMEOUT_SECONDS:.0f} s")
+            if lost := patience.lost():
+                raise self._failed(f"did not answer {lost}")
             time.sleep(_POLL_SECONDS)
 
     def _wait_for_exit(self) -> None:
         if self._guard is None:
             return
         try:
-            self._guard.wait(_EXIT_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._pipe.write(bytes([signal.SIGKILL]))
-            self._guard.wait()
-            raise SandboxError(f"{self.name} did not end in {_EXIT_TIMEOUT_SECONDS:.0f} s and was killed") from None
+            if lost := self._outlasts(self._guard):
+                self._kill(self._guard)
+                raise SandboxError(f"{self.name} did not end {lost} and was killed")
         finally:
             self._pipe.close()
         self._guard = None
+
+    def _outlasts(self, guard: subprocess.Popen[bytes]) -> str | None:
+        """Wait for the end; return why not to wait any longer when it does not come."""
+        patience = Patience(self._signs, most_seconds=_EXIT_SECONDS)
+        lost = None
+        while guard.poll() is None and (lost := patience.lost()) is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                guard.wait(_EXIT_POLL_SECONDS)
+        return lost
+
+    def _kill(self, guard: subprocess.Popen[bytes]) -> None:
+        """End the service by its id, in whatever state it is; then the guard, should it not end with it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        try:
+            guard.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.wait(_EXIT_SECONDS)
+
+    def _signs(self) -> object:
+        return signs_of(self._pid, self.log_path)
 
     def _failed(self, what: str, kind: type[SandboxError] = SandboxError) -> SandboxError:
         return kind(f"{self.name} {what}; {_last_lines(self.log_path.read_bytes())}")

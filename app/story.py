@@ -24,8 +24,8 @@ from app.simulator.sending import send_records
 from app.telling import line
 from tables.event import Event, InvalidEvent, parse
 
-#: Give up when nothing has moved for this long, in seconds.
-STALLED_AFTER_SECONDS: Final = 60.0
+#: Give up when nothing has moved for this long, in seconds: much longer than a rebalance, on a busy machine as well.
+STALLED_AFTER_SECONDS: Final = 180.0
 #: Slow enough to read along.
 RECORDS_PER_SECOND: Final = 100
 #: What the agents say in every story, one line each, is left out on the screen.

@@ -59,7 +59,7 @@ class WorkerProcess(Service):
     def answers(self) -> bool:
         """Whether it is ready: partitions assigned, windows recovered, database there."""
         try:
-            with urllib.request.urlopen(f"{self.url}/health/ready", timeout=5) as response:  # noqa: S310
+            with urllib.request.urlopen(f"{self.url}/health/ready", timeout=10) as response:  # noqa: S310
                 return bool(response.status == 200)
         except OSError:
             return False

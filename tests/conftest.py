@@ -12,9 +12,14 @@ from typing import Any
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck, settings
 
 from app.sandbox import PROVIDERS, Postgres, Sandbox
 from outbox.migrate import migrate
+
+# A slow machine is no failure: what comes out is examined, never how long it took.
+settings.register_profile("innervate", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("innervate")
 
 TEMPLATE = "innervate_template"
 

@@ -8,29 +8,19 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import psycopg2
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from waiting import eventually
 
-T = TypeVar("T")
+__all__ = ["decided", "eventually", "get", "read", "rows", "scored", "settled", "under_way"]
 
-#: Enough for a rebalance on either broker on a slow machine; a test that passes never waits this long.
-DEADLINE_SECONDS = 60.0
 #: The agents that react to a payment.
 ON_PAYMENTS = ("fraud", "confirmation", "fulfilment")
 #: Nothing more came for this long at the end of a topic: the embedded broker reports ends that are too low.
-QUIET_SECONDS = 0.7
-
-
-def eventually(look: Callable[[], T], enough: Callable[[T], bool] = bool) -> T:
-    """Look until it is enough and return what was seen; fails with the last look."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not enough(seen := look()):
-        assert time.monotonic() < deadline, f"still not there after {DEADLINE_SECONDS:.0f} s: {seen!r:.1000}"
-        time.sleep(0.05)
-    return seen
+QUIET_SECONDS = 1.5
 
 
 def rows(database_url: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -101,7 +91,7 @@ def scored(kafka: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def get(url: str, path: str, timeout_seconds: float = 10.0) -> tuple[int, Any]:
+def get(url: str, path: str, timeout_seconds: float = 60.0) -> tuple[int, Any]:
     """The status and the JSON of one GET request; raises OSError when nobody answers in time."""
     try:
         with urllib.request.urlopen(f"{url}{path}", timeout=timeout_seconds) as response:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from waiting import PATIENCE_SECONDS
 
 OPENING = datetime(2025, 3, 1, 9, 0, tzinfo=UTC)
 SOURCE = "urn:shop:till"
@@ -124,11 +125,12 @@ def sending(kafka: str, records: Sequence[Record]) -> Iterator[None]:
         except BaseException as error:  # noqa: BLE001 - raised in the test's own thread
             failures.append(error)
 
-    thread = threading.Thread(target=run, name="shop")
+    thread = threading.Thread(target=run, name="shop", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive(), f"{len(records)} records were not sent in {PATIENCE_SECONDS:.0f} s"
     if failures:
         raise failures[0]

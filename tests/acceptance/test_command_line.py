@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from observe import eventually, rows
+from waiting import PATIENCE_SECONDS
 
 from agents.registry import AGENTS
 from app.sandbox import Sandbox
@@ -60,7 +61,7 @@ def faust(sandbox: Sandbox, directory: Path, command: str, settings: Mapping[str
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from observe import eventually, get, scored, settled
 from shop import send, series
+from waiting import PATIENCE_SECONDS
 
 from agents.errors import RejectedReply, Unavailable, Violation
 
@@ -64,7 +65,7 @@ def up(directory: Path, provider: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.wait(PATIENCE_SECONDS)
 
 
 def addresses(directory: Path) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def demo(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 def end(process: subprocess.Popen[bytes], number: signal.Signals, *, services: set[int]) -> tuple[int, set[int]]:
     """Send the signal; returns the exit code and which of the services still run."""
     process.send_signal(number)
-    code = process.wait(30)
+    code = process.wait(PATIENCE_SECONDS)
     return code, {pid for pid in services if is_running(pid)}
 
 
@@ -132,7 +133,7 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
 ) -> None:
     process, directory = demo
 
-    told, _ = process.communicate(timeout=120)
+    told, _ = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert process.returncode == 0, told
     assert told.rstrip().endswith("lost 0 duplicates 0")
@@ -174,7 +175,7 @@ def test_a_demo_with_a_model_that_misbehaves_loses_nothing_and_explains_every_fa
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from observe import DEADLINE_SECONDS, read, settled, under_way
+from observe import read, settled, under_way
 from promises import assert_histories_are_exact, assert_nothing_lost_or_doubled
 from shop import Payment, ids, records, sending, series
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.worker_process import WorkerProcess
@@ -55,7 +56,7 @@ async def _read_committed_scores(kafka: str) -> list[str]:
         "payments", bootstrap_servers=kafka, auto_offset_reset="earliest", isolation_level="read_committed"
     )
     found = []
-    async with consumer, asyncio.timeout(DEADLINE_SECONDS):
+    async with consumer, asyncio.timeout(PATIENCE_SECONDS):
         while [place for place, end in ends.items() if await consumer.position(place) < end]:
             for batch in (await consumer.getmany(timeout_ms=100)).values():
                 scores = [record.value for record in batch if b'"FraudScored"' in (record.value or b"")]

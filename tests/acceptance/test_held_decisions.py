@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from observe import eventually, get, read, rows
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.worker_process import WorkerProcess
@@ -66,7 +67,7 @@ def write(sandbox: Sandbox, record: DecisionRecord) -> None:
 
 def post(url: str, body: dict[str, str]) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
         return json.load(response)
 
 

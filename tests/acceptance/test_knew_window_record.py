@@ -13,6 +13,7 @@ import orjson
 import pytest
 from observe import get, rows, settled
 from shop import Payment, send, series
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment
@@ -76,7 +77,7 @@ def done(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from observe import eventually, get, read, rows
 from shop import Payment, records, send
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment
@@ -79,7 +80,7 @@ def rebuild(
         env={**clean_environment(), **sandbox.worker_environment(), **environment(version)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -178,7 +179,7 @@ def test_an_agent_the_set_does_not_have_is_not_rebuilt(own_sandbox: Sandbox, tmp
         env={**clean_environment(), **own_sandbox.worker_environment()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from observe import eventually, rows
+from waiting import PATIENCE_SECONDS
 
 from agents.registry import AGENTS
 from app.sandbox import Sandbox
@@ -54,7 +55,7 @@ def faust(sandbox: Sandbox, *arguments: str, python_path: Path | None = None) ->
         env={**clean_environment(), **sandbox.worker_environment(), "PYTHONPATH": str(python_path or "")},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

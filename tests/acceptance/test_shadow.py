@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from observe import eventually, get, read, rows, scored
 from shop import Payment, ids, records, send, series
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment
@@ -170,7 +171,7 @@ def faust(
         env={**clean_environment(), **sandbox.worker_environment(), **(settings or {})},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -17,9 +17,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from observe import DEADLINE_SECONDS, eventually, get, read, settled
+from observe import eventually, get, read, settled
 from promises import assert_histories_are_exact, assert_nothing_lost_or_doubled
 from shop import Payment, ids, send, series
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.worker_process import WorkerProcess
@@ -126,7 +127,7 @@ def test_a_worker_stops_before_it_commits_past_an_event_that_kafka_refused_for_t
     with refusing(sandbox.kafka):
         # Some more than one, because the broker takes the configuration a moment later than it says.
         asyncio.run(send(sandbox.kafka, [payment.structured() for payment in AFTER], 0.01))
-        code = bare_process.wait(DEADLINE_SECONDS)
+        code = bare_process.wait(PATIENCE_SECONDS)
         assert code != 0
         refused = missing_in_changelog(sandbox.kafka, AFTER)
         assert refused, "the broker refused nothing"

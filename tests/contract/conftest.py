@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS, until
 
 from outbox.database import Database
 from outbox.publisher import Outcome
@@ -25,8 +25,8 @@ DecisionOf = Callable[..., DecisionRecord]
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """The product's pool on a fresh database; an answer later than 10 s would be a failure of the test."""
-    pool = Database(database_url, timeout_seconds=10)
+    """The product's pool on a fresh database; no answer in so long a time is a failure of the test."""
+    pool = Database(database_url, timeout_seconds=PATIENCE_SECONDS)
     try:
         yield pool
     finally:
@@ -104,7 +104,7 @@ def settle() -> Callable[..., Any]:
     """Records all at once, in this order, so that they share batches; a decision that waits for ever is a failure."""
 
     async def record_all(writer: DecisionWriter, *records: DecisionRecord) -> list[bool | BaseException]:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await asyncio.gather(*map(writer.record, records), return_exceptions=True)
 
     return record_all
@@ -146,7 +146,7 @@ async def worker_of(database_url: str) -> AsyncIterator[Callable[[str], RelayWor
     async with AsyncExitStack() as stack:
 
         def start(owner: str) -> RelayWorker:
-            pool = Database(database_url, timeout_seconds=10)
+            pool = Database(database_url, timeout_seconds=PATIENCE_SECONDS)
             stack.push_async_callback(pool.close)
             return RelayWorker(pool, owner)
 
@@ -172,14 +172,6 @@ def commit(query: Callable[..., Any], message: Callable[..., Message]) -> Callab
             )
 
     return insert
-
-
-async def until(holds: Callable[[], object], *, within_seconds: float = 30) -> None:
-    """Wait until the condition holds; the deadline is generous, it only ends a test that would hang."""
-    deadline = time.monotonic() + within_seconds
-    while not await asyncio.to_thread(holds):
-        assert time.monotonic() < deadline, "the condition did not come true"
-        await asyncio.sleep(0.02)
 
 
 @pytest.fixture(name="until")

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from refunding import refund
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox_process import clean_environment
 from app.worker_process import CHECKOUT
@@ -42,7 +43,7 @@ def typed(database_url: str) -> Callable[..., Any]:
             env=clean_environment() | {"DATABASE_URL": database_url} | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr.rstrip().rpartition("\n")[2]

@@ -13,6 +13,7 @@ import orjson
 import psycopg2
 import pytest
 from refunding import refund
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
 from app.worker import expire_overdue
@@ -286,7 +287,7 @@ async def test_of_many_who_press_at_the_same_time_exactly_one_wins(
     record = held("e-1", refund(1))
     await writer.record(record)
     hashed = await sha256(approvals, record)
-    pools = [Database(database_url, timeout_seconds=10) for _ in range(2)]
+    pools = [Database(database_url, timeout_seconds=PATIENCE_SECONDS) for _ in range(2)]
     desks = [Approvals(pool, on_commit=lambda _lanes: None) for pool in pools]
 
     outcomes = await asyncio.gather(
@@ -409,7 +410,7 @@ async def test_workers_that_expire_together_expire_each_decision_once(
     records = [held(f"e-{n:02}", hold=at_once(held, f"e-{n:02}")) for n in range(30)]
     for record in records:
         await writer.record(record)
-    pools = [Database(database_url, timeout_seconds=10) for _ in range(3)]
+    pools = [Database(database_url, timeout_seconds=PATIENCE_SECONDS) for _ in range(3)]
 
     expired = await asyncio.gather(*(Approvals(pool, on_commit=lambda _lanes: None).expire(page=7) for pool in pools))
     for pool in pools:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from outbox.budget import BUDGET_LOCK, Budget, Reservation
 from outbox.database import Database, queries
@@ -24,7 +25,7 @@ async def budget_of(database_url: str) -> AsyncIterator[Callable[..., Budget]]:
     async with AsyncExitStack() as stack:
 
         def build(**limits: int) -> Budget:
-            pool = Database(database_url, timeout_seconds=10)
+            pool = Database(database_url, timeout_seconds=PATIENCE_SECONDS)
             stack.push_async_callback(pool.close)
             budget = Budget(pool, limits)
             stack.push_async_callback(budget.stop)

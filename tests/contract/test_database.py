@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
 from outbox.database import Database
@@ -97,13 +98,21 @@ async def test_a_privilege_that_is_missing_is_waited_for(
     await database.run("RESET ROLE")
 
 
+async def answered(hasty: Database) -> bool:
+    """Whether it still answers; on a busy machine not the first time."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with contextlib.suppress(DatabaseUnavailable):
+                return await hasty.run("SELECT 1") == [(1,)]
+
+
 async def test_a_statement_that_takes_too_long_is_given_up(database_url: str) -> None:
     hasty = Database(database_url, timeout_seconds=0.2)
     try:
         with pytest.raises(DatabaseUnavailable, match=r"no answer within 0\.2 s"):
             await hasty.run("SELECT pg_sleep(60)")
 
-        assert await hasty.run("SELECT 1") == [(1,)]
+        assert await answered(hasty)
     finally:
         await hasty.close()
 
@@ -114,7 +123,7 @@ async def test_no_free_connection_in_time_is_an_outage(database_url: str) -> Non
         outcomes = await asyncio.gather(*(narrow.run("SELECT pg_sleep(60)") for _ in range(3)), return_exceptions=True)
 
         assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
-        assert await narrow.run("SELECT 1") == [(1,)]
+        assert await answered(narrow)
     finally:
         await narrow.close()
 
@@ -143,7 +152,7 @@ async def test_a_statement_the_server_cancels_is_an_outage_and_not_the_end_of_th
 
 
 async def test_a_statement_timeout_of_the_server_is_an_outage(database_url: str) -> None:
-    database = Database(f"{database_url}?options=-cstatement_timeout%3D100", timeout_seconds=10)
+    database = Database(f"{database_url}?options=-cstatement_timeout%3D100", timeout_seconds=PATIENCE_SECONDS)
     try:
         with pytest.raises(DatabaseUnavailable, match="the server cancelled the statement"):
             await database.run("SELECT pg_sleep(60)")
@@ -184,14 +193,14 @@ async def test_closing_ends_what_is_under_way(
     sleeping = asyncio.create_task(database.run("SELECT pg_sleep(60)"))
     await until(lambda: query(SLEEPERS))
 
-    await asyncio.wait_for(database.close(), 10)
+    await asyncio.wait_for(database.close(), PATIENCE_SECONDS)
 
     with pytest.raises(DatabaseUnavailable):
-        await asyncio.wait_for(sleeping, 5)
+        await asyncio.wait_for(sleeping, PATIENCE_SECONDS)
 
 
 async def test_a_wrong_address_fails_at_the_start(postgres: Postgres) -> None:
-    nowhere = Database(f"{postgres.database_url}_is_not_there", timeout_seconds=10)
+    nowhere = Database(f"{postgres.database_url}_is_not_there", timeout_seconds=PATIENCE_SECONDS)
     try:
         with pytest.raises(DatabaseUnavailable, match="does not exist"):
             await nowhere.open()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
 from outbox.database import Database
@@ -147,7 +148,7 @@ async def test_a_burial_waits_for_postgresql(
         assert not done
     finally:
         await asyncio.to_thread(postgres.restart)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await burial
 
     assert query("SELECT count(*) FROM dead_letters") == [(1,)]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from outbox.database import Database
 from outbox.errors import StatementRejected
@@ -128,7 +129,7 @@ async def test_a_call_that_breaks_the_rules_of_the_table_is_refused_alone(
 ) -> None:
     calls = [attempt(attempt=1), attempt(attempt=0), attempt(attempt=3), attempt(reply=None), attempt(attempt=4)]
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         outcomes = await asyncio.gather(*map(journal.record, calls), return_exceptions=True)
 
     assert [type(outcome) for outcome in outcomes] == [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 from sqlalchemy.exc import ProgrammingError
+from waiting import PATIENCE_SECONDS, eventually
 
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import is_current, migrate
@@ -82,14 +82,11 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
             for _ in range(3)
         ]
         waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        deadline = time.monotonic() + 60
-        while len(rows(empty_database_url, waiting)) < 3:
-            assert time.monotonic() < deadline, "the workers do not wait for each other"
-            time.sleep(0.05)
+        eventually(lambda: rows(empty_database_url, waiting), lambda found: len(found) == 3)
         assert tables(empty_database_url) == []
     holder.close()
 
-    errors = [worker.communicate(timeout=60)[1] for worker in workers]
+    errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
     assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0004"]

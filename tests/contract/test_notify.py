@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
 from outbox.database import Database, Row
@@ -31,7 +32,7 @@ class Worker:
 
     def __init__(self, database_url: str) -> None:
         self.hints = 0
-        self.database = CountingDatabase(database_url, timeout_seconds=10)
+        self.database = CountingDatabase(database_url, timeout_seconds=PATIENCE_SECONDS)
         self.notifications = Notifications(self.database, database_url, on_hint=self._hint)
 
     def _hint(self) -> None:

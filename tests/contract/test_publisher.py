@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import PROVIDERS, Broker
 from app.tuning import TUNING
-from outbox.publisher import NotPublished, Publisher, Refused
+from outbox.publisher import PUBLISH_SECONDS, NotPublished, Publisher, Refused
 
 LARGEST_BYTES = 100_000
 
@@ -35,7 +36,7 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def publisher_of(broker: Broker) -> Callable[..., Publisher]:
     profile = "tansu" if broker.name == "tansu" else "apache"
 
-    def build(*, timeout_seconds: float = 20, **options: Any) -> Publisher:
+    def build(*, timeout_seconds: float = PATIENCE_SECONDS, **options: Any) -> Publisher:
         options = {"bootstrap_servers": broker.address, "max_request_size": LARGEST_BYTES, "linger_ms": 2, **options}
         return Publisher({**options, **TUNING[profile].producer}, timeout_seconds=timeout_seconds)
 
@@ -69,7 +70,7 @@ async def create_topic(broker: Broker, **configs: str) -> str:
 async def read(broker: Broker, topic: str, count: int) -> list[ConsumerRecord]:
     """The first `count` records, those of one partition in their order."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, auto_offset_reset="earliest")
-    async with consumer, asyncio.timeout(30):
+    async with consumer, asyncio.timeout(PATIENCE_SECONDS):
         consumer.assign([TopicPartition(topic, 0), TopicPartition(topic, 1)])
         await consumer.seek_to_beginning()
         return [await consumer.getone() for _ in range(count)]
@@ -163,7 +164,7 @@ async def test_a_message_too_large_for_the_topic_is_refused_and_the_others_get_t
 async def test_a_topic_that_is_not_there_holds_up_only_its_own_messages(
     publisher_of: Callable[..., Publisher], broker: Broker, topic: str, message: Callable[..., Any]
 ) -> None:
-    publisher = publisher_of(timeout_seconds=2)
+    publisher = publisher_of(timeout_seconds=PUBLISH_SECONDS)
     try:
         outcomes = await publisher.publish(
             [message("m-1", topic=topic), message("m-2", topic="nowhere"), message("m-3", topic=topic)]
@@ -179,7 +180,7 @@ async def test_a_broker_that_is_not_there_publishes_nothing(
 ) -> None:
     publisher = publisher_of(timeout_seconds=2, bootstrap_servers=f"127.0.0.1:{unused_tcp_port}")
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         outcomes = await publisher.publish([message("m-1"), message("m-2")])
         await publisher.stop()
 
@@ -189,11 +190,11 @@ async def test_a_broker_that_is_not_there_publishes_nothing(
 async def test_a_broker_that_was_killed_takes_nothing_within_the_bound_and_everything_once_it_is_back(
     publisher_of: Callable[..., Publisher], broker: Broker, topic: str, message: Callable[..., Any]
 ) -> None:
-    publisher = publisher_of(timeout_seconds=2)
+    publisher = publisher_of(timeout_seconds=PUBLISH_SECONDS)
     assert await publisher.publish([message("m-1", topic=topic, value=b"1")]) == [None]
     await asyncio.to_thread(broker.send, signal.SIGKILL)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             outcomes = await publisher.publish([message("m-2", topic=topic, value=b"2")])
         assert [type(outcome) for outcome in outcomes] == [NotPublished]
     finally:
@@ -202,7 +203,7 @@ async def test_a_broker_that_was_killed_takes_nothing_within_the_bound_and_every
         topic = await create_topic(broker)
 
     again = message("m-2", topic=topic, value=b"2")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await publisher.publish([again]) != [None]:
             pass
         await publisher.stop()
@@ -215,7 +216,7 @@ async def test_a_producer_that_was_replaced_sends_nothing_any_more(
     publisher_of: Callable[..., Publisher], broker: Broker, topic: str, message: Callable[..., Any]
 ) -> None:
     before = asyncio.all_tasks()
-    publisher = publisher_of(timeout_seconds=1)
+    publisher = publisher_of(timeout_seconds=PUBLISH_SECONDS)
     assert await publisher.publish([message("m-1", topic=topic)]) == [None]
     await asyncio.to_thread(broker.send, signal.SIGKILL)
     try:
@@ -224,10 +225,10 @@ async def test_a_producer_that_was_replaced_sends_nothing_any_more(
 
         # It would publish on its own when the broker is back, beside its successor and as often as it was replaced.
         left = asyncio.all_tasks() - before
-        if left:
-            _, left = await asyncio.wait(left, timeout=1)
         # What waits for the end of batches sends none of them.
-        assert {task.get_coro().__qualname__ for task in left} <= {"MessageAccumulator.close"}
+        left = {task for task in left if task.get_coro().__qualname__ != "MessageAccumulator.close"}
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.gather(*left, return_exceptions=True)
     finally:
         for task in asyncio.all_tasks() - before:
             task.cancel()

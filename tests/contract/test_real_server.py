@@ -16,6 +16,7 @@ import httpx
 import pytest
 from llama_server import API_KEY, CONTEXT, MODEL, SLOTS, LlamaServer
 from pydantic import SecretStr
+from waiting import PATIENCE_SECONDS
 
 from agents.brains.client import ChatClient, Limits, Prompt, Reply, Server
 from agents.brains.dialect import Dialect
@@ -73,7 +74,7 @@ async def refused(server: Server, prompt: Prompt = SHORT, **limits: Any) -> Brai
 
 async def post(server: Server, dialect: Dialect, *, max_tokens: int) -> bytes:
     body = dialect.body(MODEL, SHORT, YES_OR_NO, max_tokens=max_tokens)
-    async with httpx.AsyncClient(headers=server.headers(), timeout=60) as http:
+    async with httpx.AsyncClient(headers=server.headers(), timeout=PATIENCE_SECONDS) as http:
         answer = await http.post(server.completions_url, content=body)
     assert answer.status_code == 200, answer.text
     return answer.content

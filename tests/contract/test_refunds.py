@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 from refunding import refund
+from waiting import PATIENCE_SECONDS
 
 from outbox.database import Database
 from outbox.errors import StatementRejected
@@ -109,7 +110,7 @@ async def test_no_refund_goes_beyond_what_was_captured(
 async def test_workers_that_refund_one_capture_at_the_same_time_stay_within_it(
     database_url: str, recovery: RefundOf, query: Callable[..., Any], writing: Callable[..., Any]
 ) -> None:
-    pools = [Database(database_url, timeout_seconds=10) for _ in range(2)]
+    pools = [Database(database_url, timeout_seconds=PATIENCE_SECONDS) for _ in range(2)]
     async with writing(pools[0]) as one, writing(pools[1]) as other:
         outcomes = await asyncio.gather(
             *(

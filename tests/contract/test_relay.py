@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
 from outbox.database import Database
@@ -21,7 +22,7 @@ PENDING = "SELECT message_id FROM outbox_messages ORDER BY seq"
 
 async def drained(worker: Any, query: Callable[..., Any]) -> None:
     """Drain until nothing is pending; a lane that failed pauses in between."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while query(PENDING):
             await worker.relay.drain()
             await asyncio.sleep(0.02)
@@ -94,7 +95,7 @@ async def test_a_round_ends_when_kafka_is_away(worker: Any, commit: Callable[...
     commit("m-1")
     worker.publisher.outcomes = {"m-1": [NotPublished("away")] * 9}
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await worker.relay.drain() == 0
 
     assert worker.publisher.sent == ["m-1"]
@@ -203,7 +204,7 @@ async def test_a_kick_while_postgresql_is_away_does_not_end_the_kicking(
             worker.relay.kick()
             await asyncio.sleep(0.02)
 
-    await asyncio.wait_for(kicked(), 30)
+    await asyncio.wait_for(kicked(), PATIENCE_SECONDS)
     await worker.relay.stop()
 
     assert worker.publisher.sent == ["m-1"]

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from waiting import PATIENCE_SECONDS
+
 from outbox.publisher import NotPublished, Refused
 from outbox.records import Message
 
@@ -23,7 +25,7 @@ async def test_a_lane_kafka_does_not_take_holds_up_no_other(
     commit("m-1", message("m-2", key=b"customer-2"))
     worker.publisher.outcomes = {"stuck": [NotPublished("away")] * 10_000}
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await worker.relay.drain() == 2
 
     assert query("SELECT message_id, count(*) FROM outbox_messages GROUP BY 1") == [("stuck", 1000)]
@@ -82,7 +84,7 @@ async def test_a_lane_that_failed_is_tried_again_without_another_kick(
     commit("m-1")
     worker.relay.start()
 
-    await until(lambda: query(PENDING) == [], within_seconds=20)
+    await until(lambda: query(PENDING) == [])
     await worker.relay.stop()
 
     assert worker.publisher.sent == ["m-1"] * 7

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from waiting import PATIENCE_SECONDS
 
 from agents.router import Router
 from app.sandbox import PROVIDERS, Broker
@@ -118,7 +119,7 @@ async def timeline(broker: Broker, count: int = len(BACKLOG)) -> list[str]:
     """The ids of the order's events, as far as `count` different ones need."""
     ids: list[str] = []
     consumer = AIOKafkaConsumer(TIMELINE, bootstrap_servers=broker.address, auto_offset_reset="earliest")
-    async with consumer, asyncio.timeout(60):
+    async with consumer, asyncio.timeout(PATIENCE_SECONDS):
         while len(set(ids)) < count:
             ids.append(parse((await consumer.getone()).value, ()).id)
     return ids
@@ -154,7 +155,7 @@ async def test_a_router_that_is_stopped_in_a_backlog_leaves_nothing_out_and_keep
 @ON_APACHE
 async def test_everything_is_committed_in_the_end_and_nothing_is_routed_again(broker: Broker, running: Running) -> None:
     ends = {topic: sum(where == topic for _, where in BACKLOG) for topic in TOPICS}
-    async with running(), asyncio.timeout(60):
+    async with running(), asyncio.timeout(PATIENCE_SECONDS):
         while await committed(broker) != ends:  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(0.1)
     await write(broker, [("e-next", "orders")])

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownError
+from waiting import PATIENCE_SECONDS, eventually
 
 from app import sandbox_process
 from app.sandbox import ApacheBroker, Sandbox, SandboxError, TansuBroker
@@ -88,7 +88,7 @@ async def consume(kafka: str, topic: str, count: int) -> list[bytes]:
         heartbeat_interval_ms=1_000,
     )
     async with consumer:
-        values = [(await asyncio.wait_for(consumer.getone(), 30)).value for _ in range(count)]
+        values = [(await asyncio.wait_for(consumer.getone(), PATIENCE_SECONDS)).value for _ in range(count)]
         await consumer.commit()
     return values
 
@@ -125,7 +125,7 @@ def hold_a_sandbox(directory: Path, provider: str) -> tuple[subprocess.Popen[str
     with holder.stdout as lines:
         told = lines.readline().split()
     if not told:
-        pytest.fail(f"no sandbox was held: exit code {holder.wait(30)}")
+        pytest.fail(f"no sandbox was held: exit code {holder.wait(PATIENCE_SECONDS)}")
     postgres, broker, data = told
     return holder, [int(postgres), int(broker)], Path(data)
 
@@ -138,13 +138,9 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def comes_true_within(seconds: float, *, nothing_of: list[int], directories: list[Path]) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not any(map(is_running, nothing_of)) and not any(path.exists() for path in directories):
-            return True
-        time.sleep(0.05)
-    return False
+def left_of(services: list[int], directories: list[Path]) -> list[int | Path]:
+    """Which of the services run, and which of the directories are there."""
+    return [*filter(is_running, services), *(path for path in directories if path.exists())]
 
 
 def error_of_starting(script: str, **environment: str) -> str:
@@ -378,9 +374,10 @@ def test_nothing_outlives_the_process_that_holds_the_sandbox(
         # The whole group, as a terminal does on Ctrl-C.
         os.killpg(holder.pid, number)
     finally:
-        holder.wait(30)
+        holder.wait(PATIENCE_SECONDS)
 
-    assert comes_true_within(15, nothing_of=services, directories=[data, *tmp_path.glob("sandbox/run-*/*")])
+    directories = [data, *tmp_path.glob("sandbox/run-*/*")]
+    eventually(lambda: left_of(services, directories), lambda left: left == [])
 
 
 def test_an_unknown_provider_is_named(tmp_path: Path) -> None:

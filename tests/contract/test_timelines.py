@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import PROVIDERS, Broker
 from app.timemachine.timelines import TimelineReader, TimelineUnreadable
@@ -75,7 +76,7 @@ async def write(broker: Broker, topic: str, count: int, **options: Any) -> None:
 
 
 async def offsets(reader: TimelineReader, start: int, end: int, partition: int = 0) -> list[int]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         return [record.offset async for record in reader.read(partition, start, end)]
 
 
@@ -99,7 +100,7 @@ async def test_a_topic_that_is_written_to_has_an_end_all_the_same(reader: Timeli
     await write(broker, reader.topic, 3)
     writing = asyncio.create_task(forever(broker, reader.topic))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             (first, end) = (await reader.partitions())[0]
         read = await offsets(reader, first, end)
     finally:
@@ -134,7 +135,7 @@ async def test_reading_beyond_the_end_comes_to_an_end(reader: TimelineReader, br
 async def test_single_offsets_are_found_however_far_apart(reader: TimelineReader, broker: Broker) -> None:
     await write(broker, reader.topic, 2500)
 
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         found = await reader.read_offsets(0, [2400, 3, 5, 1700, 3, 9999])
 
     assert [(record.offset, record.value) for record in found] == [
@@ -200,5 +201,5 @@ async def test_kafka_s_own_marks_and_aborted_records_do_not_stop_a_reader(
     assert (await reader.partitions())[0] == (0, 6)
     assert await offsets(reader, 0, 6) == [0, 2, 4]
     live = AIOKafkaConsumer(reader.topic, bootstrap_servers=broker.address, auto_offset_reset="earliest")
-    async with live, asyncio.timeout(30):
+    async with live, asyncio.timeout(PATIENCE_SECONDS):
         assert [(await live.getone()).offset for _ in range(3)] == [0, 2, 4]

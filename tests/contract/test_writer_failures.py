@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from refunding import refund
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
 from outbox.database import Database, Row
@@ -91,7 +92,7 @@ async def test_every_decision_is_there_once_after_a_crash_of_postgresql_under_lo
         await asyncio.to_thread(postgres.crash)
         assert not all(task.done() for task in recorded)
         await asyncio.to_thread(postgres.restart)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.gather(*recorded)
 
     assert query("SELECT count(*), count(DISTINCT event_id) FROM decisions") == [(3000, 3000)]
@@ -161,7 +162,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_written_twice(
     proxy = Proxy(postgres.port, committing)
     async with await asyncio.start_server(proxy, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
-        database = Database(database_url.replace(f":{postgres.port}/", f":{port}/"), timeout_seconds=10)
+        database = Database(database_url.replace(f":{postgres.port}/", f":{port}/"), timeout_seconds=PATIENCE_SECONDS)
         try:
             async with writing(database, on_commit=lambda _lanes: announced.append("commit")) as writer:
                 await writer.record(decision("pay-0"))
@@ -196,7 +197,7 @@ async def test_stopping_gives_up_what_is_not_written_and_leaves_nobody_waiting(
     finally:
         await asyncio.to_thread(postgres.restart)
 
-    _, waiting = await asyncio.wait(recorded, timeout=5)
+    _, waiting = await asyncio.wait(recorded, timeout=PATIENCE_SECONDS)
     for task in waiting:
         task.cancel()
 
@@ -213,7 +214,7 @@ async def test_a_decision_whose_caller_has_gone_does_not_stop_the_others(
         await asyncio.sleep(0)
         gone.cancel()
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await stays is True
             assert await writer.record(decision("pay-3")) is True
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fakes import NOON, Consumer, Delivery, Windows, Writer, event_of, idle, tell_the_history
+from waiting import PATIENCE_SECONDS
 
 from agents.agent import Agent
 from agents.brain import Brain, RulesBrain
@@ -83,7 +84,7 @@ class Rig:
     async def accept(self, *deliveries: Delivery) -> None:
         """Hand over in this order, then let everything go on that can; fails when the loop takes no more."""
         for delivery in deliveries:
-            await asyncio.wait_for(self.loop.accept(delivery), timeout=10)
+            await asyncio.wait_for(self.loop.accept(delivery), timeout=PATIENCE_SECONDS)
         await idle()
 
     async def offer(self, delivery: Delivery) -> asyncio.Task[None]:

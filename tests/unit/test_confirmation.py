@@ -283,13 +283,13 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(EVENTS, st.sampled_from(ANGER))
 def test_whoever_was_angry_in_the_last_two_weeks_never_gets_cheer(earlier: list[Event], anger: Event) -> None:
     assert decide(*earlier, anger).outcome != "cheerful"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_changes_nothing(earlier: list[Event], random: Any) -> None:
     shuffled = list(earlier)

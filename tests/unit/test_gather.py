@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from outbox.gather import Gatherer
 
@@ -24,7 +25,7 @@ class Batches:
 async def test_a_lone_call_does_not_wait_for_the_pace() -> None:
     batches = Batches()
     gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=3600)
-    assert await asyncio.wait_for(gatherer.submit(1), timeout=10) == 10
+    assert await asyncio.wait_for(gatherer.submit(1), timeout=PATIENCE_SECONDS) == 10
     await gatherer.stop()
 
 
@@ -46,7 +47,7 @@ async def test_a_full_batch_does_not_wait_for_the_pace() -> None:
     gatherer = Gatherer(batches.process, limit=3, name="test", pace_seconds=3600)
     await gatherer.submit(0)
     calls = [asyncio.create_task(gatherer.submit(number)) for number in (1, 2, 3)]
-    assert await asyncio.wait_for(asyncio.gather(*calls), timeout=10) == [10, 20, 30]
+    assert await asyncio.wait_for(asyncio.gather(*calls), timeout=PATIENCE_SECONDS) == [10, 20, 30]
     await gatherer.stop()
 
 

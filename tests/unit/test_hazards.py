@@ -21,6 +21,7 @@ import pytest
 from faust.transport.consumer import Consumer
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP, ConsumerMessage, FutureMessage, PendingMessage
+from waiting import PATIENCE_SECONDS
 
 from app.settings import Settings
 from app.worker import create_app
@@ -88,7 +89,7 @@ async def is_acknowledged_by_a_body_that_raises(shop: faust.App, *, noack: bool)
     read.incref()
     await stream.channel.put(faust.Event(shop, b"k", b"v", {}, read))
     iterator = aiter(stream.noack() if noack else stream)
-    assert await asyncio.wait_for(anext(iterator), timeout=10) == b"v"
+    assert await asyncio.wait_for(anext(iterator), timeout=PATIENCE_SECONDS) == b"v"
     with pytest.raises(ZeroDivisionError):
         await iterator.athrow(ZeroDivisionError())
     return read.acked
@@ -126,7 +127,7 @@ async def test_flushing_the_producers_buffer_gives_up_on_a_slow_broker(shop: fau
     for _ in range(2):
         buffer.put(pending(Slow()))
     async with buffer:
-        await asyncio.wait_for(buffer.flush(), timeout=30)
+        await asyncio.wait_for(buffer.flush(), timeout=PATIENCE_SECONDS)
         assert buffer.size > 0
         buffer.pending.get_nowait()
 
@@ -155,7 +156,7 @@ def test_the_data_directory_of_the_command_line_is_unknown_while_the_app_is_impo
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert told.stdout.split() == ["None", "configured"]
 

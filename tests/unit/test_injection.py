@@ -300,7 +300,7 @@ def test_every_agent_leaves_something_to_a_model_and_is_asked_in_the_story() -> 
 
 @pytest.mark.parametrize("name", CHOOSERS)
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_model_that_obeys_the_attacker_does_nothing_beyond_policy(name: str, data: st.DataObject) -> None:
     agent = AGENTS[name]
     history = data.draw(st.sampled_from(asked()[name]))

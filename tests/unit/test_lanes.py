@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from fakes import idle
+from waiting import PATIENCE_SECONDS
 
 from agents.lanes import Lanes
 
@@ -86,8 +87,8 @@ async def test_there_is_room_only_below_the_bound_and_only_of_the_same_key(lanes
     waiting = asyncio.create_task(lanes.room("a", 2))
     await jobs.end("b1")
     assert not waiting.done()
-    await asyncio.wait_for(lanes.room("b", 1), timeout=10)
-    await asyncio.wait_for(lanes.room("a", 3), timeout=10)
+    await asyncio.wait_for(lanes.room("b", 1), timeout=PATIENCE_SECONDS)
+    await asyncio.wait_for(lanes.room("a", 3), timeout=PATIENCE_SECONDS)
     await jobs.end("a1")
     assert waiting.done()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import idle
+from waiting import PATIENCE_SECONDS
 
 from agents.decision import Decision, Verdict
 from agents.events import PaymentFailed
@@ -156,7 +157,7 @@ async def test_a_delivery_that_grows_stale_while_it_waits_is_discarded(make_rig:
     waiting = await rig.offer(delivery)
     delivery.stale = True
     committed.set()
-    await asyncio.wait_for(waiting, timeout=10)
+    await asyncio.wait_for(waiting, timeout=PATIENCE_SECONDS)
     assert rig.consumer.discarded == [(0, 1)]
     assert rig.windows.folded == [0]
 

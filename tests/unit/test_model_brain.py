@@ -12,6 +12,7 @@ import pytest
 from fakes import PAYMENT, history_of, paid
 from interviews import ASKED_AT, Budget, Client, Interview, Journal, reply
 from undecided import BY_MODEL, BY_RULES, GO, NOTE, WAIT, WatcherChoice, watcher
+from waiting import PATIENCE_SECONDS
 
 from agents.agent import Agent
 from agents.brains.dialect import Prompt
@@ -268,9 +269,9 @@ async def test_when_it_is_crowded_the_model_is_not_waited_for(is_crowded_before:
     around.interviewer = around.interviewing(Silent([]))
     deciding = asyncio.create_task(ModelBrain(watcher(), around.interviewer, REDACTION).decide(HISTORY, crowded))
     if not is_crowded_before:
-        await asyncio.wait_for(asked.wait(), timeout=10)
+        await asyncio.wait_for(asked.wait(), timeout=PATIENCE_SECONDS)
         crowded.set()
-    assert await asyncio.wait_for(deciding, timeout=10) == fell_back("busy")
+    assert await asyncio.wait_for(deciding, timeout=PATIENCE_SECONDS) == fell_back("busy")
 
 
 async def test_a_reply_that_is_there_counts_however_crowded_it_becomes_then() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("agents", "app", "outbox", "tables")
@@ -29,7 +30,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
         shutil.copy(ROOT / name, source / name)
     quietly = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, source], check=True, timeout=120
+        [sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, source],
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     [built] = folder.glob("*.whl")
     return ZipFile(built)

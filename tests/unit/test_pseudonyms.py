@@ -193,7 +193,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(secret=st.text("abcXYZ é", min_size=4, max_size=9), before=TEXT, data=JSON)
 def test_a_redacted_text_is_nowhere_in_the_slice(secret: str, before: str, data: Any) -> None:
     quoting = {"text": f"{before}{secret}", "more": [secret, {"x": data}]}

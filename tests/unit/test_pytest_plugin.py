@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from incident import FILE
+from waiting import PATIENCE_SECONDS
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -48,7 +49,7 @@ def run(project: Path, test: str) -> str:
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     return done.stdout + done.stderr

@@ -43,7 +43,7 @@ def offsets(windows: ReplayWindows, place: tuple[str, int, str] = PLACES[0]) -> 
     return [entry.offset for entry in windows.read(place, CAPACITY)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.sampled_from(PLACES), st.integers(0, 12), st.booleans()), max_size=60),
     st.sampled_from([0, 900, 1 << 20]),

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import httpx
+from waiting import PATIENCE_SECONDS
 
 from app.misbehaviour import Misbehave
 from app.scripted_model import Ask, Say, by_seed
@@ -51,7 +52,7 @@ async def test_the_command_prints_its_address_and_answers_there() -> None:
     server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=dict(os.environ))
     try:
         assert server.stdout is not None
-        url = (await asyncio.wait_for(server.stdout.readline(), timeout=60)).decode().strip()
+        url = (await asyncio.wait_for(server.stdout.readline(), timeout=PATIENCE_SECONDS)).decode().strip()
         async with httpx.AsyncClient() as client:
             answer = await client.post(f"{url}/chat/completions", json=dict(ask(1).body))
         said = by_seed(7)(ask(1))
@@ -59,4 +60,4 @@ async def test_the_command_prints_its_address_and_answers_there() -> None:
         assert answer.json()["choices"][0]["message"]["content"] == said.text
     finally:
         server.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(server.wait(), timeout=60) == 0
+        assert await asyncio.wait_for(server.wait(), timeout=PATIENCE_SECONDS) == 0

@@ -203,7 +203,7 @@ def test_a_long_text_is_judged_by_its_beginning_and_its_end() -> None:
     assert polarity("!" * half + "x" * MAX_CHARACTERS + "?" * half) == polarity("!" * half + " " + "?" * half)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text(max_size=400)
     | st.lists(st.sampled_from(["not", "n't", "NEVER", "good", "!!", "?!", ":(", "\ud800", "still", "no"])).map(

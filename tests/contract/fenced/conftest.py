@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from fenced_lanes import LARGEST_BYTES, Worker, create_topic, keys_of
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import ApacheBroker
 from outbox.database import Database
@@ -21,7 +22,7 @@ from outbox.records import Message
 
 async def _open_coordinator(broker: ApacheBroker) -> None:
     """Have the broker make what transactions need; until it has, it turns the first ones away."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             producer = AIOKafkaProducer(bootstrap_servers=broker.address, transactional_id="first")
             try:
@@ -60,7 +61,7 @@ async def worker_on(broker: ApacheBroker) -> AsyncIterator[Callable[..., Worker]
     async with AsyncExitStack() as stack:
 
         def build(database_url: str, owner: str, publishing: Database | None = None) -> Worker:
-            pool = Database(database_url, timeout_seconds=10)
+            pool = Database(database_url, timeout_seconds=PATIENCE_SECONDS)
             stack.push_async_callback(pool.close)
             client = {"bootstrap_servers": broker.address}
             options = {"max_request_size": LARGEST_BYTES, "linger_ms": 2}

@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.partitioner import murmur2
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import ApacheBroker
 from outbox.database import Database
@@ -62,7 +63,7 @@ class Worker:
     async def drain_until_held(self) -> asyncio.Task[int]:
         """Drain, again after a failure, until this worker is held."""
         held = asyncio.create_task(self.reached.wait())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while not held.done():
                 draining = asyncio.create_task(self.relay.drain())
                 self._drains.append(draining)
@@ -120,7 +121,7 @@ async def read(broker: ApacheBroker, topic: str, isolation_level: str = "read_co
     consumer = AIOKafkaConsumer(
         bootstrap_servers=broker.address, auto_offset_reset="earliest", isolation_level=isolation_level
     )
-    async with consumer, asyncio.timeout(60):
+    async with consumer, asyncio.timeout(PATIENCE_SECONDS):
         consumer.assign([TopicPartition(topic, partition) for partition in (0, 1)])
         while ends:
             record = await consumer.getone()
@@ -138,7 +139,7 @@ def once(topic: str, *names: str) -> dict[bytes, list[str]]:
 
 async def drained(worker: Worker, query: Callable[..., Any]) -> None:
     """Drain until nothing is pending; a lane that failed pauses in between."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while query(PENDING):
             await worker.relay.drain()
             await asyncio.sleep(0.02)
