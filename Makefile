@@ -52,8 +52,8 @@ test-kafka: $(READY)  ## The same on a real Apache Kafka, and a round of random 
 
 RUNS ?= 12
 .PHONY: crash-test
-crash-test: $(READY)  ## Kill everything on Apache Kafka, then audit it: every crash point, RUNS=n random faults; SEED=n repeats
-	$(BIN)/pytest tests/crash --faults $(RUNS) $(if $(SEED),--seed $(SEED))
+crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every crash point, RUNS=n random faults; SEED=n repeats, FENCED=1
+	$(BIN)/pytest tests/crash --faults $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(FENCED),--fenced)
 
 .PHONY: bench
 bench: $(READY)  ## Measure; prints ratios and medians

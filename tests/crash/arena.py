@@ -19,6 +19,7 @@ from evidence import Disturbance
 from proxy import Proxy
 
 from app.sandbox import Sandbox, SandboxError
+from app.sandbox_process import is_free
 from app.worker_process import WorkerProcess
 
 #: As a shell shows it.
@@ -26,7 +27,7 @@ KILLED = 128 + signal.SIGKILL
 #: What an orchestrator waits before it starts a worker again.
 _RESTART_SECONDS = 1.0
 #: An exit this long after a fault has nothing to do with it any more.
-EXCUSED_SECONDS = 60.0
+EXCUSED_SECONDS = 180.0
 _LAST_LINES = 8
 _TELLING = re.compile(r"\[(ERROR|CRITICAL)\]|^[\w.]*(Error|Exception)\b|^innervate:")
 
@@ -48,6 +49,8 @@ class CrashWorker(WorkerProcess):
         if self.is_running:
             return
         self._wait_for_exit()
+        if not self.directory.exists() and not is_free(self.port):
+            self.take_ports()
         self.directory.mkdir(parents=True, exist_ok=True)
         self._spawn()
 

@@ -19,7 +19,7 @@ from app.sandbox import SandboxError
 _DELAY_SECONDS = 0.25
 _POLL_SECONDS = 0.1
 #: A worker that is to be killed is waited for: it may just be being started again.
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 120.0
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Injector:
     def _until_running(self, worker: int) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not self.arena.seats[worker].process.is_running:
-            assert time.monotonic() < deadline, f"worker {worker} does not run"
+            assert time.monotonic() < deadline, f"worker {worker} did not run for {_PATIENCE_SECONDS:.0f} s"
             self._wait(_POLL_SECONDS)
 
     def _ask_to_leave(self, worker: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,12 +24,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from evidence import BROKEN
 from sale import Failure, Sale, event
+from waiting import PATIENCE_SECONDS
 
 TOPIC: Final = "payments"
 CUSTOMERS: Final = 40
 OPENING: Final = datetime(2020, 1, 1, tzinfo=UTC)
 #: Fifty events of a customer take some forty days, so that the age of the window counts as well as its length.
 BETWEEN_EVENTS: Final = timedelta(minutes=30)
+_POLL_SECONDS: Final = 0.5
 
 _KINDS: Final = ("PaymentSucceeded",) * 8 + ("PaymentFailed", "ChargebackReceived")
 _RUBBISH: Final = (b'{"specversion": "1.0", "id": ', None, b"\xff\xfe not text", b"[]", b'{"specversion": "1.0"}')
@@ -117,13 +120,17 @@ class Load:
 
     def __init__(self, kafka: str, *, seed: int, name: str, per_second: float = 50.0, limit: int | None = None) -> None:
         self.acknowledged = Acknowledged()
+        #: Records Kafka has taken or refused.
+        self.answers = 0
         self._kafka = kafka
         self._sales = sales(seed, name, datetime.now(UTC))
         self._pause_seconds = 1 / per_second
         self._limit = limit
         self._pending: set[asyncio.Future[Any]] = set()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="load")
+        self._abandoned = threading.Event()
+        # Nothing waits for it at the end of the process, whatever it waits for itself.
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="load", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -132,16 +139,27 @@ class Load:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            # The broker may be gone for good: what is under way is nobody's business any more.
+            self._abandoned.set()
         self.stop()
 
     def stop(self) -> None:
         """Send nothing more and wait for what is under way; the broker must be there."""
         self._stopping.set()
-        self._thread.join()
+        self.wait()
 
     def wait(self) -> None:
-        """Wait until `limit` records were sent and acknowledged."""
-        self._thread.join()
+        """Wait until `limit` records were sent and acknowledged, for as long as any is."""
+        seen, moved_at = -1, time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(_POLL_SECONDS)
+            if self.answers != seen:
+                seen, moved_at = self.answers, time.monotonic()
+            assert time.monotonic() - moved_at < PATIENCE_SECONDS, (
+                f"Kafka has acknowledged nothing for {PATIENCE_SECONDS:.0f} s after {seen} records,"
+                f" {len(self._pending)} are under way"
+            )
 
     async def _send(self) -> None:
         sent = 0
@@ -158,8 +176,8 @@ class Load:
                 await _close(producer)
                 producer = None
             await asyncio.sleep(self._pause_seconds)
-        if self._pending:
-            await asyncio.wait(self._pending)
+        while self._pending and not self._abandoned.is_set():
+            await asyncio.wait(self._pending, timeout=_POLL_SECONDS)
         await _close(producer)
 
     async def _put(self, producer: AIOKafkaProducer, sale: Sale) -> None:
@@ -170,6 +188,7 @@ class Load:
 
     def _on_answer(self, done: asyncio.Future[Any], sale: Sale) -> None:
         self._pending.discard(done)
+        self.answers += 1
         if done.cancelled() or done.exception() is not None:
             return
         counts = self.acknowledged

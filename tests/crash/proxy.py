@@ -23,6 +23,7 @@ DECISIONS = b"INSERT INTO decisions"
 #: https://www.postgresql.org/docs/current/protocol-message-formats.html
 COMMITTED = b"Z\x00\x00\x00\x05I"
 
+_CALL_SECONDS = 120.0
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -65,7 +66,8 @@ class Proxy:
     ) -> None:
         self.refuse()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(_CALL_SECONDS)
+        assert not self._thread.is_alive(), f"the proxy's loop did not end in {_CALL_SECONDS:.0f} s"
         self._loop.close()
 
     def heal(self) -> None:
@@ -95,7 +97,11 @@ class Proxy:
         self._run(self._accept())
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=30)
+        what = coroutine.__qualname__
+        try:
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_CALL_SECONDS)
+        except TimeoutError as error:
+            raise AssertionError(f"{what} took longer than {_CALL_SECONDS:.0f} s") from error
 
     async def _accept(self) -> None:
         if self._server is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from arena import Arena
@@ -12,7 +11,7 @@ from recomputed import REACTED_TO, who_decides
 from witness import rows
 
 #: Give up when nothing has moved for this long, in seconds.
-STALLED_AFTER_SECONDS = 90.0
+STALLED_AFTER_SECONDS = 180.0
 
 
 #: Every message somebody may have to decide on, whoever it came from.
@@ -67,11 +66,3 @@ def _undecided(url: str, load: Load) -> set[tuple[str, str]]:
 
 def _some(missing: set[tuple[str, str]] | None) -> str:
     return "not known" if missing is None else f"{len(missing)}, such as {sorted(missing)[:5]}"
-
-
-def until(happens: Callable[[], bool], what: str) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + STALLED_AFTER_SECONDS
-    while not happens():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.2)

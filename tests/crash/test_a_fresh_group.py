@@ -18,7 +18,8 @@ from conftest import worker_settings
 from evidence import Disturbance
 from group import dismiss_members
 from load import Load
-from settling import settle, until
+from settling import settle
+from waiting import eventually
 from witness import gather
 
 pytestmark = pytest.mark.apache
@@ -32,7 +33,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     arena = make_arena(1)
     sandbox = arena.sandbox
     arena.start(0)
-    until(lambda: arena.ready(0), "the topics are there")
+    eventually(lambda: arena.ready(0), what="the topics to be there")
     arena.leave(0)
     with Load(sandbox.kafka, seed=seed, name="fresh", per_second=1000, limit=2000) as load:
         load.wait()
@@ -42,7 +43,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     doomed = CrashWorker(sandbox, tmp_path / "doomed", {**settings, **crashing}, module="crashing")
     doomed.launch()
     try:
-        until(lambda: doomed.exit_code is not None, "it is dead")
+        eventually(lambda: doomed.exit_code is not None, what="the worker to die")
         assert doomed.exit_code == KILLED, doomed.last_words()
     finally:
         doomed.release()

@@ -14,7 +14,8 @@ from arena import Arena
 from audit import audit
 from evidence import Disturbance
 from load import Load
-from settling import decided, settle, until
+from settling import decided, settle
+from waiting import eventually
 from witness import gather
 
 pytestmark = pytest.mark.apache
@@ -34,17 +35,17 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
     url = arena.sandbox.database_url
     began_at = time.time()
     arena.start(0)
-    until(lambda: arena.ready(0), "the topics are there")
+    eventually(lambda: arena.ready(0), what="the topics to be there")
     arena.leave(0)
     with Load(arena.sandbox.kafka, seed=seed, name="frozen", per_second=1000, limit=BACKLOG) as load:
         load.wait()
         arena.start(0)
-        until(lambda: len(decided(url)) > DECIDED_BEFORE, "the first worker is at work")
+        eventually(lambda: len(decided(url)) > DECIDED_BEFORE, what="the first worker to be at work")
         arena.freeze(0)
         arena.start(1)
-        until(lambda: load.acknowledged.due <= decided(url), "the second worker decides all the rest")
+        eventually(lambda: load.acknowledged.due <= decided(url), what="the second worker to decide all the rest")
         arena.thaw(0)
-        until(lambda: arena.ready(0), "the first worker has joined again")
+        eventually(lambda: arena.ready(0), what="the first worker to join again")
         arena.kill(1)
         arena.disturbances.append(Disturbance("frozen, then the other one killed", began_at, time.time()))
         with Load(arena.sandbox.kafka, seed=seed + 1, name="later", limit=BACKLOG // 4) as later:

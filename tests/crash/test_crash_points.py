@@ -19,6 +19,7 @@ from group import dismiss_members
 from load import Acknowledged, Load
 from proxy import Proxy
 from settling import settle
+from waiting import eventually
 from witness import gather
 
 from app.sandbox import Sandbox
@@ -90,7 +91,8 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
     doomed.launch()
     try:
         with Load(sandbox.kafka, seed=seed, name=point.replace("_", "-"), limit=SALES) as load:
-            assert exit_code(doomed) == KILLED, doomed.last_words()
+            eventually(lambda: doomed.exit_code is not None, what=f"the worker to reach {point}")
+            assert doomed.exit_code == KILLED, doomed.last_words()
             dismiss_members(sandbox.kafka)
             disturbances.append(Disturbance(f"killed {point}", began_at, time.time()))
             arena.start(0)
@@ -109,11 +111,3 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
 
     assert new == {}, findings.details
     assert arena.exits == []
-
-
-def exit_code(worker: CrashWorker) -> int | None:
-    deadline = time.monotonic() + 60
-    while worker.exit_code is None:
-        assert time.monotonic() < deadline, f"the point was not reached: {worker.last_words()}"
-        time.sleep(0.05)
-    return worker.exit_code

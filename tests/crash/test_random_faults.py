@@ -21,15 +21,17 @@ from faults import STEADY, THIRD, plan
 from findings import Findings
 from injector import Injector
 from load import Load
-from settling import STALLED_AFTER_SECONDS, settle
+from settling import settle
+from waiting import eventually
 from witness import gather
 
 from app.report import settings_of
 from app.timemachine.replay_arguments import Asked
 from app.timemachine.replay_command import run_replay
 
-REPORT = Path("var/crash-report.json")
-REPLAY = Path("var/crash-replay.json")
+#: A plain and a fenced run may go on side by side.
+REPORTS = {False: Path("var/crash-report.json"), True: Path("var/crash-report-fenced.json")}
+REPLAYS = {False: Path("var/crash-replay.json"), True: Path("var/crash-replay-fenced.json")}
 
 
 @pytest.mark.apache
@@ -47,7 +49,7 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     began_at = time.monotonic()
     for number in range(STEADY):
         arena.start(number)
-    _wait_until_ready(arena)
+    eventually(lambda: all(arena.ready(number) for number in range(STEADY)), what="the workers to become ready")
     say(f"seed {seed}: {faults} faults, {STEADY} workers and one that comes and goes")
 
     with Load(arena.sandbox.kafka, seed=seed, name="crash") as load:
@@ -59,7 +61,7 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     stuck = _stop_workers(arena)
     evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged], read_committed=fenced)
     findings = audit(evidence, arena.disturbances, fenced=fenced)
-    replayed = replay(arena)
+    replayed = replay(arena, REPLAYS[fenced])
 
     report = {
         "seed": seed,
@@ -87,18 +89,18 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "broken_promises": {name: found[:5] for name, found in findings.broken().items()},
         "details": findings.details[:20],
     }
-    write(report, say)
-    again = f"run it again with --seed {seed} --faults {faults}"
+    write(report, REPORTS[fenced], say)
+    again = f"run it again with --seed {seed} --faults {faults}{' --fenced' if fenced else ''}"
     assert not findings.broken(), again
-    assert replayed["same"], f"{REPLAY} says what differs; {again}"
+    assert replayed["same"], f"{REPLAYS[fenced]} says what differs; {again}"
     assert [one for one in arena.exits if not one.excused] == [], again
     assert stuck == "", again
 
 
-def replay(arena: Arena) -> Mapping[str, Any]:
+def replay(arena: Arena, into: Path) -> Mapping[str, Any]:
     """Decide everything in the log again, with windows built from the log alone."""
-    REPLAY.parent.mkdir(exist_ok=True)
-    return asyncio.run(run_replay(settings_of(arena.sandbox), Asked(), json_file=REPLAY))
+    into.parent.mkdir(exist_ok=True)
+    return asyncio.run(run_replay(settings_of(arena.sandbox), Asked(), json_file=into))
 
 
 def totals(findings: Findings) -> dict[str, int]:
@@ -123,16 +125,9 @@ def _stop_workers(arena: Arena) -> str:
     return ""
 
 
-def _wait_until_ready(arena: Arena) -> None:
-    deadline = time.monotonic() + STALLED_AFTER_SECONDS
-    while not all(arena.ready(number) for number in range(STEADY)):
-        assert time.monotonic() < deadline, "the workers did not become ready"
-        time.sleep(0.2)
-
-
-def write(report: Mapping[str, Any], say: Callable[[str], None]) -> None:
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+def write(report: Mapping[str, Any], into: Path, say: Callable[[str], None]) -> None:
+    into.parent.mkdir(exist_ok=True)
+    into.write_text(json.dumps(report, indent=2) + "\n")
     for name, value in report.items():
         shown = len(value) if name in {"unasked_exits", "details"} else value
         say(f"{name:21} {shown}")

@@ -16,8 +16,8 @@ from load import Acknowledged
 DOMAIN: Final = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
 DEAD_LETTERS: Final = "dead-letters"
 TIMELINES: Final = ("timeline-customer", "timeline-order", "timeline-service")
-#: The end of the log counts as read when nothing more comes for this long: markers of transactions have no records.
-_QUIET_SECONDS = 2.0
+#: Nothing more came for this long, and the end is not reached: that is no evidence.
+_STALLED_SECONDS = 120.0
 
 _DECISIONS = """
     SELECT id::text, agent, event_id, topic, partition, "offset", history::text, messages::text,
@@ -111,8 +111,12 @@ async def _read(kafka: str, *, read_committed: bool) -> Mapping[str, Sequence[Lo
                 found[place.topic].extend(map(_logged, batch))
                 last_news_at = time.monotonic()
             behind = [place for place, end in ends.items() if await consumer.position(place) < end]
-            if not behind or time.monotonic() - last_news_at > _QUIET_SECONDS:
+            if not behind:
                 return found
+            quiet = time.monotonic() - last_news_at
+            assert quiet < _STALLED_SECONDS, (
+                f"the witness read nothing for {quiet:.0f} s and is not at the end of {behind}"
+            )
     finally:
         await consumer.stop()
 
