@@ -26,6 +26,7 @@ from agents.record import HOLD_FOR, decision_record
 from agents.routing import entity_id_of
 from outbox import errors as outbox_errors
 from outbox.records import DeadLetter, DecisionRecord, Origin
+from outbox.supervision import is_being_cancelled
 from tables.event import Event, InvalidEvent, parse
 from tables.window import Entry, WindowSpec, history
 
@@ -218,6 +219,10 @@ class StreamLoop:
         async def run() -> None:
             try:
                 await job()
+            except asyncio.CancelledError as error:
+                if is_being_cancelled():
+                    raise
+                await self._crash(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, this event must not be acknowledged
                 await self._crash(error)
             else:

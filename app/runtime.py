@@ -7,6 +7,7 @@ with one line when PostgreSQL or Kafka cannot be used. The worker of a shadow ne
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import uuid
@@ -32,11 +33,16 @@ from outbox.publisher import Publisher
 from outbox.records import LANES
 from outbox.relay import Relay
 from outbox.replays import Replays
+from outbox.supervision import Supervisor
 from outbox.writer import DecisionWriter
 
 if TYPE_CHECKING:
     from app.worker import Innervate
 
+log = logging.getLogger(__name__)
+
+#: How often held decisions that nobody answered in time are looked for, in seconds.
+EXPIRY_INTERVAL_SECONDS: Final = 5.0
 #: The consumer group of the router, shared by the workers of all agent sets.
 ROUTER_GROUP: Final = "innervate-router"
 #: Dead letters may be as large as Kafka lets anything in. Ten milliseconds gather a batch.
@@ -78,7 +84,8 @@ class Runtime(Service):
             max_event_bytes=settings.max_event_bytes,
         )
         self.probe = ProgressProbe(group=app.conf.id, client=options)
-        self._background: list[asyncio.Task[None]] = []
+        #: What runs in the background besides the parts' own.
+        self.background = Supervisor()
 
     async def on_start(self) -> None:
         """Prepare PostgreSQL and Kafka, then start every part."""
@@ -86,13 +93,18 @@ class Runtime(Service):
             await self._prepare()
         except (DatabaseUnavailable, TopicsUnusable) as error:
             raise SystemExit(f"innervate: {error}") from error
-        self._background = [asyncio.create_task(self.probe.run(self._assigned), name="progress probe")]
+        self.background.start("progress probe", lambda: self.probe.run(self._assigned))
         if self._app.settings.shadowing is None:
             self.relay.start()
             self.notifications.start()
-            self._background.append(asyncio.create_task(self.router.run(), name="router"))
-        for task in self._background:
-            task.add_done_callback(self._on_task_ended)
+            self.background.start("router", self.router.run)
+            self.background.every(EXPIRY_INTERVAL_SECONDS, "expiry", lambda: expire_overdue(self.approvals))
+
+    @property
+    def failing(self) -> Mapping[str, str]:
+        """The background tasks that failed lately, and why."""
+        parts = (self.background, self.relay.background, self.notifications.background)
+        return {name: why for part in parts for name, why in part.failing().items()}
 
     async def _prepare(self) -> None:
         settings = self._app.settings
@@ -102,9 +114,7 @@ class Runtime(Service):
 
     async def on_stop(self) -> None:
         """Stop in the order of the data: router, writer, relay, publishers, database."""
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.background.stop()
         for stream in self._app.agent_streams:
             await stream.stop()
         await self.brains.stop()
@@ -127,9 +137,14 @@ class Runtime(Service):
     def _assigned(self) -> Collection[tuple[str, int]]:
         return {place for stream in self._app.agent_streams for place in stream.assigned}
 
-    def _on_task_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.add_future(self._app.crash(error))
+
+async def expire_overdue(approvals: Approvals) -> None:
+    """Reject held decisions that are overdue; while PostgreSQL is away they wait."""
+    try:
+        for decision_id in await approvals.expire():
+            log.info("nobody answered for the held decision %s in time", decision_id)
+    except DatabaseUnavailable as error:
+        log.warning("overdue decisions wait for PostgreSQL: %s", error)
 
 
 def _prepare_database(database_url: str, *, migrating: bool) -> None:

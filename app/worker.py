@@ -27,17 +27,8 @@ from app.stream import AgentStream
 from app.tuning import TUNING
 from app.views import register_views
 from app.web import middlewares
-from outbox.approvals import Approvals
-from outbox.errors import DatabaseUnavailable
-from outbox.relay import Relay
 
 log = logging.getLogger(__name__)
-
-#: How often the relay looks for what no kick announced, in seconds.
-RELAY_INTERVAL_SECONDS: Final = 1.0
-
-#: How often held decisions that nobody answered in time are looked for, in seconds.
-EXPIRY_INTERVAL_SECONDS: Final = 5.0
 
 #: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long for
 #: a customer who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
@@ -124,27 +115,9 @@ def create_app(settings: Settings) -> Innervate:
     """Put the application together."""
     _require_compiled_streams()
     app = Innervate(settings)
-    if settings.shadowing is None:
-        app.timer(RELAY_INTERVAL_SECONDS, name="relay")(lambda: _publish_pending(app.runtime.relay))
-        app.timer(EXPIRY_INTERVAL_SECONDS, name="expiry")(lambda: expire_overdue(app.runtime.approvals))
     register_commands(app)
     register_views(app)
     return app
-
-
-async def _publish_pending(relay: Relay) -> None:
-    relay.kick()
-
-
-async def expire_overdue(approvals: Approvals) -> None:
-    """Reject held decisions that are overdue; raises nothing, because what a timer raises ends the worker."""
-    try:
-        for decision_id in await approvals.expire():
-            log.info("nobody answered for the held decision %s in time", decision_id)
-    except DatabaseUnavailable as error:
-        log.warning("overdue decisions wait for PostgreSQL: %s", error)
-    except Exception:
-        log.exception("overdue decisions are not expired")
 
 
 def _require_compiled_streams() -> None:

@@ -27,6 +27,7 @@ from outbox.errors import (
 from outbox.pool import Pool
 from outbox.session import connect
 from outbox.statements import queries as queries  # noqa: PLC0414 - who runs statements names them from here
+from outbox.supervision import is_being_cancelled
 
 Row = tuple[Any, ...]
 
@@ -201,15 +202,10 @@ def _translated() -> Iterator[None]:
     except asyncio.CancelledError as error:
         # aiopg turns a statement cancelled by the server (statement_timeout, pg_cancel_backend) into the
         # cancellation of this task; only a task that somebody here cancelled may end as cancelled.
-        if _is_being_cancelled():
+        if is_being_cancelled():
             raise
         raise DatabaseUnavailable("the server cancelled the statement") from error
 
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

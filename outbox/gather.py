@@ -11,8 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from outbox.errors import Transient
+from outbox.supervision import is_being_cancelled
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class GivenUp(Transient):
+    """A library gave the batch up, and nobody here had asked for it."""
 
 
 class Gatherer(Generic[Item, Result]):
@@ -51,7 +58,7 @@ class Gatherer(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """Wait for the outcome of one item; the first one begins the processing."""
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=self._name)
         outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((item, outcome))
@@ -59,6 +66,7 @@ class Gatherer(Generic[Item, Result]):
 
     async def _run(self) -> None:
         began_at = -self._pace_seconds
+        settled: list[tuple[tuple[Item, asyncio.Future[Result]], Result | Exception]]
         while True:
             batch = [await self._waiting.get()]
             try:
@@ -69,13 +77,16 @@ class Gatherer(Generic[Item, Result]):
                 while len(batch) < self._limit and not self._waiting.empty():
                     batch.append(self._waiting.get_nowait())
                 outcomes = await self._process([item for item, _ in batch])
-            except asyncio.CancelledError:
-                for _, waiting in batch:
-                    waiting.cancel()
-                raise
+                settled = list(zip(batch, outcomes, strict=True))
+            except asyncio.CancelledError as error:
+                if is_being_cancelled():
+                    for _, waiting in batch:
+                        waiting.cancel()
+                    raise
+                settled = [(one, GivenUp(f"{self._name}: {error!r}")) for one in batch]
             except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-                outcomes = [error] * len(batch)
-            for (_, waiting), outcome in zip(batch, outcomes, strict=True):
+                settled = [(one, error) for one in batch]
+            for (_, waiting), outcome in settled:
                 _settle(waiting, outcome)
 
 

@@ -18,6 +18,7 @@ from outbox.backoff import Backoff
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable
 from outbox.session import SILENT_SECONDS, connect
+from outbox.supervision import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +36,17 @@ class Notifications:
         self._dsn = dsn
         self._on_hint = on_hint
         self._due = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        #: What runs in the background, for readiness.
+        self.background = Supervisor()
 
     def start(self) -> None:
         """Begin to listen and to send. The event loop must be running."""
-        self._tasks = [
-            asyncio.create_task(self._listen_for_ever(), name="outbox listener"),
-            asyncio.create_task(self._send_for_ever(), name="outbox announcer"),
-        ]
+        self.background.start("outbox listener", self._listen_for_ever)
+        self.background.start("outbox announcer", self._send_for_ever)
 
     async def stop(self) -> None:
         """Stop both."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.background.stop()
 
     def announce(self) -> None:
         """Say that something was committed for other workers. Cheap."""
@@ -69,7 +67,7 @@ class Notifications:
         while True:
             try:
                 await self._listen(backoff)
-            except (psycopg2.Error, OSError, TimeoutError) as error:
+            except (DatabaseUnavailable, psycopg2.Error, OSError, TimeoutError) as error:
                 log.info("notifications are interrupted: %s", " ".join(str(error).split()))
             await backoff.wait()
 

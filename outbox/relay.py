@@ -23,6 +23,7 @@ from outbox.leases import LEASE_SECONDS, RENEW_SECONDS, LaneLeases
 from outbox.parameters import headers_from
 from outbox.publisher import PUBLISH_SECONDS, NotPublished, Outcome, Refused
 from outbox.records import Message
+from outbox.supervision import Supervisor, is_being_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,9 @@ PACE_SECONDS: Final = 0.05
 BACKOFF_CAP_SECONDS: Final = 30.0
 
 
+#: How often there is a look for what no kick announced, in seconds.
+LOOK_SECONDS: Final = 1.0
+
 #: How long a stopping worker tries to publish what is pending, in seconds.
 STOP_SECONDS: Final = 10.0
 
@@ -57,7 +61,7 @@ class LanePublisher(Protocol):
 class Relay:
     """Publishes what is pending in the lanes this worker holds.
 
-    A commit kicks it; so do a notification of another worker and the worker's timer, as the safety net.
+    A commit kicks it; so do a notification of another worker and a timer, as the safety net.
     """
 
     def __init__(self, database: Database, publisher: LanePublisher, *, owner: str) -> None:
@@ -71,22 +75,20 @@ class Relay:
         self._missed_a_look = False
         self._backoffs: dict[int, Backoff] = {}
         self._not_before: dict[int, float] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        #: What runs in the background, for readiness.
+        self.background = Supervisor()
 
     def start(self) -> None:
         """Begin to lease lanes and to listen for kicks. The event loop must be running."""
-        self._tasks = [
-            asyncio.create_task(self._lease_for_ever(), name="outbox leases"),
-            asyncio.create_task(self._look_when_kicked(), name="outbox relay"),
-        ]
+        self.background.start("outbox leases", self._lease_for_ever)
+        self.background.start("outbox relay", self._look_when_kicked)
+        self.background.every(LOOK_SECONDS, "outbox timer", self._look_again)
 
     async def stop(self) -> None:
         """Publish what is pending once more, then hand the lanes over; nothing to do before `start`."""
-        if not self._tasks:
+        if not self.background.is_running:
             return
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.background.stop()
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.drain()
@@ -130,6 +132,9 @@ class Relay:
             await self._renew()
             self.kick()
             await asyncio.sleep(RENEW_SECONDS)
+
+    async def _look_again(self) -> None:
+        self.kick()
 
     async def _renew(self) -> None:
         try:
@@ -185,6 +190,11 @@ class Relay:
                     await self._bury(seq, outcome)
             waiting = next((o for o in outcomes.values() if isinstance(o, NotPublished)), None)
             self._pause(lane, waiting)
+        except asyncio.CancelledError as error:
+            if is_being_cancelled():
+                raise
+            # aiokafka lets out cancellations of its own.
+            self._pause(lane, NotPublished(repr(error)))
         except Exception as error:
             log.exception("lane %d failed", lane)
             self._pause(lane, error)

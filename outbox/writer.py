@@ -26,6 +26,7 @@ from outbox.errors import (
     RowsLocked,
     SchemaUnusable,
     StatementRejected,
+    Transient,
 )
 from outbox.gather import Gatherer
 from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
@@ -82,7 +83,7 @@ class DecisionWriter:
         while True:
             try:
                 return await self._decisions.submit(record)
-            except DatabaseUnavailable as error:
+            except Transient as error:
                 log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, error)
                 await backoff.wait()
 

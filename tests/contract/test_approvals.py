@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -15,8 +14,8 @@ import pytest
 from refunding import refund
 from waiting import PATIENCE_SECONDS
 
+from app.runtime import expire_overdue
 from app.sandbox import Postgres
-from app.worker import expire_overdue
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, Summary, UnknownApproval
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable, StatementRejected
@@ -428,18 +427,6 @@ async def test_an_expiry_needs_postgresql(approvals: Approvals, postgres: Postgr
         await expire_overdue(approvals)
     finally:
         postgres.restart()
-
-
-async def test_whatever_goes_wrong_while_decisions_expire_does_not_end_the_worker(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    class Broken(Approvals):
-        async def expire(self, **_: int) -> Sequence[uuid.UUID]:
-            raise ZeroDivisionError
-
-    await expire_overdue(Broken(Database("unused"), on_commit=lambda _lanes: None))
-
-    assert [record.getMessage() for record in caplog.records] == ["overdue decisions are not expired"]
 
 
 async def test_an_overdue_decision_cannot_be_approved_even_before_its_expiry_is_written(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from waiting import PATIENCE_SECONDS
 
-from outbox.gather import Gatherer
+from outbox.gather import Gatherer, GivenUp
 
 
 class Batches:
@@ -62,3 +62,30 @@ async def test_who_waits_for_the_pace_is_cancelled_when_it_stops() -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
     assert batches.seen == [[0]]
+
+
+async def test_a_batch_that_a_library_cancels_fails_for_those_who_wait_and_the_next_goes_on() -> None:
+    cancelled = [True]
+
+    async def process(items: Sequence[int]) -> Sequence[int]:
+        if cancelled:
+            cancelled.pop()
+            raise asyncio.CancelledError
+        return items
+
+    gatherer = Gatherer(process, limit=10, name="test")
+    with pytest.raises(GivenUp, match="test: CancelledError"):
+        await asyncio.wait_for(gatherer.submit(1), timeout=10)
+    assert await asyncio.wait_for(gatherer.submit(2), timeout=10) == 2
+    await gatherer.stop()
+
+
+async def test_a_batch_with_too_few_outcomes_fails_for_those_who_wait_and_the_next_goes_on() -> None:
+    async def process(items: Sequence[int]) -> Sequence[int]:
+        return items if items == [2] else []
+
+    gatherer = Gatherer(process, limit=10, name="test")
+    with pytest.raises(ValueError, match="shorter"):
+        await asyncio.wait_for(gatherer.submit(1), timeout=10)
+    assert await asyncio.wait_for(gatherer.submit(2), timeout=10) == 2
+    await gatherer.stop()
