@@ -41,6 +41,7 @@ def decision_record(
     """
     event = history.event
     decision = verdict.decision
+    otherwise = _messages(agent, event, decision.otherwise, prefix="otherwise/")
     return DecisionRecord(
         agent=agent.name,
         event_id=event.id,
@@ -61,13 +62,8 @@ def decision_record(
         decided_at=decided_at,
         messages=_messages(agent, event, decision.events),
         effects=tuple(effect.record() for effect in decision.effects),
-        hold=None
-        if verdict.hold is None
-        else Hold(
-            reason=verdict.hold,
-            expires_in=hold_for,
-            otherwise=_messages(agent, event, decision.otherwise, prefix="otherwise/"),
-        ),
+        hold=None if verdict.hold is None else Hold(reason=verdict.hold, expires_in=hold_for, otherwise=otherwise),
+        otherwise=() if verdict.hold else otherwise,
     )
 
 

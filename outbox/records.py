@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
@@ -18,6 +18,9 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:innervate:decision")
 
 #: SQL with its parameters.
 Statement = tuple[str, Mapping[str, Any]]
+
+#: Why a decision was put to a person when PostgreSQL refused its effects.
+REFUSED: Final = "refused"
 
 Status = Literal["committed", "held", "rejected", "shadow"]
 
@@ -82,6 +85,8 @@ class Hold:
     expires_in: timedelta
     #: Published when it is rejected or expires.
     otherwise: tuple[Message, ...] = ()
+    #: Who rejected it before anybody was asked, and why; None when a person is asked.
+    rejected_by: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +114,10 @@ class DecisionRecord:
     messages: tuple[Message, ...]
     #: State changes, made with the decision or not at all.
     effects: tuple[Effect, ...] = ()
-    #: What its person is asked; set when it is held, and only then.
+    #: What its person is asked; set when it is held or was rejected, and only then.
     hold: Hold | None = None
+    #: Published in place of messages and effects when PostgreSQL refuses the effects of a committed decision.
+    otherwise: tuple[Message, ...] = ()
 
     @property
     def id(self) -> uuid.UUID:
@@ -118,9 +125,23 @@ class DecisionRecord:
         return decision_id(self.agent, self.event_id)
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it is rejected before anybody is asked."""
+        return self.status == "rejected" and self.hold is not None and self.hold.rejected_by is not None
+
+    @property
     def published(self) -> tuple[Message, ...]:
-        """The messages that are published with it: all of a committed decision, none of any other."""
+        """What is published with it: the messages of a committed decision, what a refused one has in their place."""
+        if self.is_refused and self.hold is not None:
+            return self.hold.otherwise
         return self.messages if self.status == "committed" else ()
+
+    def refused(self, why: str) -> DecisionRecord:
+        """The same decision when PostgreSQL refuses its effects: rejected, nothing of it done, a person hears."""
+        hold = Hold(
+            reason=REFUSED, expires_in=timedelta(0), otherwise=self.otherwise, rejected_by=f"PostgreSQL: {why[:300]}"
+        )
+        return replace(self, status="rejected", hold=hold)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,8 @@ effects is written in a savepoint of its own; when it is refused, its batch-mate
 a table, a privilege or a row that somebody keeps locked, it waits alone. A batch of decisions without
 effects that PostgreSQL refuses is halved until only the guilty one fails. Batches that share a lane of the outbox
 commit one after another, so the order of `seq` within a lane is the order of the commits. A held decision is written
-with the question to a person (see `outbox.approvals`) in place of its effects and messages.
+with the question to a person (see `outbox.approvals`) in place of its effects and messages. One whose effects are
+refused is written as if a person had rejected it, where it says what is to be published then: so a person hears.
 """
 
 from __future__ import annotations
@@ -75,17 +76,27 @@ class DecisionWriter:
     async def record(self, record: DecisionRecord) -> bool:
         """Write the decision and wait for the commit.
 
-        Returns True if it is new, False if this (agent, event) had been decided before. Raises `Permanent` if it can
-        never be written. While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot
+        Returns True if it is new, False if this (agent, event) had been decided before. One whose effects PostgreSQL
+        refuses is written as rejected, with what is to be published otherwise. Raises `Permanent` if it can never be
+        written. While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot
         have: a table, a privilege, a row that somebody keeps locked.
         """
         backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
         while True:
             try:
-                return await self._decisions.submit(record)
+                return await self._submit(record)
             except Transient as error:
                 log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, error)
                 await backoff.wait()
+
+    async def _submit(self, record: DecisionRecord) -> bool:
+        try:
+            return await self._decisions.submit(record)
+        except StatementRejected as error:
+            if record.status != "committed" or not record.otherwise:
+                raise
+            log.warning("PostgreSQL refuses the decision of %s on %s: %s", record.agent, record.event_id, error)
+            return await self._decisions.submit(record.refused(str(error)))
 
     async def bury(self, letter: DeadLetter) -> None:
         """Write a dead letter and its message for the topic; waits while PostgreSQL is away."""
@@ -160,13 +171,17 @@ class DecisionWriter:
 
 
 def _has_more_than_a_row(record: DecisionRecord) -> bool:
-    return record.status == "held" or (record.status == "committed" and bool(record.effects))
+    return _is_asked(record) or (record.status == "committed" and bool(record.effects))
+
+
+def _is_asked(record: DecisionRecord) -> bool:
+    return record.status == "held" or record.is_refused
 
 
 async def _write_alone(transaction: Transaction, record: DecisionRecord) -> set[str]:
     async with transaction.savepoint():
         new = _ids(await transaction.run(_SQL["record_decisions"], _parameters([record])))
-        if new and record.status == "held":
+        if new and _is_asked(record):
             await transaction.run(_APPROVALS_SQL["hold"], _question(record))
         elif new:
             for effect in record.effects:
@@ -184,6 +199,7 @@ def _question(record: DecisionRecord) -> Mapping[str, Any]:
         "content": content,
         "content_sha256": sha256_of(content),
         "hold_for": record.hold.expires_in,
+        "rejected_by": record.hold.rejected_by,
     }
 
 

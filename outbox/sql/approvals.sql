@@ -1,6 +1,13 @@
 -- name: hold
-INSERT INTO approvals (decision_id, reason, content, content_sha256, expires_at)
-VALUES (%(decision_id)s, %(reason)s, %(content)s, %(content_sha256)s, clock_timestamp() + %(hold_for)s);
+-- One that PostgreSQL has refused is rejected already.
+INSERT INTO approvals (
+    decision_id, reason, content, content_sha256, expires_at, answer, answered_by, answered_at
+)
+VALUES (
+    %(decision_id)s, %(reason)s, %(content)s, %(content_sha256)s, clock_timestamp() + %(hold_for)s,
+    CASE WHEN %(rejected_by)s::text IS NOT NULL THEN 'rejected' END, %(rejected_by)s,
+    CASE WHEN %(rejected_by)s::text IS NOT NULL THEN clock_timestamp() END
+);
 
 -- name: answer
 -- Whoever comes second waits for the first here, and then finds nothing to answer. What follows from an answer comes

@@ -124,6 +124,16 @@ def test_an_event_that_cannot_be_written_is_refused() -> None:
         record_of(paid("e-1"), ServiceDeployed(service="scoring", version="a\0b"))
 
 
+def test_what_is_published_when_postgresql_refuses_is_what_a_rejection_would_publish() -> None:
+    decision = Decision(outcome="review", reason="because", emit=(SCORED,), otherwise=(DEPLOYED,))
+    committed, held = record_of(paid("e-1"), decision=decision), record_of(paid("e-1"), decision=decision, hold="x")
+    refused = committed.refused("no room")
+
+    assert held.hold is not None
+    assert (refused.status, refused.published) == ("rejected", held.hold.otherwise)
+    assert (refused.id, refused.messages, refused.outcome) == (committed.id, committed.messages, committed.outcome)
+
+
 def test_a_verdict_that_asks_for_a_person_is_held_with_what_happens_otherwise() -> None:
     decision = Decision(outcome="review", reason="because", emit=(SCORED,), otherwise=(DEPLOYED, SCORED))
     record = record_of(paid("e-1"), decision=decision, hold="amount")
