@@ -15,6 +15,7 @@ goes to the same worker (given topics with equally many partitions), and only wh
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,7 +36,9 @@ from agents.loop import Writer
 from agents.record import STRUCTURED
 from agents.routing import route, timeline
 from outbox.backoff import Backoff
-from outbox.publisher import NotPublished, Publisher, Refused
+from outbox.outcomes import NotPublished, Refused
+from outbox.pauses import Pauses, Waiting
+from outbox.publisher import Publisher
 from outbox.records import DeadLetter, Message, Origin
 from tables.event import InvalidEvent
 
@@ -43,6 +46,11 @@ log = logging.getLogger(__name__)
 
 #: Consumer name in dead letters, and the name of the consumer group.
 ROUTER: Final = "router"
+
+#: The longest pause between attempts to write to a timeline, in seconds.
+PUBLISHING_CAP_SECONDS: Final = 5.0
+#: There are no lanes here.
+_LANE: Final = 0
 
 
 class Router:
@@ -67,6 +75,7 @@ class Router:
         #: Events routed and dead letters written since the start.
         self.routed = 0
         self.dead = 0
+        self._pauses = Pauses(cap_seconds=PUBLISHING_CAP_SECONDS)
 
     async def run(self) -> None:
         """Route for ever; a broker that is away is waited for. Raises only what is a bug."""
@@ -128,18 +137,24 @@ class Router:
         self.routed += len(messages)
         self.dead += len(letters)
 
+    @property
+    def waiting(self) -> Mapping[str, Waiting]:
+        """The timelines that Kafka does not take events for now, and why."""
+        return self._pauses.waiting
+
     async def _publish(self, messages: Sequence[Message]) -> Mapping[int, Refused]:
         """Write to the timelines until Kafka has everything it will take; returns what it refuses, by position."""
         refused: dict[int, Refused] = {}
         waiting = list(range(len(messages)))
-        backoff = Backoff()
         while waiting:
             outcomes = await self._publisher.publish([messages[position] for position in waiting])
             settled = dict(zip(waiting, outcomes, strict=True))
             refused.update({p: outcome for p, outcome in settled.items() if isinstance(outcome, Refused)})
             waiting = [p for p, outcome in settled.items() if isinstance(outcome, NotPublished)]
-            if waiting:
-                await backoff.wait()
+            seconds = self._pauses.note(_LANE, [(messages[p].topic, outcome) for p, outcome in settled.items()])
+            if seconds is not None:
+                log.warning("%d events wait for Kafka: %s", len(waiting), settled[waiting[0]])
+                await asyncio.sleep(seconds)
         return refused
 
 

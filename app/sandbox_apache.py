@@ -15,7 +15,9 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from app.sandbox_broker import Broker
 from app.sandbox_patience import MOST_SECONDS
@@ -68,9 +70,13 @@ class ApacheBroker(Broker):
 
     name = "apache-kafka"
 
-    def __init__(self, directory: Path) -> None:
-        """Find Java and the jars, downloaded the first time; raise SandboxError when they are missing."""
+    def __init__(self, directory: Path, properties: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Find Java and the jars, downloaded the first time; raise SandboxError when they are missing.
+
+        ``properties`` come on top of the broker's settings, for instance an authorizer.
+        """
         super().__init__(directory)
+        self._properties = properties
         self._java = find_java()
         self._jars = ensure_jars()
 
@@ -92,6 +98,7 @@ class ApacheBroker(Broker):
                 controller_port=self._controller_port,
                 data=self.directory / "data",
             )
+            + "".join(f"{name}={value}\n" for name, value in self._properties.items())
         )
         self._log4j.write_text(_LOG4J_PROPERTIES)
         arguments = ["format", "-t", str(uuid.uuid4()), "-c", str(self._settings)]

@@ -9,7 +9,8 @@ that id and deletes the rows that carry it before it publishes anything: they ar
 An owner that slept through its lease may initialise after its successor. It cannot name a batch: only the epoch that
 the lane has in PostgreSQL may, and who has it then is fenced by whoever comes later.
 
-Fails like the plain publisher: what is not acknowledged is `NotPublished` and tried again under a new initialisation.
+Fails like the plain publisher: what is not acknowledged is `NotPublished` and tried again under a new initialisation. A
+topic that cannot be written aborts its transaction; the other messages are `Aborted`, and go at once without it.
 Until then, or until Kafka gives the transaction up (`transaction_timeout_ms`), its readers wait at it. Readers that do
 not use `read_committed` see aborted batches too. Kafka forgets the offsets of an idle group after
 `offsets.retention.minutes` (7 days), or when the topic of the offset is deleted: a batch left half done may be
@@ -22,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,9 +34,11 @@ from aiokafka.structs import OffsetAndMetadata
 
 from outbox.database import Database, queries
 from outbox.errors import Transient
+from outbox.outcomes import Aborted, NotPublished, Outcome, Refused, Unwritable, outcome_of
 from outbox.parameters import DEAD_LETTERS
-from outbox.publisher import PUBLISH_SECONDS, NotPublished, Outcome, close, send
+from outbox.publisher import PUBLISH_SECONDS, close, limits_of
 from outbox.records import Message
+from outbox.sending import Sending
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ _SQL: Final = queries("fenced.sql")
 
 #: Any partition that always exists can carry the offset whose metadata is the batch id.
 _MARKER: Final = TopicPartition(DEAD_LETTERS, 0)
+
+#: What is known of a message until its transaction is.
+_NOT_COMMITTED: Final = NotPublished("not committed")
 
 
 @dataclass(slots=True)
@@ -66,11 +72,12 @@ class FencedPublisher:
         self._database = database
         self._client_options = client
         self._producer_options = {**client, **producer}
+        self._limits = limits_of(self._producer_options)
         self._lanes: dict[int, _Lane] = {}
 
     async def publish_lane(self, number: int, epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
         """Send a lane's batch in one transaction; see `outbox.relay.LanePublisher`."""
-        outcomes: dict[int, Outcome] = dict.fromkeys(batch, NotPublished("not committed"))
+        outcomes: dict[int, Outcome] = dict.fromkeys(batch, _NOT_COMMITTED)
         lane = self._lanes.get(number)
         if lane is not None and lane.epoch != epoch:
             await self._give_up(number)
@@ -84,6 +91,8 @@ class FencedPublisher:
                 await self._publish(lane, batch, outcomes)
         except (TimeoutError, KafkaError, OSError, Transient) as error:
             log.warning("lane %d could not be published: %r", number, error)
+            failure = error if isinstance(error, NotPublished) else outcome_of(error)
+            outcomes.update((seq, failure) for seq, outcome in outcomes.items() if outcome is _NOT_COMMITTED)
         finally:
             # What Kafka has, or in which order it counts, is certain only after a new initialisation.
             if any(outcomes.values()):
@@ -105,17 +114,20 @@ class FencedPublisher:
         )
         if len(named) != len(waiting):
             raise NotPublished(f"lane {lane.number} has another owner")
-        sent: list[Outcome] = [NotPublished("not sent")] * len(waiting)
         producer = lane.producer
         await producer.begin_transaction()
-        await send(producer, [batch[seq] for seq in waiting], sent)
-        if any(sent):
-            # What is refused is buried; the rest is tried again without it, which begins by aborting this transaction.
-            outcomes.update((seq, outcome) for seq, outcome in zip(waiting, sent, strict=True) if outcome is not None)
-            return
-        await producer.send_offsets_to_transaction({_MARKER: OffsetAndMetadata(0, batch_id)}, lane.name)
-        await producer.commit_transaction()
-        outcomes.update(zip(waiting, sent, strict=True))
+        sending = Sending(producer, [batch[seq] for seq in waiting], self._limits)
+        is_sent = False
+        try:
+            await sending.run()
+            is_sent = not any(sending.outcomes)
+        finally:
+            if not is_sent:
+                outcomes.update(zip(waiting, _uncommitted(sending), strict=True))
+        if is_sent:
+            await producer.send_offsets_to_transaction({_MARKER: OffsetAndMetadata(0, batch_id)}, lane.name)
+            await producer.commit_transaction()
+            outcomes.update(dict.fromkeys(waiting))
 
     async def _initialise(self, number: int, epoch: int) -> _Lane:
         """Fence the owner before and have Kafka settle its transaction."""
@@ -156,3 +168,14 @@ class FencedPublisher:
         lane = self._lanes.pop(number, None)
         if lane is not None:
             await close(lane.producer)
+
+
+def _uncommitted(sending: Sending) -> Sequence[Outcome]:
+    """The outcomes of messages whose transaction is not committed: who is not to blame is tried again at once."""
+    is_blamed = sending.may_go_on or any(isinstance(outcome, (Refused, Unwritable)) for outcome in sending.outcomes)
+    return [
+        Aborted("aborted with another message")
+        if outcome is None or (is_blamed and type(outcome) is NotPublished)
+        else outcome
+        for outcome in sending.outcomes
+    ]

@@ -1,7 +1,7 @@
 """Publisher: sends a batch to Kafka and says of each message whether Kafka has it.
 
 An own idempotent producer (`acks=all`): Faust's is not idempotent, and its batches may be lost with a failed broker.
-An idempotent batch never expires by itself, so every call is bounded here; after a time-out or a producer error the
+An idempotent batch never expires by itself, so every call is bounded here; after a time-out or a batch that failed the
 producer is replaced, because its sequence numbers can no longer be trusted (aiokafka issue 1017). Calls still under way
 on the old one end by themselves. Messages whose fate is unknown then are sent again: at least once, with the same id.
 """
@@ -9,6 +9,7 @@ on the old one end by themselves. Messages whose fate is unknown then are sent a
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,45 +17,20 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    IllegalStateError,
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import IllegalStateError, KafkaError
 
-from outbox.errors import Permanent, Transient
+from outbox.outcomes import NotPublished, Outcome, outcome_of
 from outbox.records import Message
+from outbox.sending import BatchLimits, Sending
 
 log = logging.getLogger(__name__)
-
-#: What Kafka will refuse however often it is asked.
-_REFUSED = (
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    InvalidTopicError,
-    TopicAuthorizationFailedError,
-)
-
 
 #: The longest a call takes from send to acknowledgement, in seconds.
 PUBLISH_SECONDS: Final = 8.0
 #: How long a producer may take to close, in seconds, and then once more to give up what it waits for.
 CLOSE_SECONDS: Final = 2.0
-
-
-class NotPublished(Transient):
-    """Kafka did not acknowledge in time; whether it has the message is unknown."""
-
-
-class Refused(Permanent):
-    """Kafka will never take this message."""
-
-
-#: None: Kafka has it.
-Outcome = NotPublished | Refused | None
+#: aiokafka's default of `max_request_size`, in bytes.
+_DEFAULT_REQUEST_BYTES: Final = 1024 * 1024
 
 
 class Publisher:
@@ -63,6 +39,7 @@ class Publisher:
     def __init__(self, options: Mapping[str, Any], *, timeout_seconds: float = PUBLISH_SECONDS) -> None:
         self._options = {"acks": "all", "enable_idempotence": True, **options}
         self._timeout_seconds = timeout_seconds
+        self._limits = limits_of(options)
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._calls: defaultdict[AIOKafkaProducer, set[asyncio.Future[None]]] = defaultdict(set)
@@ -76,13 +53,13 @@ class Publisher:
         outcomes: list[Outcome] = [NotPublished("not sent")] * len(messages)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                producer = await self._ready()
-                with self._under_way(producer):
-                    await send(producer, messages, outcomes)
+                while await self._attempt(messages, outcomes):
+                    pass
         except (TimeoutError, KafkaError, OSError) as error:
             log.warning("publishing failed: %r", error)
-        if any(isinstance(outcome, NotPublished) for outcome in outcomes):
-            self._retire()
+            failure = outcome_of(error)
+            for position in _unsettled(outcomes):
+                outcomes[position] = failure
         return outcomes
 
     async def publish_lane(self, _lane: int, _epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
@@ -91,8 +68,27 @@ class Publisher:
 
     async def stop(self) -> None:
         """Close the producer once nothing is under way on it."""
-        self._retire()
+        self._retire(self._producer)
         await asyncio.gather(*self._retiring)
+
+    async def _attempt(self, messages: Sequence[Message], outcomes: list[Outcome]) -> bool:
+        """Send what is not settled; returns whether another attempt at the rest is worth it at once."""
+        waiting = _unsettled(outcomes)
+        if not waiting:
+            return False
+        producer = await self._ready()
+        sending = Sending(producer, [messages[position] for position in waiting], self._limits)
+        is_over = False
+        try:
+            with self._under_way(producer):
+                await sending.run()
+            is_over = True
+        finally:
+            for position, outcome in zip(waiting, sending.outcomes, strict=True):
+                outcomes[position] = outcome
+            if sending.needs_new_producer or not is_over:
+                self._retire(producer)
+        return sending.may_go_on
 
     async def _ready(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -101,7 +97,7 @@ class Publisher:
                 try:
                     await producer.start()
                 except BaseException:
-                    await producer.stop()
+                    await close(producer)
                     raise
                 self._producer = producer
             return self._producer
@@ -117,18 +113,24 @@ class Publisher:
             self._calls[producer].discard(call)
             call.set_result(None)
 
-    def _retire(self) -> None:
-        """Use the producer no more, and close it when nothing is under way on it."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            task = asyncio.create_task(self._close_when_idle(producer), name="producer retirement")
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+    def _retire(self, producer: AIOKafkaProducer | None) -> None:
+        """Use this producer no more, and close it when nothing is under way on it."""
+        if producer is None or producer is not self._producer:
+            return
+        self._producer = None
+        task = asyncio.create_task(self._close_when_idle(producer), name="producer retirement")
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def _close_when_idle(self, producer: AIOKafkaProducer) -> None:
         await asyncio.gather(*self._calls[producer])
         del self._calls[producer]
         await close(producer)
+
+
+def limits_of(options: Mapping[str, Any]) -> BatchLimits:
+    """What a producer with these options of aiokafka can send."""
+    return BatchLimits(options.get("max_request_size", _DEFAULT_REQUEST_BYTES))
 
 
 async def close(producer: AIOKafkaProducer) -> None:
@@ -147,56 +149,23 @@ async def close(producer: AIOKafkaProducer) -> None:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await producer._sender.close()  # noqa: SLF001
         await producer.client.close()
+    finally:
+        _give_up_batches(producer)
 
 
-async def send(
-    producer: AIOKafkaProducer, messages: Sequence[Message], outcomes: list[NotPublished | Refused | None]
-) -> None:
-    """Send the messages of each topic in order; a topic that is not there holds up no other.
+def _give_up_batches(producer: AIOKafkaProducer) -> None:
+    """End the task in which aiokafka waits for batches that nobody sends any more: one more for each outage.
 
-    `outcomes` is filled as they arrive, so a time-out keeps what is known.
+    What it has to say about a transaction that failed was told to whoever published; unasked for, Python would log it.
     """
-    by_topic: dict[str, list[int]] = {}
-    for position, message in enumerate(messages):
-        by_topic.setdefault(message.topic, []).append(position)
-    async with asyncio.TaskGroup() as topics:
-        for positions in by_topic.values():
-            topics.create_task(_send_topic(producer, messages, positions, outcomes))
+    accumulator, transactions = producer._message_accumulator, producer._txn_manager  # noqa: SLF001
+    for batch in [*itertools.chain(*accumulator._batches.values()), *accumulator._pending_batches]:  # noqa: SLF001
+        batch.future.cancel()
+    ended = None if transactions is None else transactions._transaction_waiter  # noqa: SLF001
+    if ended is not None and ended.done() and not ended.cancelled():
+        ended.exception()
 
 
-async def _send_topic(
-    producer: AIOKafkaProducer,
-    messages: Sequence[Message],
-    positions: Sequence[int],
-    outcomes: list[NotPublished | Refused | None],
-) -> None:
-    """Queue all, then wait for all."""
-    sent: dict[asyncio.Future[Any], int] = {}
-    for position in positions:
-        message = messages[position]
-        try:
-            future = await producer.send(
-                message.topic, key=message.key, value=message.value, headers=list(message.headers)
-            )
-        except _REFUSED as error:
-            outcomes[position] = Refused(f"{type(error).__name__}: {error}")
-        except (KafkaError, OSError) as error:
-            # Nothing behind it may overtake it.
-            outcomes[position] = NotPublished(f"{type(error).__name__}: {error}")
-            break
-        else:
-            sent[future] = position
-    pending = set(sent)
-    while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for future in done:
-            outcomes[sent[future]] = _outcome(future)
-
-
-def _outcome(future: asyncio.Future[Any]) -> NotPublished | Refused | None:
-    error = future.exception()
-    if error is None:
-        return None
-    if isinstance(error, _REFUSED):
-        return Refused(f"{type(error).__name__}: {error}")
-    return NotPublished(f"{type(error).__name__}: {error}")
+def _unsettled(outcomes: Sequence[Outcome]) -> list[int]:
+    """Those of which nothing more is known than that they were not sent."""
+    return [position for position, outcome in enumerate(outcomes) if type(outcome) is NotPublished]

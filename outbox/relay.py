@@ -2,8 +2,9 @@
 
 A message is published at least once. A crash between publish and delete publishes it again, with the same id.
 Messages of one key share a lane and one lane has one owner, so they are published in the order they were committed.
-Lanes do not wait for each other: one that Kafka does not take is tried again later, for ever, while the others go on.
-What Kafka refuses for good goes to `outbox_dead` with the reason; the rest of its lane goes on.
+Lanes do not wait for each other, nor topics within a lane: what Kafka does not take is tried again later, for ever,
+while the others go on (`outbox.pauses`). What Kafka refuses for good goes to `outbox_dead` with the reason; the rest of
+its lane goes on. What is read at once, and what is on its way, is bounded in messages and in bytes.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from outbox.backoff import Backoff
-from outbox.database import Database, queries
+from outbox.database import Database, Row, queries
 from outbox.errors import DatabaseUnavailable
 from outbox.gather import Gatherer
 from outbox.leases import LEASE_SECONDS, RENEW_SECONDS, LaneLeases
+from outbox.outcomes import Aborted, NotPublished, Outcome, Refused
 from outbox.parameters import headers_from
-from outbox.publisher import PUBLISH_SECONDS, NotPublished, Outcome, Refused
-from outbox.records import Message
+from outbox.pauses import Pauses, Waiting
+from outbox.publisher import PUBLISH_SECONDS
+from outbox.records import LANES, Message
 from outbox.supervision import Supervisor, is_being_cancelled
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,10 @@ _SQL: Final = queries("relay.sql")
 
 #: Messages of one lane in one batch: the most that one crash can repeat.
 LANE_BATCH: Final = 200
+#: Bytes after which a batch takes no further message, whatever their number.
+LANE_BATCH_BYTES: Final = 1024 * 1024
+#: The same for all batches of this worker that are under way at a time.
+WORKER_BYTES: Final = 16 * 1024 * 1024
 #: A lane is published only while its lease outlasts a batch.
 ROOM_SECONDS: Final = PUBLISH_SECONDS + 1.0
 if ROOM_SECONDS >= LEASE_SECONDS - RENEW_SECONDS:
@@ -39,10 +46,6 @@ if ROOM_SECONDS >= LEASE_SECONDS - RENEW_SECONDS:
 #: Looks for pending messages are this far apart, in seconds: a lone commit is published at once; where hundreds come
 #: in a second each look finds what several have brought.
 PACE_SECONDS: Final = 0.05
-
-#: The longest pause between attempts of a lane, in seconds.
-BACKOFF_CAP_SECONDS: Final = 30.0
-
 
 #: How often there is a look for what no kick announced, in seconds.
 LOOK_SECONDS: Final = 1.0
@@ -73,8 +76,11 @@ class Relay:
         self._looking = asyncio.Lock()
         self._publishing: dict[int, asyncio.Task[int]] = {}
         self._missed_a_look = False
-        self._backoffs: dict[int, Backoff] = {}
-        self._not_before: dict[int, float] = {}
+        self._pauses = Pauses()
+        #: Bytes of the batch of each lane that is being published.
+        self._bytes: dict[int, int] = {}
+        #: The lane that is looked at first, so that each has its turn where bytes are short.
+        self._first = 0
         #: What runs in the background, for readiness.
         self.background = Supervisor()
 
@@ -108,6 +114,11 @@ class Relay:
     def lanes(self) -> Sequence[int]:
         """The lanes this worker holds."""
         return sorted(self._leases.held(0))
+
+    @property
+    def waiting(self) -> Mapping[str, Waiting]:
+        """The topics that Kafka does not take messages for now, and why."""
+        return self._pauses.waiting
 
     async def oldest_pending_seconds(self) -> Mapping[int, float]:
         """Age in seconds of the oldest pending message of each lane held here. Raises `DatabaseUnavailable`."""
@@ -159,24 +170,33 @@ class Relay:
 
     async def _begin_idle_lanes(self) -> bool:
         held = self._leases.held(ROOM_SECONDS)
-        now = time.monotonic()
         self._missed_a_look = bool(self._publishing)
-        idle = [lane for lane in held if lane not in self._publishing and self._not_before.get(lane, now) <= now]
-        if not idle:
+        room = WORKER_BYTES - sum(self._bytes.values())
+        idle = sorted(held.keys() - self._publishing.keys(), key=lambda lane: (lane - self._first) % LANES)
+        if not idle or room <= 0:
             return False
+        held_up = self._pauses.held_up(held)
         try:
-            rows = await self._database.run(_SQL["pending_messages"], {"lanes": idle, "limit": LANE_BATCH})
+            rows = await self._database.run(_SQL["pending_messages"], _parameters(idle, held_up, room))
         except DatabaseUnavailable as error:
             log.warning("the outbox waits for PostgreSQL: %s", error)
             return False
-        for lane, group in itertools.groupby(rows, key=lambda row: int(row[0])):
-            batch = {seq: _message(rest) for _, seq, *rest in group}
+        self._missed_a_look |= sum(row[1] for row in rows) >= room
+        by_lane = {lane: list(group) for lane, group in itertools.groupby(rows, key=lambda row: int(row[0]))}
+        if not self._missed_a_look and not any(map(_is_full, by_lane.values())):
+            # This is everything: a topic that waited and of which nothing is left waits no more.
+            self._pauses.forget({(lane, row[4]) for lane, group in by_lane.items() for row in group})
+        for lane, group in by_lane.items():
             # While this look was reading, the lane's lease may have grown too old.
             if lane in self._leases.held(PUBLISH_SECONDS):
-                self._publishing[lane] = asyncio.create_task(
-                    self._publish(lane, held[lane], batch), name=f"outbox lane {lane}"
-                )
+                self._begin(lane, held[lane], group)
         return bool(rows)
+
+    def _begin(self, lane: int, epoch: int, rows: Sequence[Row]) -> None:
+        batch = {seq: _message(rest) for _, _, seq, *rest in rows}
+        self._first = (lane + 1) % LANES
+        self._bytes[lane] = sum(row[1] for row in rows)
+        self._publishing[lane] = asyncio.create_task(self._publish(lane, epoch, batch), name=f"outbox lane {lane}")
 
     async def _publish(self, lane: int, epoch: int, batch: Mapping[int, Message]) -> int:
         """Publish one batch of a lane and delete what Kafka has; returns how many that was, and never raises."""
@@ -188,33 +208,31 @@ class Relay:
             for seq, outcome in outcomes.items():
                 if isinstance(outcome, Refused):
                     await self._bury(seq, outcome)
-            waiting = next((o for o in outcomes.values() if isinstance(o, NotPublished)), None)
-            self._pause(lane, waiting)
+            self._pause(lane, batch, outcomes)
         except asyncio.CancelledError as error:
             if is_being_cancelled():
                 raise
             # aiokafka lets out cancellations of its own.
-            self._pause(lane, NotPublished(repr(error)))
+            self._pause(lane, batch, dict.fromkeys(batch, NotPublished(repr(error))))
         except Exception as error:
             log.exception("lane %d failed", lane)
-            self._pause(lane, error)
+            self._pause(lane, batch, dict.fromkeys(batch, NotPublished(repr(error))))
         finally:
             del self._publishing[lane]
-            if len(batch) == LANE_BATCH or self._missed_a_look:
+            is_full = self._bytes.pop(lane) >= LANE_BATCH_BYTES or len(batch) == LANE_BATCH
+            if is_full or self._missed_a_look:
                 self.kick()
         return len(published)
 
-    def _pause(self, lane: int, error: Exception | None) -> None:
-        """Let a lane that failed wait longer each time; forget past failures after a success."""
-        if error is None:
-            self._backoffs.pop(lane, None)
-            self._not_before.pop(lane, None)
+    def _pause(self, lane: int, batch: Mapping[int, Message], outcomes: Mapping[int, Outcome]) -> None:
+        """Let the topics that failed wait longer each time; forget past failures of those that did not."""
+        seconds = self._pauses.note(lane, [(batch[seq].topic, outcome) for seq, outcome in outcomes.items()])
+        if seconds is None:
             return
-        backoff = self._backoffs.setdefault(lane, Backoff(cap_seconds=BACKOFF_CAP_SECONDS))
-        seconds = backoff.next_seconds()
-        self._not_before[lane] = time.monotonic() + seconds
         asyncio.get_running_loop().call_later(seconds, self.kick)
-        log.warning("lane %d waits %.1f s for Kafka: %s", lane, seconds, error)
+        failures = {str(outcome): batch[seq].topic for seq, outcome in outcomes.items() if _is_to_wait(outcome)}
+        for reason, topic in failures.items():
+            log.warning("lane %d: %s waits for Kafka: %s", lane, topic, reason)
 
     async def _delete(self, batches: Sequence[Sequence[int]]) -> Sequence[None]:
         """Delete what was published, however long PostgreSQL is away: publishing it again would repeat it."""
@@ -232,6 +250,26 @@ class Relay:
     async def _bury(self, seq: int, refusal: Refused) -> None:
         log.error("message %d is buried: %s", seq, refusal)
         await self._database.run(_SQL["bury"], {"seq": seq, "reason": str(refusal)})
+
+
+def _parameters(lanes: Sequence[int], held_up: Sequence[tuple[int, str]], room: int) -> Mapping[str, Any]:
+    return {
+        "lanes": lanes,
+        "held_up_lanes": [lane for lane, _ in held_up],
+        "held_up_topics": [topic for _, topic in held_up],
+        "limit": LANE_BATCH,
+        "lane_bytes": LANE_BATCH_BYTES,
+        "bytes": room,
+    }
+
+
+def _is_full(rows: Sequence[Row]) -> bool:
+    """Whether the lane may hold more than what was read of it."""
+    return len(rows) >= LANE_BATCH or sum(row[1] for row in rows) >= LANE_BATCH_BYTES
+
+
+def _is_to_wait(outcome: Outcome) -> bool:
+    return isinstance(outcome, NotPublished) and not isinstance(outcome, Aborted)
 
 
 def _message(row: Sequence[Any]) -> Message:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from faust.web import Request, Response, View
 
 from outbox.errors import DatabaseUnavailable
+from outbox.pauses import Waiting
 
 if TYPE_CHECKING:
     from app.worker import Innervate
@@ -52,6 +54,7 @@ async def _checks(app: Innervate) -> Mapping[str, str]:
         "assignment": "rebalancing or recovering" if _is_rebalancing(app) else "ok",
         "in_flight": _in_flight(app),
         "commits": _commits(app),
+        "publishing": unwritable({**app.runtime.router.waiting, **app.runtime.relay.waiting}, now=datetime.now(UTC)),
     }
 
 
@@ -89,6 +92,16 @@ def _commits(app: Innervate) -> str:
     """Partitions of this worker with something to read whose committed offset does not move."""
     stuck = app.runtime.probe.progress.stuck_seconds(time.monotonic())
     return _stuck((f"{topic}[{partition}] has not moved for", seconds) for (topic, partition), seconds in stuck.items())
+
+
+def unwritable(waiting: Mapping[str, Waiting], *, now: datetime) -> str:
+    """Topics that Kafka takes nothing for: at once where somebody has to act, else when it lasts."""
+    found = [
+        f"{topic} waits since {one.since.isoformat(timespec='seconds')}: {one.reason}"
+        for topic, one in sorted(waiting.items())
+        if one.needs_operator or (now - one.since).total_seconds() > STUCK_AFTER_SECONDS
+    ]
+    return "; ".join(found) or "ok"
 
 
 def _stuck(found: Iterable[tuple[str, float]]) -> str:

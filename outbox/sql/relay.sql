@@ -1,11 +1,34 @@
 -- name: pending_messages
--- The oldest messages of each lane, so that a long lane does not hide the others.
-SELECT m.lane, m.seq, m.message_id, m.topic, m.key, m.value, m.headers
-FROM unnest(%(lanes)s::smallint[]) AS l (lane)
-CROSS JOIN LATERAL (
-    SELECT * FROM outbox_messages WHERE outbox_messages.lane = l.lane ORDER BY seq LIMIT %(limit)s
-) AS m
-ORDER BY m.lane, m.seq;
+-- The oldest messages of each lane, so that a long lane does not hide the others; of a topic that is held up in a lane,
+-- none. A lane gives at most `limit` messages and stops with the one that fills its `lane_bytes`; all lanes together, in
+-- the order they are given, stop with the one that fills `bytes`.
+WITH sized AS (
+    SELECT l.turn, m.*
+    FROM unnest(%(lanes)s::smallint[]) WITH ORDINALITY AS l (lane, turn)
+    CROSS JOIN LATERAL (
+        SELECT
+            lane, seq, message_id, topic, key, value, headers,
+            octet_length(key) + coalesce(octet_length(value), 0) + pg_column_size(headers) AS bytes
+        FROM outbox_messages
+        WHERE outbox_messages.lane = l.lane
+          AND (lane, topic) NOT IN (
+              SELECT h.lane, h.topic
+              FROM unnest(%(held_up_lanes)s::smallint[], %(held_up_topics)s::text[]) AS h (lane, topic)
+          )
+        ORDER BY seq
+        LIMIT %(limit)s
+    ) AS m
+), in_lane AS (
+    SELECT *, sum(bytes) OVER (PARTITION BY turn ORDER BY seq) - bytes AS lane_bytes_before FROM sized
+), in_all AS (
+    SELECT *, sum(bytes) OVER (ORDER BY turn, seq) - bytes AS bytes_before
+    FROM in_lane
+    WHERE lane_bytes_before < %(lane_bytes)s
+)
+SELECT lane, bytes, seq, message_id, topic, key, value, headers
+FROM in_all
+WHERE bytes_before < %(bytes)s
+ORDER BY turn, seq;
 
 -- name: delete_published
 DELETE FROM outbox_messages WHERE seq = ANY (%(seqs)s::bigint[]);

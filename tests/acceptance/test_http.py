@@ -36,7 +36,7 @@ def test_a_ready_worker_names_its_checks(worker: WorkerProcess) -> None:
         200,
         {
             "status": "ready",
-            "checks": dict.fromkeys(("database", "outbox", "assignment", "in_flight", "commits"), "ok"),
+            "checks": dict.fromkeys(("database", "outbox", "assignment", "in_flight", "commits", "publishing"), "ok"),
         },
     )
 

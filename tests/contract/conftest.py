@@ -13,7 +13,7 @@ import pytest
 from waiting import PATIENCE_SECONDS, until
 
 from outbox.database import Database
-from outbox.publisher import Outcome
+from outbox.outcomes import Outcome
 from outbox.records import DecisionRecord, Message, Origin
 from outbox.relay import Relay
 from outbox.writer import DecisionWriter

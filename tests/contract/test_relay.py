@@ -12,8 +12,8 @@ from waiting import PATIENCE_SECONDS
 from app.sandbox import Postgres
 from outbox.database import Database
 from outbox.dead import buried, dig_up
+from outbox.outcomes import NotPublished, Refused
 from outbox.parameters import headers_from
-from outbox.publisher import NotPublished, Refused
 from outbox.records import Message
 from outbox.relay import LANE_BATCH
 

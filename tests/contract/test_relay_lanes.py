@@ -8,8 +8,9 @@ from typing import Any
 
 from waiting import PATIENCE_SECONDS
 
-from outbox.publisher import NotPublished, Refused
+from outbox.outcomes import NotPublished, Refused, Unwritable
 from outbox.records import Message
+from outbox.relay import LANE_BATCH_BYTES, WORKER_BYTES
 
 PENDING = "SELECT message_id FROM outbox_messages ORDER BY seq"
 
@@ -133,3 +134,102 @@ async def test_a_refusal_and_an_outage_in_one_batch_are_both_kept_in_mind(
 
     assert worker.publisher.sent == ["m-1", "m-2", "m-2"]
     assert query("SELECT message_id FROM outbox_dead") == [("m-1",)]
+
+
+async def test_a_topic_kafka_does_not_take_holds_up_no_other_topic_of_its_lane(
+    worker: Any, query: Callable[..., Any]
+) -> None:
+    # More than any batch holds, and older than the others.
+    for topic in ("denied", "payments"):
+        query(
+            "INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers) "
+            "SELECT 3, %s || n, %s, 'k', '', '[]' FROM generate_series(1, 1000) AS n",
+            (topic, topic),
+        )
+    worker.publisher.outcomes = {f"denied{n}": [Unwritable("no right")] * 10_000 for n in range(1, 1001)}
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while query("SELECT 1 FROM outbox_messages WHERE topic = 'payments'"):
+            await worker.relay.drain()
+
+    assert query("SELECT topic, count(*) FROM outbox_messages GROUP BY 1") == [("denied", 1000)]
+    assert [name for name in worker.publisher.sent if name.startswith("p")] == [f"payments{n}" for n in range(1, 1001)]
+    assert worker.relay.waiting["denied"].needs_operator
+    assert query("SELECT count(*) FROM outbox_dead") == [(0,)]
+
+
+async def test_a_topic_is_tried_in_all_lanes_when_it_is_time_and_in_order(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], message: Callable[..., Any],
+    until: Callable[..., Any],
+) -> None:  # fmt: skip
+    worker.publisher.outcomes = {"m-1": [Unwritable("no right")] * 3}
+    worker.relay.start()
+    try:
+        commit("m-1", "m-2", message("m-3", key=b"customer-2"))
+        worker.relay.kick()
+        await until(lambda: query(PENDING) == [])
+    finally:
+        await worker.relay.stop()
+
+    assert worker.publisher.sent.count("m-1") == 4
+    assert worker.relay.waiting == {}
+
+
+async def test_messages_that_somebody_deleted_are_not_waited_for(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    commit("m-1")
+    worker.publisher.outcomes = {"m-1": [Unwritable("no right")] * 10_000}
+    worker.relay.start()
+    try:
+        worker.relay.kick()
+        await until(lambda: "payments" in worker.relay.waiting)
+        query("DELETE FROM outbox_messages")
+        await until(lambda: worker.relay.waiting == {})
+    finally:
+        await worker.relay.stop()
+
+
+async def test_a_batch_is_bounded_in_bytes_and_takes_one_message_at_least(
+    worker: Any, commit: Callable[..., None], query: Callable[..., Any], message: Callable[..., Any]
+) -> None:
+    large = b"x" * LANE_BATCH_BYTES
+    half = b"x" * (LANE_BATCH_BYTES // 2)
+    commit(*[message(f"m-{n}", value=value) for n, value in enumerate([large, half, half, half, b"", b""])])
+
+    await worker.relay.drain()
+
+    # A batch is closed by the message that fills it.
+    assert [[m.id for m in batch] for batch in worker.publisher.batches] == [
+        ["m-0"],
+        ["m-1", "m-2"],
+        ["m-3", "m-4", "m-5"],
+    ]
+    assert query(PENDING) == []
+
+
+async def test_what_is_under_way_is_bounded_in_bytes_and_every_lane_has_its_turn(
+    worker: Any, query: Callable[..., Any]
+) -> None:
+    query(
+        "INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers) "
+        "SELECT n %% 64, n::text, 'payments', 'k', convert_to(repeat('x', %s), 'UTF8'), '[]'"
+        " FROM generate_series(0, 127) AS n",
+        (LANE_BATCH_BYTES,),
+    )
+    under_way: list[int] = []
+
+    async def weigh(batch: Sequence[Message]) -> None:
+        under_way.append(sum(len(m.value or b"") for m in batch))
+        await asyncio.sleep(0.01)
+        peaks.append(sum(under_way))
+        under_way.pop()
+
+    peaks: list[int] = []
+    worker.publisher.meanwhile = weigh
+    await worker.relay.drain()
+
+    assert query(PENDING) == []
+    assert max(peaks) <= WORKER_BYTES + LANE_BATCH_BYTES
+    first_half = {int(name) % 64 for name in worker.publisher.sent[:64]}
+    assert first_half == set(range(64))

@@ -16,7 +16,7 @@ from waiting import PATIENCE_SECONDS
 from app.sandbox import ApacheBroker
 from outbox.database import Database
 from outbox.fenced import FencedPublisher
-from outbox.publisher import Outcome
+from outbox.outcomes import Outcome
 from outbox.records import Message, lane_of
 from outbox.relay import Relay
 

@@ -13,8 +13,8 @@ from fenced_lanes import LANE, LARGEST_BYTES, PENDING, Worker, create_topic, del
 
 from app.sandbox import ApacheBroker
 from outbox.migrate import migrate
+from outbox.outcomes import NotPublished
 from outbox.parameters import DEAD_LETTERS
-from outbox.publisher import NotPublished
 from outbox.relay import LANE_BATCH
 
 pytestmark = pytest.mark.apache

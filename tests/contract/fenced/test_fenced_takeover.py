@@ -18,7 +18,7 @@ from fenced_lanes import EXPIRE, LANE, PENDING, Worker, drained, keys_of, once, 
 from app.sandbox import ApacheBroker
 from outbox.database import Database, Row
 from outbox.errors import DatabaseUnavailable
-from outbox.publisher import NotPublished
+from outbox.outcomes import NotPublished
 from outbox.relay import LANE_BATCH
 
 pytestmark = pytest.mark.apache
