@@ -9,7 +9,20 @@ from typing import Any, Final
 
 import pytest
 from fakes import history_of
-from stories import captured, charged_back, happened, label, moved, placed, priced, refunded, short
+from stories import (
+    captured,
+    charged_back,
+    error,
+    happened,
+    label,
+    moved,
+    placed,
+    priced,
+    refunded,
+    reserved,
+    short,
+)
+from test_incident import broken, configured, deployed, suspected, unexplained
 from test_recovery import published, requested, scored, verdict
 
 from agents.compensations import Case, hand_over
@@ -117,11 +130,54 @@ def refused_payments(number: int) -> Sequence[Event]:
     ]
 
 
+def rival_failures(number: int) -> Sequence[Event]:
+    """Errors between shortages, reservations, labels, addresses and prices, each the next one's rival."""
+    minutes = 900 - number / 10
+    return [
+        error(f"error-{number}", minutes, by=f"error-{number - 1}" if number % 3 else f"short-{number}"),
+        short(f"short-{number}", minutes, f"sku-{number % 7}", number + 1),
+        reserved(f"reserved-{number}", minutes, f"sku-{number % 5}", number + 1),
+        label(f"label-{number}", minutes),
+        moved(f"moved-{number}", minutes, valid=number % 9 == 0),
+        priced(f"priced-{number}", minutes, 700, 600 + number),
+        captured(f"captured-{number}", minutes, f"p-{number}"),
+    ]
+
+
+def shortages_of_many_articles(number: int) -> Sequence[Event]:
+    return [short(f"short-{number}", 90, f"sku-{number}", 1), error(f"error-{number}", 80)]
+
+
+def changes_and_suspicions(number: int) -> Sequence[Event]:
+    minutes = number / 10
+    return [configured(f"c-{number}", minutes), suspected(f"o-{number}", minutes + 0.05)]
+
+
+def changes_then_errors(number: int) -> Sequence[Event]:
+    """As many changes as errors: those before, these after; each with its suspicion."""
+    return [configured(f"c-{number}", -1 - number / 100), *unexplained(f"o-{number}", 1 + number / 100)]
+
+
+def errors_of_the_service(number: int) -> Sequence[Event]:
+    return [*([deployed()] if number == 0 else []), broken(f"b-{number}", 1 + number / 100)]
+
+
+def all_a_customer_can_do(number: int) -> Sequence[Event]:
+    return [captured(f"paid-{number}", 60, f"p-{number}"), refunded(f"back-{number}", 50, f"p-{number}", 1)]
+
+
 RETRY = happened(ShipmentRetryRequested, "retry", 0, reason="again")
+SUSPECTED = suspected("o-last", 500)
 CASES: Mapping[str, tuple[str, Callable[[int], Sequence[Event]], Event]] = {
     "fraud-payments": ("fraud", many_payments, captured("now", 0, "p-now")),
     "fraud-refusals": ("fraud", refused_payments, captured("now", 0, "p-now")),
     "fulfilment": ("fulfilment", many_payments, RETRY),
+    "confirmation": ("confirmation", all_a_customer_can_do, captured("now", 0, "p-now")),
+    "root-cause-rivals": ("root_cause", rival_failures, error(by="error-3")),
+    "root-cause-articles": ("root_cause", shortages_of_many_articles, error()),
+    "incident-mixed": ("incident", changes_and_suspicions, SUSPECTED),
+    "incident-burst": ("incident", changes_then_errors, SUSPECTED),
+    "incident-own-errors": ("incident", errors_of_the_service, broken("b-last", 500)),
     "recovery-scores": ("recovery", payments_and_scores, scored("p-1", event_id="last")),
     "recovery-ever-earlier": ("recovery", payments_ever_earlier, verdict("price_changed", "change-1", "last")),
     "recovery-prices": ("recovery", changed_prices, verdict("price_changed", "change-1", "last")),
