@@ -6,7 +6,6 @@ Every setting has the name of its field in capitals. `docs/settings.md` describe
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from agents.agent import Agent
 from agents.registry import AGENTS
 from agents.routing import ENTITIES, timeline
 from agents.shadow import Shadow
+from app.addresses import is_loopback
 from app.agent_objects import agent_object
 from app.kafka_settings import KafkaSettings
 from app.model_settings import ModelSettings
@@ -140,11 +140,8 @@ class Settings(KafkaSettings, ModelSettings):
 
     @property
     def web_on_loopback(self) -> bool:
-        """Whether only this machine can reach the HTTP interface."""
-        try:
-            return ipaddress.ip_address(self.web_bind).is_loopback
-        except ValueError:
-            return self.web_bind == "localhost"
+        """Whether only this machine can reach the HTTP interface, by the setting: what is bound decides."""
+        return self.web_bind == "localhost" or is_loopback(self.web_bind)
 
     @property
     def agent_set(self) -> str:

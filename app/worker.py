@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import faust
@@ -19,6 +19,7 @@ from mode import ServiceT
 from yarl import URL
 
 from app.commands import register_commands
+from app.connections import Connections, Limits
 from app.consumer import Transport
 from app.runtime import Runtime
 from app.settings import Settings
@@ -26,7 +27,8 @@ from app.signals import end_after
 from app.stream import AgentStream
 from app.tuning import TUNING
 from app.views import register_views
-from app.web import middlewares
+from app.web import MAX_BODY_BYTES, middlewares
+from app.web_server import WebServer
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,9 @@ class Innervate(faust.App):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.connections = Connections(Limits())
+        #: Parameters of the query, by the path that takes them; see `app.views.pages.page`.
+        self.query_parameters: dict[str, Collection[str]] = {}
         super().__init__(
             f"innervate-{settings.agent_set}",
             origin="app",
@@ -82,7 +87,10 @@ class Innervate(faust.App):
             web_router_enabled=False,
             web_graph_enabled=False,
             web_stats_enabled=False,
-            web_application_options={"middlewares": middlewares(settings)},
+            web_application_options={
+                "middlewares": middlewares(settings, self.connections, self.query_parameters),
+                "client_max_size": MAX_BODY_BYTES,
+            },
             **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
         )
         #: Set when this worker has to stop because going on is not safe.
@@ -100,8 +108,14 @@ class Innervate(faust.App):
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)
 
+    def _new_web(self) -> WebServer:
+        return WebServer(self)
+
     async def on_first_start(self) -> None:
-        """Make the data directory with its parents; Faust makes only the last one."""
+        """Listen, and make the data directory with its parents; Faust makes only the last one."""
+        if self.conf.web_enabled:
+            assert isinstance(self.web, WebServer), "see `_new_web`"
+            await self.web.bind()
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         await super().on_first_start()
         # What is there now stays, and a worker makes few cycles: looking for them as often as Python does by itself

@@ -12,6 +12,7 @@ from faust.types import TP
 from faust.web import Request, Response, View
 
 from agents.routing import timeline
+from app.views.pages import page
 from tables.window import Entry
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 def register_agent_views(app: Innervate) -> None:
     """Add `/agents` and `/agents/{agent}/windows/{entity_id}`."""
 
-    @app.page("/agents", name="agents")
+    @page(app, "/agents", name="agents")
     async def agents(self: View, _request: Request) -> Response:
         """The agents of this worker's set."""
         return self.json({"set": app.settings.agent_set, "agents": [_agent(stream) for stream in app.agent_streams]})
 
-    @app.page("/agents/{agent}/windows/{entity_id:.+}", name="window")
+    @page(app, "/agents/{agent}/windows/{entity_id:.+}", name="window")
     async def window(self: View, request: Request, agent: str, entity_id: str) -> Response:
         """What the agent remembers of one entity, oldest first."""
         stream = next((stream for stream in app.agent_streams if stream.agent.name == agent), None)

@@ -15,7 +15,7 @@ from faust.web import Request, Response, View
 from pydantic import ValidationError
 
 from app.answering import AnswerForm, expected, shown, summary
-from app.views.pages import limit_of, uuid_of
+from app.views.pages import limit_of, page, uuid_of
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, UnknownApproval
 from outbox.errors import StatementRejected
 
@@ -29,13 +29,13 @@ Answering = Callable[[uuid.UUID, str, str], Awaitable[None]]
 def register_approval_views(app: Innervate) -> None:
     """Add `/approvals`, `/decisions/{id}/approve` and `/decisions/{id}/reject`."""
 
-    @app.page("/approvals", name="approvals")
+    @page(app, "/approvals", name="approvals", query=("limit", "before"))
     async def approvals(self: View, request: Request) -> Response:
         """The newest decisions that wait for a person; `?limit=`."""
         waiting = await app.runtime.approvals.waiting(limit=limit_of(request))
         return self.json({"approvals": [summary(approval) for approval in waiting]})
 
-    @app.page("/decisions/{decision_id}/approve", name="approve")
+    @page(app, "/decisions/{decision_id}/approve", name="approve")
     class Approve(View):
         """Publish and do what is held."""
 
@@ -44,7 +44,7 @@ def register_approval_views(app: Innervate) -> None:
             held = app.runtime.approvals
             return await _answered(self, held, held.approve, request, decision_id)
 
-    @app.page("/decisions/{decision_id}/reject", name="reject")
+    @page(app, "/decisions/{decision_id}/reject", name="reject")
     class Reject(View):
         """Give up what is held."""
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from faust.web import Request, Response, View
 
 from app.answering import shown
-from app.views.pages import as_objects, limit_of, uuid_of
+from app.views.pages import as_objects, limit_of, page, uuid_of
 from outbox.database import queries
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "outcome", "statu
 def register_decision_views(app: Innervate) -> None:
     """Add `/decisions` and `/decisions/{id}`."""
 
-    @app.page("/decisions", name="decisions")
+    @page(app, "/decisions", name="decisions", query=(*_FILTERS, "limit", "before"))
     async def decisions(self: View, request: Request) -> Response:
         """The newest decisions; `?agent= entity= entity_id= event_id= outcome= status= limit= before=ID`."""
         parameters = {name: request.query.get(name) for name in _FILTERS}
@@ -41,7 +41,7 @@ def register_decision_views(app: Innervate) -> None:
         )
         return self.json({"decisions": as_objects(_SUMMARY, rows)})
 
-    @app.page("/decisions/{decision_id}", name="decision")
+    @page(app, "/decisions/{decision_id}", name="decision")
     async def decision(self: View, _request: Request, decision_id: str) -> Response:
         """One decision with its history's references, its messages, and the answer of a person if it needed one."""
         asked_for = uuid_of(decision_id)

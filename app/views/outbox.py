@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from faust.web import Request, Response, View
 
-from app.views.pages import as_objects, limit_of
+from app.views.pages import as_objects, limit_of, page
 from outbox.database import queries
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _DEAD_LETTER: Final = (
 def register_outbox_views(app: Innervate) -> None:
     """Add `/outbox` and `/dead-letters`."""
 
-    @app.page("/outbox", name="outbox")
+    @page(app, "/outbox", name="outbox")
     async def outbox(self: View, _request: Request) -> Response:
         """How much waits to be published, for how long, and which lanes this worker holds."""
         [(pending, oldest_seconds, dead)] = await app.runtime.database.run(_SQL["outbox"])
@@ -36,7 +36,7 @@ def register_outbox_views(app: Innervate) -> None:
             }
         )
 
-    @app.page("/dead-letters", name="dead_letters")
+    @page(app, "/dead-letters", name="dead_letters", query=("reason", "consumer", "limit", "before"))
     async def dead_letters(self: View, request: Request) -> Response:
         """The newest dead letters; `?reason= consumer= limit=`."""
         rows = await app.runtime.database.run(

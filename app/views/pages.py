@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from faust.web import Request
 
+if TYPE_CHECKING:
+    from app.worker import Innervate
+
 #: Rows of a page when nobody asks for more or fewer.
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+
+
+def page(app: Innervate, path: str, *, name: str, query: Collection[str] = ()) -> Callable[[Any], Any]:
+    """Add what is decorated at this path; `query` are the parameters it takes, any other is 400."""
+    app.query_parameters[web.UrlDispatcher().add_resource(path).canonical] = frozenset(query)
+    return app.page(path, name=name)
 
 
 def limit_of(request: Request) -> int:

@@ -13,7 +13,7 @@ from faust.web import Request, Response, View
 from pydantic import ValidationError
 
 from app.answering import SignedForm, expected
-from app.views.pages import as_objects, limit_of, uuid_of
+from app.views.pages import as_objects, limit_of, page, uuid_of
 from outbox.database import queries
 from outbox.dead import dig_up
 from outbox.replays import NotReplayed, UnknownLetter
@@ -31,7 +31,7 @@ _LARGEST_SEQ: Final = 2**63 - 1
 def register_repair_views(app: Innervate) -> None:
     """Add `/dead-letters/{id}/replay`, `/outbox/dead` and `/outbox/dead/{seq}/replay`."""
 
-    @app.page("/dead-letters/{letter_id}/replay", name="replay_letter")
+    @page(app, "/dead-letters/{letter_id}/replay", name="replay_letter")
     class ReplayLetter(View):
         """Put a dead letter back where it came from, once."""
 
@@ -47,7 +47,7 @@ def register_repair_views(app: Innervate) -> None:
                 raise web.HTTPConflict(reason=str(refusal)) from refusal
             return self.json({"id": letter_id, "topic": letter.topic, "by": form.by}, status=202)
 
-    @app.page("/outbox/dead", name="buried")
+    @page(app, "/outbox/dead", name="buried", query=("limit", "before"))
     async def buried(self: View, request: Request) -> Response:
         """The newest messages Kafka refused for good; `?limit= before=SEQ`."""
         before = request.query.get("before")
@@ -55,7 +55,7 @@ def register_repair_views(app: Innervate) -> None:
         rows = await app.runtime.database.run(_SQL["buried_page"], parameters)
         return self.json({"messages": as_objects(_BURIED, rows)})
 
-    @app.page("/outbox/dead/{seq}/replay", name="replay_buried")
+    @page(app, "/outbox/dead/{seq}/replay", name="replay_buried")
     class ReplayBuried(View):
         """Put a buried message back into the outbox, under its old id."""
 

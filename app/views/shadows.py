@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from faust.web import Request, Response, View
 
-from app.views.pages import limit_of
+from app.views.pages import limit_of, page
 from outbox.shadows import agreements, disagreements
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def register_shadow_views(app: Innervate) -> None:
     """Add `/shadows`."""
 
-    @app.page("/shadows", name="shadows")
+    @page(app, "/shadows", name="shadows", query=("label", "limit", "before"))
     async def shadows(self: View, request: Request) -> Response:
         """Every shadow with its newest disagreements; `?label= limit=`."""
         limit, database = limit_of(request), app.runtime.database

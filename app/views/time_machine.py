@@ -23,7 +23,7 @@ from app.timemachine.knowledge import as_json, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, UnknownEvent, look_back
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.timelines import TimelineUnreadable, timeline_reader
-from app.views.pages import uuid_of
+from app.views.pages import page, uuid_of
 
 if TYPE_CHECKING:
     from app.worker import Innervate
@@ -39,7 +39,7 @@ def register_time_machine_views(app: Innervate) -> None:
     recorded = RecordedDecisions(app.runtime.database)
     turn = asyncio.Lock()
 
-    @app.page("/decisions/{decision_id}/history", name="history")
+    @page(app, "/decisions/{decision_id}/history", name="history")
     async def history(self: View, _request: Request, decision_id: str) -> Response:
         """What the agent knew, from Kafka, and whether it is what was recorded."""
         decision = await recorded.of(uuid_of(decision_id))
@@ -50,7 +50,7 @@ def register_time_machine_views(app: Innervate) -> None:
             knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
         return self.json(as_json(knowledge))
 
-    @app.page("/timelines/{entity}/{entity_id:.+}", name="timeline")
+    @page(app, "/timelines/{entity}/{entity_id:.+}", name="timeline", query=("before", "events"))
     async def timeline(self: View, request: Request, entity: str, entity_id: str) -> Response:
         """The last events of an entity, oldest first; `?before=EVENT_ID events=50`."""
         if entity not in ENTITIES:

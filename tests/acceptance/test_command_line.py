@@ -33,6 +33,8 @@ TYPED: dict[str, tuple[str, dict[str, str]]] = {
     "worker without a database": (WORKER, {"DATABASE_URL": NO_DATABASE}),
     "worker without kafka": (WORKER, {"KAFKA_BROKER": "127.0.0.1:1"}),
     "worker that may not migrate": (WORKER, {"DATABASE_URL": "not_migrated", "MIGRATE_AT_START": "false"}),
+    "worker on every address": (f"{WORKER} --web-bind 0.0.0.0", {}),
+    "worker at a path": (f"{WORKER} --web-transport unix:///tmp/innervate-never-there", {}),
     "worker with other partitions": (WORKER, {"TOPIC_PARTITIONS": "4"}),
     "simulate": ("simulate --orders 2 --failures 1 --per-second 1000", {}),
     "simulate too many failures": ("simulate --orders 2 --failures 2", {}),
@@ -50,8 +52,8 @@ def of_the_server(sandbox: Sandbox, database: str) -> str:
 def faust(sandbox: Sandbox, directory: Path, command: str, settings: Mapping[str, str]) -> Done:
     """Run `faust -A app …` to its end."""
     arguments = command.split()
-    if command == WORKER:
-        arguments = ["--datadir", str(directory), WORKER, "-l", "info", "--web-port", str(free_port())]
+    if arguments[0] == WORKER:
+        arguments = ["--datadir", str(directory), *arguments, "-l", "info", "--web-port", str(free_port())]
     environment = {**clean_environment(), **sandbox.worker_environment(), **settings}
     if environment["DATABASE_URL"].endswith("_migrated"):
         environment["DATABASE_URL"] = of_the_server(sandbox, environment["DATABASE_URL"])
@@ -155,6 +157,11 @@ def test_a_wrong_setting_stops_every_command_with_one_line(done: Mapping[str, Do
     [
         ("worker without a database", 'innervate: connection to server at "127.0.0.1", port 1 failed'),
         ("worker without kafka", "innervate: Kafka at 127.0.0.1:1: "),
+        (
+            "worker on every address",
+            "innervate: the HTTP interface would listen on 0.0.0.0, which is not loopback: set API_TOKEN, or everybody",
+        ),
+        ("worker at a path", "innervate: the HTTP interface would listen on /tmp/innervate-never-there, which is not"),
         (
             "worker that may not migrate",
             "innervate: the schema is not current: run `faust -A app migrate` or set MIGRATE_AT_START",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -137,7 +138,10 @@ def test_a_wrong_parameter_is_named(worker: WorkerProcess, path: str, error: str
 
 @pytest.mark.parametrize("path", ["/decisions?event_id=%00", "/decisions?agent=%00", "/dead-letters?reason=%00"])
 def test_a_filter_postgresql_cannot_hold_is_refused(worker: WorkerProcess, path: str) -> None:
-    assert get(worker.url, path) == (400, {"error": "a parameter holds what PostgreSQL cannot compare"})
+    assert get(worker.url, path) == (
+        400,
+        {"error": "control characters are not allowed in a path or a query"},
+    )
 
 
 def test_one_decision_shows_its_history_and_messages(sandbox: Sandbox, worker: WorkerProcess) -> None:
@@ -188,3 +192,30 @@ def test_only_the_loopback_interface_is_listened_on(worker: WorkerProcess) -> No
     # 127.0.0.2 is this machine too: a server on every interface would answer there.
     with socket.socket() as elsewhere:
         assert elsewhere.connect_ex(("127.0.0.2", worker.port)) != 0
+
+
+class OpenWorker(WorkerProcess):
+    """Its settings say loopback, its command line does not."""
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--web-bind", "0.0.0.0"]
+
+
+@pytest.fixture(scope="module")
+def open_worker(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
+    """A worker that Faust's command line opened to the network, with a token."""
+    process = OpenWorker(sandbox, tmp_path_factory.mktemp("open") / "worker", {"API_TOKEN": "let-me-in"})
+    try:
+        process.start()
+        yield process
+    finally:
+        process.release()
+
+
+@pytest.mark.parametrize("path", ["/agents", "/decisions", "/outbox", "/not-there"])
+def test_a_worker_that_the_command_line_opened_asks_for_the_token(open_worker: WorkerProcess, path: str) -> None:
+    assert get(open_worker.url, path) == (401, {"error": "Unauthorized"})
+
+
+def test_its_health_is_open(open_worker: WorkerProcess) -> None:
+    assert get(open_worker.url, "/health/live") == (200, {"status": "live"})

@@ -189,7 +189,7 @@ async def test_an_entity_nobody_has_heard_of_has_no_events(ask: Ask) -> None:
     ("path", "status", "error"),
     [
         ("/timelines/order/o%2F17%20%C3%A4?before=x-3", 404, "order o/17 ä has no event x-3 in timeline-order"),
-        ("/timelines/order/o-1?before=e%0A1", 404, "order o-1 has no event e\\n1 in timeline-order"),
+        ("/timelines/order/o-1?before=e%E2%80%A81", 404, "order o-1 has no event e\\u20281 in timeline-order"),
         ("/timelines/planet/o-1", 404, "an entity is one of customer, order, service"),
         ("/timelines/customer/ada", 503, "Kafka does not answer"),  # its topic is not there
         ("/timelines/order/o-1?events=0", 400, "events must be a number from 1 to 500"),

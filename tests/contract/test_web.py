@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from app.connections import Connections, Limits
 from app.settings import Settings
-from app.web import middlewares
+from app.web import MAX_BODY_BYTES, middlewares
 
 TOKEN = "let-me-in"
 
 
-def guarded(**values: Any) -> web.Application:
-    """One page for everybody, behind the middlewares."""
+def guarded(*, is_private: bool | None = True, **values: Any) -> web.Application:
+    """One page for everybody, behind the middlewares; `is_private` is what the server says of its sockets."""
 
     async def page(_: web.Request) -> web.Response:
         return web.json_response({"ok": True})
@@ -23,7 +25,10 @@ def guarded(**values: Any) -> web.Application:
     async def broken(_: web.Request) -> web.Response:
         raise ZeroDivisionError("secret detail")
 
-    application = web.Application(middlewares=middlewares(Settings(_env_file=None, **values)))
+    connections = Connections(Limits())
+    connections.is_private = is_private
+    guards = middlewares(Settings(_env_file=None, **values), connections, {"/page": ("colour", "size")})
+    application = web.Application(middlewares=guards, client_max_size=MAX_BODY_BYTES)
     for path in ("/page", "/health/ready"):
         application.router.add_route("*", path, page)
     application.router.add_get("/broken", broken)
@@ -31,33 +36,43 @@ def guarded(**values: Any) -> web.Application:
 
 
 @pytest.mark.parametrize(
-    ("bind", "has_token", "method", "path", "given", "status"),
+    ("is_private", "has_token", "method", "path", "given", "status"),
     [
-        # Without a token set, loopback is open to this machine.
-        ("127.0.0.1", False, "GET", "/page", None, 200),
+        # Without a token set, what this machine alone can reach is open to it.
+        (True, False, "GET", "/page", None, 200),
+        (True, False, "POST", "/page", None, 200),
         # With one, what changes something asks for it, and reads do not.
-        ("127.0.0.1", True, "GET", "/page", None, 200),
-        ("127.0.0.1", True, "POST", "/page", None, 401),
-        ("127.0.0.1", True, "DELETE", "/page", None, 401),
-        ("127.0.0.1", True, "POST", "/page", f"Bearer {TOKEN}", 200),
-        # Off loopback reads ask for it too.
-        ("0.0.0.0", True, "GET", "/page", None, 401),
-        ("0.0.0.0", True, "HEAD", "/page", None, 401),
-        ("0.0.0.0", True, "GET", "/page", f"Bearer {TOKEN}", 200),
-        ("0.0.0.0", True, "GET", "/not-there", None, 401),
-        ("0.0.0.0", True, "GET", "/health/ready", None, 200),
+        (True, True, "GET", "/page", None, 200),
+        (True, True, "POST", "/page", None, 401),
+        (True, True, "DELETE", "/page", None, 401),
+        (True, True, "POST", "/page", f"Bearer {TOKEN}", 200),
+        # What more can reach asks for it on reads too.
+        (False, True, "GET", "/page", None, 401),
+        (False, True, "HEAD", "/page", None, 401),
+        (False, True, "GET", "/page", f"Bearer {TOKEN}", 200),
+        (False, True, "GET", "/not-there", None, 401),
+        (False, True, "GET", "/health/ready", None, 200),
+        # It gives nothing where there is no token to ask for.
+        (False, False, "GET", "/page", None, 401),
+        (False, False, "GET", "/page", "Bearer ", 401),
+        (False, False, "GET", "/health/ready", None, 200),
+        # A server that does not say is judged by the connection, which comes from this machine.
+        (None, False, "GET", "/page", None, 200),
         # Nothing but the whole token will do.
-        ("0.0.0.0", True, "GET", "/page", "Bearer let-me-i", 401),
-        ("0.0.0.0", True, "GET", "/page", "Bearer let-me-in2", 401),
-        ("0.0.0.0", True, "GET", "/page", "Bearer ", 401),
-        ("0.0.0.0", True, "GET", "/page", TOKEN, 401),
-        ("0.0.0.0", True, "GET", "/page", f"Basic {TOKEN}", 401),
-        ("0.0.0.0", True, "GET", "/page", "Bearer größer", 401),
+        (False, True, "GET", "/page", "Bearer let-me-i", 401),
+        (False, True, "GET", "/page", "Bearer let-me-in2", 401),
+        (False, True, "GET", "/page", "Bearer ", 401),
+        (False, True, "GET", "/page", TOKEN, 401),
+        (False, True, "GET", "/page", f"Basic {TOKEN}", 401),
+        (False, True, "GET", "/page", "Bearer größer", 401),
+        (False, True, "GET", "/page", "Bearer \udcff", 401),
     ],
 )
-async def test_who_may_ask(bind: str, has_token: bool, method: str, path: str, given: str | None, status: int) -> None:
-    headers = {} if given is None else {"Authorization": given}
-    app = guarded(web_bind=bind, api_token=TOKEN if has_token else None)
+async def test_who_may_ask(
+    is_private: bool | None, has_token: bool, method: str, path: str, given: str | None, status: int
+) -> None:
+    headers = {"Host": "localhost"} | ({} if given is None else {"Authorization": given})
+    app = guarded(is_private=is_private, api_token=TOKEN if has_token else None)
     async with TestClient(TestServer(app)) as client, client.request(method, path, headers=headers) as response:
         assert response.status == status
 
@@ -77,19 +92,87 @@ async def test_a_refusal_says_how_to_come_in() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bind", "host", "status"),
+    ("is_private", "host", "status"),
     [
-        ("127.0.0.1", "127.0.0.1:6066", 200),
-        ("127.0.0.1", "localhost:6066", 200),
-        ("localhost", "[::1]:6066", 200),
-        ("127.0.0.1", "evil.example:6066", 403),
-        ("127.0.0.1", "127.0.0.1.evil.example", 403),
-        ("127.0.0.1", "10.0.0.1", 403),
-        ("0.0.0.0", "innervate.example", 200),
+        (True, "127.0.0.1:6066", 200),
+        (True, "localhost:6066", 200),
+        (True, "LocalHost", 200),
+        (True, "[::1]:6066", 200),
+        (True, "evil.example:6066", 403),
+        (True, "127.0.0.1.evil.example", 403),
+        (True, "10.0.0.1", 403),
+        (True, "127.1", 403),
+        (True, "0.0.0.0", 403),
+        (False, "innervate.example", 200),
     ],
 )
-async def test_loopback_answers_to_its_own_names_only(bind: str, host: str, status: int) -> None:
-    app = guarded(web_bind=bind, api_token=TOKEN)
+async def test_what_this_machine_alone_can_reach_answers_to_its_own_names_only(
+    is_private: bool, host: str, status: int
+) -> None:
+    app = guarded(is_private=is_private, api_token=TOKEN)
     headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
     async with TestClient(TestServer(app)) as client, client.get("/page", headers=headers) as response:
         assert response.status == status
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("color=red", "no parameter color: there are colour, size"),
+        ("colour=red&x=1", "no parameter x: there are colour, size"),
+        ("%E3%85%A4=1", r"no parameter \u3164: there are colour, size"),
+        ("colour=red&colour=blue", "parameter colour is given twice"),
+    ],
+)
+async def test_a_parameter_that_is_not_known_is_refused_with_those_there_are(query: str, error: str) -> None:
+    async with TestClient(TestServer(guarded())) as client, client.get(f"/page?{query}") as response:
+        assert (response.status, await response.json()) == (400, {"error": error})
+
+
+async def test_known_parameters_are_taken_and_paths_that_declare_none_take_none() -> None:
+    async with TestClient(TestServer(guarded())) as client:
+        for path, status in (("/page?colour=red&size=", 200), ("/health/ready?colour=red", 400)):
+            async with client.get(path) as response:
+                assert response.status == status
+
+
+async def test_a_body_that_is_larger_than_any_answer_is_refused() -> None:
+    async with TestClient(TestServer(guarded())) as client:
+        for size, status in ((MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)):
+            async with client.post("/page", data=b"x" * size) as response:
+                assert response.status == status
+
+
+async def test_beyond_so_many_requests_at_work_others_are_refused_at_once_but_for_health() -> None:
+    connections, arrived, release = Connections(Limits(requests=1)), asyncio.Event(), asyncio.Event()
+
+    async def page(request: web.Request) -> web.Response:
+        if "wait" in request.query:
+            arrived.set()
+            await release.wait()
+        return web.json_response({"ok": True})
+
+    app = web.Application(middlewares=middlewares(Settings(_env_file=None), connections, {"/page": ("wait",)}))
+    for path in ("/page", "/health/ready"):
+        app.router.add_get(path, page)
+    async with TestClient(TestServer(app)) as client:
+        waiting = asyncio.create_task(client.get("/page?wait"))
+        async with asyncio.timeout(30):
+            await arrived.wait()
+        async with client.get("/page") as refused, client.get("/health/ready") as health:
+            assert (refused.status, refused.headers["Retry-After"], health.status) == (503, "1", 200)
+        release.set()
+        assert (await waiting).status == 200
+        async with client.get("/page") as again:
+            assert again.status == 200
+
+
+async def test_a_request_that_takes_too_long_ends() -> None:
+    async def page(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = web.Application(middlewares=middlewares(Settings(_env_file=None), Connections(Limits(work_seconds=0.01)), {}))
+    app.router.add_get("/page", page)
+    async with TestClient(TestServer(app)) as client, client.get("/page") as response:
+        assert (response.status, await response.json()) == (504, {"error": "this took too long"})
