@@ -5,6 +5,9 @@ most; while all were read to their ends nobody waits. A partition is asked for m
 it holds one fetch here and one in the consumer. (It is not paused meanwhile: aiokafka throws away what it has fetched
 of a paused partition, and fetches it again.)
 
+A topic that cannot be read (no right to) rests: the others go on without it, and it is asked for again every
+`REST_SECONDS`. What is held here is bounded by bytes: with more than `HELD_BYTES` nothing is fetched, and nobody waits.
+
 In a rebalance everything that was not handed out is dropped; it is read again from the committed offsets.
 """
 
@@ -13,19 +16,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, RecordTooLargeError, TopicAuthorizationFailedError
 
 from agents.merge import Patience, TimeMerge
+from agents.rests import Rests
+from tables.event import Unreadable
 
 log = logging.getLogger(__name__)
 
 #: Records handed out at once: the router makes one commit of offsets for them.
 BATCH_RECORDS: Final = 500
+#: Bytes handed out at once, if more than one record has them: what is written for them is held as well.
+BATCH_BYTES: Final = 4 * 1024 * 1024
+#: Bytes held here before nothing more is fetched; one more fetch of each partition may come on top of it.
+HELD_BYTES: Final = 32 * 1024 * 1024
 #: How long records wait for a partition that is known to have more, in seconds. Kafka Streams waits for its fetch
 #: without a bound (KIP-695); here a partition without a leader must not stop the others.
 IDLE_SECONDS: Final = 2.0
@@ -35,15 +44,26 @@ HELD_UP_POLL_MS: Final = 50
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """One consumer in a group, read by time. Give it to `subscribe` as the listener. `clock` is in seconds."""
+    """One consumer in a group, read by time. Give it to `subscribe` as the listener.
 
-    def __init__(self, consumer: AIOKafkaConsumer, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `clock` counts seconds and does not go back; `wall_clock` is seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._consumer = consumer
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._rests = Rests()
         self._reset()
 
     def _reset(self) -> None:
-        self._merge: TimeMerge[ConsumerRecord] = TimeMerge()
+        self._merge: TimeMerge[ConsumerRecord] = TimeMerge(size_of)
         self._patience = Patience(IDLE_SECONDS)
         self._given_up: set[TopicPartition] = set()
         self._held_up = False
@@ -65,27 +85,69 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._poll()
         if not self._merge:
             return [], {}
-        ends = {place: self._consumer.highwater(place) for place in self._consumer.assignment()}
+        places = self._consumer.assignment()
+        resting = self._resting(places)
+        ends = {place: self._end(place) for place in places if place not in resting}
         positions = {place: await self._position(place) for place in ends}
         # After a rebalance meanwhile nothing is left to take, so these are the positions of what is taken.
         behind = {place for place, end in ends.items() if _has_more(positions[place], end)}
-        records = self._merge.take(BATCH_RECORDS, behind=behind - self._over(behind))
+        awaited = set() if self._merge.bytes > HELD_BYTES else behind - self._over(behind)
+        records = self._merge.take(BATCH_RECORDS, behind=awaited, max_bytes=BATCH_BYTES)
         self._held_up = not records
         return records, self._offsets(positions)
 
     async def _poll(self) -> None:
-        empty = [place for place in self._consumer.assignment() if self._merge.first(place) is None]
-        if self._merge and not empty:
+        await self._ask_again()
+        places = self._consumer.assignment()
+        resting = self._resting(places)
+        empty = [place for place in places - resting if self._merge.first(place) is None]
+        if self._merge and (not empty or self._merge.bytes > HELD_BYTES):
             return
         began = self._clock()
         if self._merge:
-            wait_ms = HELD_UP_POLL_MS if self._held_up else 0
-            batches = await self._consumer.getmany(*empty, timeout_ms=wait_ms, max_records=BATCH_RECORDS)
-        else:  # also those that are assigned while this waits
-            batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS)
+            await self._fetch(empty, HELD_UP_POLL_MS if self._held_up else 0)
+        elif not resting:  # also those that are assigned while this waits
+            await self._fetch((), POLL_MS)
+        elif empty:
+            await self._fetch(empty, POLL_MS)
+        else:
+            await asyncio.sleep(POLL_MS / 1000)
         self._polled_seconds += self._clock() - began
+
+    async def _ask_again(self) -> None:
+        """Have topics fetched that rested long enough: aiokafka holds their errors until somebody has seen them."""
+        due = self._rests.due(now=self._clock())
+        for place in self._consumer.assignment():
+            if place.topic in due:
+                with suppress(TopicAuthorizationFailedError):
+                    self._take_in(await self._consumer.getmany(place, timeout_ms=0, max_records=BATCH_RECORDS))
+
+    async def _fetch(self, places: Collection[TopicPartition], wait_ms: int) -> None:
+        """Take in what was fetched of these partitions, of all when there are none; one that cannot be read rests."""
+        try:
+            self._take_in(await self._consumer.getmany(*places, timeout_ms=wait_ms, max_records=BATCH_RECORDS))
+        except TopicAuthorizationFailedError as error:
+            [topic] = error.args
+            self._rests.begin(topic, error, now=self._clock())
+        except RecordTooLargeError as error:
+            _, place, offset, *_ = error.args
+            self._take_in({place: [_passed_over(place, offset)]})
+
+    def _take_in(self, batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        now_ms = self._wall_clock() * 1000
         for place, records in batches.items():
-            self._merge.add(place, records)
+            self._rests.end(place.topic)
+            self._merge.add(place, records, now_ms=now_ms)
+
+    def _resting(self, places: Collection[TopicPartition]) -> set[TopicPartition]:
+        topics = self._rests.topics()
+        return {place for place in places if place.topic in topics}
+
+    def _end(self, place: TopicPartition) -> int | None:
+        """Where the records that can be read end: open transactions hide what is behind their first record."""
+        stable = self._consumer.last_stable_offset(place)
+        end: int | None = self._consumer.highwater(place)
+        return end if end is None or stable is None or stable < 0 else min(end, stable)
 
     async def _position(self, place: TopicPartition) -> int | None:
         """The offset that is read next; None, without waiting, while it is not known."""
@@ -107,6 +169,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         firsts = {place: self._merge.first(place) for place in positions}
         nexts = {place: first.offset if first else positions[place] for place, first in firsts.items()}
         return {place: offset for place, offset in nexts.items() if offset is not None}
+
+
+def _passed_over(place: TopicPartition, offset: int) -> ConsumerRecord:
+    """In place of what aiokafka cannot take a whole batch of, and has passed over."""
+    value = Unreadable(b"", f"offset {offset} cannot be read: Kafka sends no whole batch")
+    return ConsumerRecord(place.topic, place.partition, offset, -1, 0, None, value, None, -1, 0, ())
+
+
+def size_of(record: ConsumerRecord) -> int:
+    """Bytes of a record's key, value and headers."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 def _has_more(position: int | None, end: int | None) -> bool:

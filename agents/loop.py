@@ -149,8 +149,12 @@ class StreamLoop:
                 parse_data(event)
             entity_id = entity_id_of(delivery.key)
         except InvalidEvent as error:
-            letter = _dead_letter(self._agent, delivery, error.reason, str(error))
-            self._submit(f"dead letter {delivery.partition}", delivery, lambda: self._writer.bury(letter))
+            self._give_up(delivery, error.reason, str(error))
+            return
+        except Exception as error:
+            # Reading is pure: it would end the worker at every start.
+            log.exception("agent %s cannot read %s", self._agent.name, _origin(delivery))
+            self._give_up(delivery, "unprocessable", type(error).__name__)
             return
         await self._lanes.room(entity_id, self._windows.spec.slack + 1)
         if delivery.stale:
@@ -163,6 +167,10 @@ class StreamLoop:
             self._submit(entity_id, delivery, lambda: self._decide(known, entity_id, delivery, stored))
         else:
             self._submit(entity_id, delivery, lambda: _all(stored))
+
+    def _give_up(self, delivery: Delivery, reason: str, detail: str) -> None:
+        letter = _dead_letter(self._agent, delivery, reason, detail)
+        self._submit(f"dead letter {delivery.partition}", delivery, lambda: self._writer.bury(letter))
 
     async def stop(self) -> None:
         """Drop what is in flight unacknowledged; it comes again."""

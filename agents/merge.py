@@ -1,7 +1,8 @@
 """Merge: the records of several partitions as one sequence, by the time of the records.
 
 Next is always the record whose partition has the oldest one in front, as Kafka Streams chooses; so the order within a
-partition is kept even where its timestamps go backwards. A partition that ran empty but has more in Kafka holds up the
+partition is kept even where its timestamps go backwards. A timestamp in the future counts as the moment of reading: its
+partition would wait for as long as others have records. A partition that ran empty but has more in Kafka holds up the
 others, because what comes may be older than what they have. `Patience` says for how long. Both are pure and cannot
 fail; they are bounded by the caller, who adds records only to partitions that are empty.
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Iterable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterable
+from math import inf
+from typing import Final, Generic, Protocol, TypeVar
 
 #: Topic and partition; aiokafka's `TopicPartition` is one.
 Place = tuple[str, int]
@@ -21,51 +23,64 @@ class Stamped(Protocol):
     """A record with a timestamp, in milliseconds."""
 
     @property
-    def timestamp(self) -> int:
-        """When it was produced, as the producer or the broker said."""
+    def timestamp(self) -> int | None:
+        """When it was produced, as the producer or the broker said; None in records of the oldest format."""
 
 
 Record = TypeVar("Record", bound=Stamped)
 
 
-class TimeMerge(Generic[Record]):
-    """Records that were read and not yet taken, a queue for each partition."""
+#: More than any number of bytes.
+NO_BOUND: Final = 1 << 62
 
-    def __init__(self) -> None:
-        #: None of the queues is empty.
-        self._queues: dict[Place, deque[Record]] = {}
+
+class TimeMerge(Generic[Record]):
+    """Records that were read and not yet taken, a queue for each partition. `size` says how many bytes a record has."""
+
+    def __init__(self, size: Callable[[Record], int] = lambda _: 0) -> None:
+        #: None of the queues is empty. A record stands behind the time it is sorted by.
+        self._queues: dict[Place, deque[tuple[float, Record]]] = {}
+        self._size_of = size
+        #: Bytes of all records.
+        self.bytes = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def add(self, place: Place, records: Iterable[Record]) -> None:
+    def add(self, place: Place, records: Iterable[Record], *, now_ms: float = inf) -> None:
         """Put records of one partition behind those it has; they must come in the order of their offsets."""
-        added = deque(records)
+        added = deque((min(record.timestamp or 0, now_ms), record) for record in records)
         if added:
             self._queues.setdefault(place, deque()).extend(added)
+            self.bytes += sum(self._size_of(record) for _, record in added)
 
     def first(self, place: Place) -> Record | None:
         """The record of this partition that is taken next; None when it has none."""
         queue = self._queues.get(place)
-        return queue[0] if queue else None
+        return queue[0][1] if queue else None
 
-    def take(self, limit: int, *, behind: Collection[Place]) -> list[Record]:
+    def take(self, limit: int, *, behind: Collection[Place], max_bytes: int = NO_BOUND) -> list[Record]:
         """Take up to `limit` records, the oldest first; at the same time the first by topic, partition and offset.
 
         `behind` are the partitions that have more in Kafka and are worth waiting for. As soon as one of them is empty
-        nothing more is taken.
+        nothing more is taken; nor is, behind the first record, one that would make them more than `max_bytes`.
         """
         taken: list[Record] = []
         if any(place not in self._queues for place in behind):
             return taken
-        heads = [(queue[0].timestamp, place) for place, queue in self._queues.items()]
+        heads = [(queue[0][0], place) for place, queue in self._queues.items()]
         heapq.heapify(heads)
+        room = max_bytes
         while heads and len(taken) < limit:
             _, place = heapq.heappop(heads)
             queue = self._queues[place]
-            taken.append(queue.popleft())
+            size = self._size_of(queue[0][1])
+            if taken and size > room:
+                break
+            taken.append(queue.popleft()[1])
+            self.bytes, room = self.bytes - size, room - size
             if queue:
-                heapq.heappush(heads, (queue[0].timestamp, place))
+                heapq.heappush(heads, (queue[0][0], place))
                 continue
             del self._queues[place]
             if place in behind:

@@ -2,7 +2,11 @@
 
 Offsets are committed only after the timelines (and the dead letters) have what was read, so a crash repeats events in
 a timeline and loses none; windows and decisions recognise the copies by their id. What is no valid event becomes a
-dead letter, and the good events around it go on. An event of no entity stays where it is.
+dead letter, whatever it is, and the good events around it go on. An event of no entity stays where it is. What is in a
+Kafka transaction is routed when that is committed.
+
+An event that says it happened after its record was written happened when the record was written (`agents.stamps`). This
+is settled here, once: everybody reads the same time in the timeline, whenever and however often.
 
 A plain consumer in a group of its own, shared by the workers of every agent set: whichever sets run, each event is
 routed once. The partitions a worker has are merged by the time of their records, under backlog too, so that events of
@@ -18,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -29,13 +34,17 @@ from aiokafka.errors import (
     IllegalStateError,
     KafkaError,
     RebalanceInProgressError,
+    TopicAuthorizationFailedError,
 )
 
+from agents.fetching import COMMITTED_ONLY
 from agents.intake import Intake
 from agents.loop import Writer
 from agents.record import STRUCTURED
-from agents.routing import route, timeline
+from agents.routing import Routed, route, timeline
+from agents.stamps import instant, is_time, latest
 from outbox.backoff import Backoff
+from outbox.errors import Permanent
 from outbox.outcomes import NotPublished, Refused
 from outbox.pauses import Pauses, Waiting
 from outbox.publisher import Publisher
@@ -51,6 +60,10 @@ ROUTER: Final = "router"
 PUBLISHING_CAP_SECONDS: Final = 5.0
 #: There are no lanes here.
 _LANE: Final = 0
+#: How often the consumer looks for topics that were not there, or that it had no right to, in milliseconds.
+METADATA_MS: Final = 10_000
+#: Bytes of one fetch over all partitions, if more than one batch has them.
+FETCH_BYTES: Final = 16 * 1024 * 1024
 
 
 class Router:
@@ -76,6 +89,8 @@ class Router:
         self.routed = 0
         self.dead = 0
         self._pauses = Pauses(cap_seconds=PUBLISHING_CAP_SECONDS)
+        #: The last reason for starting again that was logged.
+        self._told = ""
 
     async def run(self) -> None:
         """Route for ever; a broker that is away is waited for. Raises only what is a bug."""
@@ -84,8 +99,14 @@ class Router:
             try:
                 await self._consume(backoff)
             except (KafkaError, OSError) as error:
-                log.warning("the router starts again: %r", error)
+                self._tell(error)
                 await backoff.wait()
+
+    def _tell(self, error: Exception) -> None:
+        """Say why the router starts again, once for each reason: what lasts is seen in readiness."""
+        if repr(error) != self._told:
+            self._told = repr(error)
+            log.warning("the router starts again, until this is over: %r", error)
 
     async def _consume(self, backoff: Backoff) -> None:
         consumer = AIOKafkaConsumer(
@@ -93,18 +114,23 @@ class Router:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=(RangePartitionAssignor,),
+            metadata_max_age_ms=METADATA_MS,
+            fetch_max_bytes=FETCH_BYTES,
+            **COMMITTED_ONLY,
             **self._options,
         )
         intake = Intake(consumer)
         try:
-            consumer.subscribe(self._topics, listener=intake)
+            # Subscribed before, it would wait for every topic, and fail for all when one is missing or denied.
             await consumer.start()
+            consumer.subscribe(self._topics, listener=intake)
             while True:
                 records, offsets = await intake.read()
                 if records:
                     await self._route(records)
                     await _commit(consumer, offsets)
                     backoff.reset()
+                    self._told = ""
         finally:
             await consumer.stop()
 
@@ -113,10 +139,9 @@ class Router:
         letters: list[DeadLetter] = []
         origins: dict[int, ConsumerRecord] = {}
         for record in records:
-            try:
-                routed = route(record.value, record.headers, max_bytes=self._max_event_bytes)
-            except InvalidEvent as error:
-                letters.append(_dead_letter(record, error.reason, str(error)))
+            routed = self._routed(record)
+            if isinstance(routed, DeadLetter):
+                letters.append(routed)
                 continue
             for entity in routed.entities:
                 origins[len(messages)] = record
@@ -132,8 +157,7 @@ class Router:
         for position, refusal in (await self._publish(messages)).items():
             letters.append(_dead_letter(origins[position], "refused", str(refusal)))
         for letter in letters:
-            log.warning("dead letter %s: %s: %s", letter.origin, letter.reason, letter.detail)
-            await self._writer.bury(letter)
+            await self._bury(letter)
         self.routed += len(messages)
         self.dead += len(letters)
 
@@ -141,6 +165,26 @@ class Router:
     def waiting(self) -> Mapping[str, Waiting]:
         """The timelines that Kafka does not take events for now, and why."""
         return self._pauses.waiting
+
+    def _routed(self, record: ConsumerRecord) -> Routed | DeadLetter:
+        bound = latest(record.timestamp, now=datetime.now(UTC))
+        try:
+            return route(record.value, record.headers, max_bytes=self._max_event_bytes, latest=bound)
+        except InvalidEvent as error:
+            return _dead_letter(record, error.reason, str(error))
+        except Exception as error:
+            # It would end the worker at every start.
+            log.exception("%s cannot be routed", _place(record))
+            return _dead_letter(record, "unprocessable", type(error).__name__)
+
+    async def _bury(self, letter: DeadLetter) -> None:
+        log.warning("dead letter %s: %s: %s", letter.origin, letter.reason, letter.detail)
+        try:
+            await self._writer.bury(letter)
+        except Permanent as error:
+            log.warning("dead letter %s is kept without its content: %s", letter.origin, error)
+            detail = f"{letter.detail} (without its content, which PostgreSQL refuses)"
+            await self._writer.bury(replace(letter, detail=detail, key=None, value=None, headers=()))
 
     async def _publish(self, messages: Sequence[Message]) -> Mapping[int, Refused]:
         """Write to the timelines until Kafka has everything it will take; returns what it refuses, by position."""
@@ -164,9 +208,14 @@ async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, i
     except (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError) as error:
         # The partitions have a new owner, who reads these records again; their copies are recognised by id.
         log.info("offsets not committed, the records are routed again: %r", error)
+    except TopicAuthorizationFailedError as error:
+        # The other topics' offsets are committed all the same.
+        log.info("offsets of a topic that cannot be read any more are not committed: %r", error)
 
 
 def _dead_letter(record: ConsumerRecord, reason: str, detail: str) -> DeadLetter:
+    if not is_time(record.timestamp):
+        detail += f" (its record has the timestamp {record.timestamp}, which is no time)"
     return DeadLetter(
         consumer=ROUTER,
         reason=reason,
@@ -175,7 +224,7 @@ def _dead_letter(record: ConsumerRecord, reason: str, detail: str) -> DeadLetter
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            at=datetime.fromtimestamp(record.timestamp / 1000, tz=UTC),
+            at=instant(record.timestamp),
         ),
         key=record.key,
         value=record.value,

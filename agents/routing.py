@@ -5,11 +5,13 @@ An event about no entity is valid and routed nowhere.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from agents.events import parse_data
+from agents.stamps import ALLOWANCE
 from tables.event import Event, Headers, InvalidEvent, parse, to_json
 
 Entity = Literal["customer", "order", "service"]
@@ -60,8 +62,11 @@ def entity_id_of(key: bytes | None) -> str:
         raise InvalidEvent("invalid_utf8", "the key of a timeline must be an entity id in UTF-8") from None
 
 
-def route(value: bytes | None, headers: Headers, *, max_bytes: int) -> Routed:
+def route(value: bytes | None, headers: Headers, *, max_bytes: int, latest: datetime | None = None) -> Routed:
     """Read a message, check the data if its type is known, and find its entities.
+
+    An event that says it happened more than `ALLOWANCE` after `latest`, the time of its record, happened at that time:
+    what its own time would be is kept as `claimedtime`. Without `latest` it is believed.
 
     `max_bytes` bounds value and headers together as they came, and the payload as it goes. An entity field
     that is null or empty counts as absent where the type's model allows that; one that is no text is invalid.
@@ -70,12 +75,20 @@ def route(value: bytes | None, headers: Headers, *, max_bytes: int) -> Routed:
     """
     size = len(value or b"") + sum(len(name.encode()) + len(content or b"") for name, content in headers)
     _check_size("value with headers", size, max_bytes)
-    event = parse(value, headers)
+    event = _no_later_than(latest, parse(value, headers))
     parse_data(event)
     entities = _find_entities(event.data)
     payload = to_json(event)
     _check_size("event as structured JSON", len(payload), max_bytes)
     return Routed(event=event, payload=payload, entities=entities)
+
+
+def _no_later_than(latest: datetime | None, event: Event) -> Event:
+    # An event of the future would find nothing young enough in its own history, and so would all that follow from it.
+    if latest is None or event.time <= latest + ALLOWANCE:
+        return event
+    claimed = event.time.isoformat().replace("+00:00", "Z")
+    return replace(event, time=latest, extensions={**event.extensions, "claimedtime": claimed})
 
 
 def _check_size(what: str, size: int, max_bytes: int) -> None:

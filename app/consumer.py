@@ -7,22 +7,41 @@ before earlier ones, or the earlier ones never come at all. Here
 - no position changes while a fetch is under way,
 - what was fetched before or during a rebalance is not handed on after it, for it will be read again,
 - nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
+- only what is in no transaction, or in one that was committed, is read,
 - the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched,
+- a timeline that cannot be read for now stops no other,
 - and a worker that has crashed does not wait for ever for what can no longer be done.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
+from agents.fetching import COMMITTED_ONLY
+from agents.rests import Rests
+
 if TYPE_CHECKING:
     from app.worker import Innervate
+
+
+class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
+    """Faust's, reading committed events only."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust has it in its exactly-once mode only, and no setting for it. It is read when the consumer starts.
+        consumer._isolation_level = COMMITTED_ONLY["isolation_level"]  # noqa: SLF001
+        return consumer
 
 
 class Consumer(aiokafka.Consumer):
@@ -35,6 +54,14 @@ class Consumer(aiokafka.Consumer):
         self._positions = asyncio.Lock()
         #: Changes with every revocation and assignment.
         self._epoch = 0
+
+    @cached_property
+    def _rests(self) -> Rests:
+        """The topics that cannot be read for now."""
+        return Rests()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """A rebalance begins."""
@@ -90,11 +117,25 @@ class Consumer(aiokafka.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109 - Faust's
         """Fetch from the partitions that are active now; Faust goes on changing the set it hands over."""
         async with self._positions:
-            epoch, wanted = self._epoch, None if active_partitions is None else set(active_partitions)
+            epoch, wanted = self._epoch, None if active_partitions is None else self._readable(active_partitions)
             if wanted is not None and not wanted:
                 return {}
-            records = await super()._getmany(wanted, timeout)
+            try:
+                records = await super()._getmany(wanted, timeout)
+            except TopicAuthorizationFailedError as error:
+                [topic] = error.args
+                self._rests.begin(topic, error, now=time.monotonic())
+                return {}
+        for tp in records:
+            self._rests.end(tp.topic)
         return records if epoch == self._epoch else {}
+
+    def _readable(self, partitions: set[TP]) -> set[TP]:
+        # A topic whose rest is over fails once more for each of its partitions before its records come: aiokafka holds
+        # what has failed until somebody has seen it.
+        self._rests.due(now=time.monotonic())
+        resting = self._rests.topics()
+        return {tp for tp in partitions if tp.topic not in resting}
 
 
 class Transport(aiokafka.Transport):

@@ -12,6 +12,7 @@ import faust
 from agents.agent import Agent
 from agents.loop import StreamLoop
 from agents.routing import timeline
+from agents.stamps import instant
 from tables.table import WindowTable
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ class FaustDelivery:
 
     @property
     def at(self) -> datetime:
-        """The record's timestamp, UTC."""
-        return datetime.fromtimestamp(self._event.message.timestamp or 0, tz=UTC)
+        """The record's timestamp, UTC; 1970 for one that is no time."""
+        seconds = self._event.message.timestamp
+        return instant(None if seconds is None else round(seconds * 1000))
 
     @property
     def key(self) -> bytes | None:

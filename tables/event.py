@@ -11,11 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 import orjson
 
-Reason = Literal["tombstone", "too_large", "invalid_utf8", "invalid_json", "invalid_envelope", "invalid_data"]
+Reason = Literal[
+    "tombstone", "too_large", "unreadable", "invalid_utf8", "invalid_json", "invalid_envelope", "invalid_data"
+]
 
 #: Kafka record headers as the client hands them over; a header may have no value.
 Headers = Sequence[tuple[str, bytes | None]]
@@ -49,6 +51,19 @@ class InvalidEvent(ValueError):
         """Take the machine-readable reason and a sentence saying where and what was expected."""
         super().__init__(message)
         self.reason: Final = reason
+
+
+class Unreadable(bytes):
+    """Stands where a record's value would be: the raw bytes of what Kafka has there, which follow no layout."""
+
+    #: What is wrong with them.
+    problem: str
+
+    def __new__(cls, raw: bytes, problem: str) -> Self:
+        """Take the bytes and one line for a person, without any of them."""
+        made = super().__new__(cls, raw)
+        made.problem = problem
+        return made
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +121,8 @@ def parse(value: bytes | None, headers: Headers) -> Event:
     """
     if value is None:
         raise InvalidEvent("tombstone", "value is null: expected a CloudEvent")
+    if isinstance(value, Unreadable):
+        raise InvalidEvent("unreadable", value.problem)
     content_type, attributes = _read_headers(headers)
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type.startswith("application/cloudevents"):

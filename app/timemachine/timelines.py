@@ -1,8 +1,9 @@
 """Timelines: reads what Kafka still has of a timeline, from any offset on, past every consumer group.
 
-Own consumers, without a group: nothing is committed and no worker notices. They read what live consumers read, also
-what is in no finished transaction (`read_uncommitted`, Faust's default). Offsets may be missing, because Kafka drops
-old records and keeps its own marks among the others; so a reader goes by its position and not by the records it gets.
+Own consumers, without a group: nothing is committed and no worker notices. They read what live consumers read: nothing
+of transactions that are aborted or open, so the end of a partition is where its first open transaction begins. Offsets
+may be missing, because Kafka drops old records, aborts some and keeps its own marks among the others; so a reader goes
+by its position and not by the records it gets.
 What fails is aiokafka's `KafkaError`, or
 
 TimelineUnreadable
@@ -15,7 +16,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -23,8 +23,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.partitioner import DefaultPartitioner
 
+from agents.fetching import COMMITTED_ONLY
 from agents.replay.records import TimelineRecord
 from agents.routing import Entity, timeline
+from agents.stamps import instant
 from app.tuning import TUNING
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ class TimelineReader:
             enable_auto_commit=False,
             # An offset that is gone must not send the reader anywhere unasked.
             auto_offset_reset="none",
-            isolation_level="read_uncommitted",
+            **COMMITTED_ONLY,
             max_partition_fetch_bytes=FETCH_BYTES,
             **self._options,
         )
@@ -212,7 +214,7 @@ def _read(record: ConsumerRecord) -> TimelineRecord:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        at=datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, tz=UTC),
+        at=instant(record.timestamp),
         key=record.key,
         value=record.value,
         headers=tuple((name, value or b"") for name, value in record.headers),

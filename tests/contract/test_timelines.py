@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from waiting import PATIENCE_SECONDS
 
+from agents.fetching import COMMITTED_ONLY
 from app.sandbox import PROVIDERS, Broker
 from app.timemachine.timelines import TimelineReader, TimelineUnreadable
 from app.tuning import TUNING
@@ -187,7 +188,7 @@ async def test_what_kafka_has_dropped_is_passed_over(reader: TimelineReader, bro
 
 
 @pytest.mark.parametrize("running", [APACHE], indirect=True)
-async def test_kafka_s_own_marks_and_aborted_records_do_not_stop_a_reader(
+async def test_what_is_in_no_finished_transaction_is_not_read_and_kafka_s_own_marks_do_not_stop_a_reader(
     reader: TimelineReader, broker: Broker
 ) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=broker.address, transactional_id="t-1")
@@ -197,9 +198,21 @@ async def test_kafka_s_own_marks_and_aborted_records_do_not_stop_a_reader(
             await producer.send_and_wait(reader.topic, b"v%d" % n, partition=0)
             await (producer.commit_transaction() if kept else producer.abort_transaction())
 
-    # Each transaction ends with a mark that takes an offset: 1, 3 and 5, the last of the log.
-    assert (await reader.partitions())[0] == (0, 6)
-    assert await offsets(reader, 0, 6) == [0, 2, 4]
-    live = AIOKafkaConsumer(reader.topic, bootstrap_servers=broker.address, auto_offset_reset="earliest")
-    async with live, asyncio.timeout(PATIENCE_SECONDS):
-        assert [(await live.getone()).offset for _ in range(3)] == [0, 2, 4]
+        # Each transaction ends with a mark that takes an offset: 1, 3 and 5, the last of the log.
+        assert (await reader.partitions())[0] == (0, 6)
+        assert await offsets(reader, 0, 6) == [0, 4]
+        live = AIOKafkaConsumer(
+            reader.topic, bootstrap_servers=broker.address, auto_offset_reset="earliest", **COMMITTED_ONLY
+        )
+        async with live, asyncio.timeout(PATIENCE_SECONDS):
+            assert [(await live.getone()).offset for _ in range(2)] == [0, 4]
+
+        await producer.begin_transaction()
+        await producer.send_and_wait(reader.topic, b"open", partition=0)
+        await write(broker, reader.topic, 3)
+        assert (await reader.partitions())[0] == (0, 6)
+        assert await offsets(reader, 0, 100) == [0, 4]
+        assert [record.offset for record in await reader.read_offsets(0, [4, 6, 8])] == [4]
+
+        await producer.commit_transaction()
+        assert await offsets(reader, 0, 100) == [0, 4, 6, 7, 8, 9]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from agents.intake import Intake
 
@@ -19,6 +20,9 @@ ORDERS, PLATFORM = TopicPartition("orders", 0), TopicPartition("platform", 0)
 class Record:
     offset: int
     timestamp: int
+    key: bytes | None = None
+    value: bytes | None = b"{}"
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @dataclass
@@ -28,6 +32,10 @@ class Consumer:
     fetched: dict[TopicPartition, list[Record]] = field(default_factory=dict)
     ends: dict[TopicPartition, int | None] = field(default_factory=lambda: {ORDERS: 0, PLATFORM: 0})
     positions: dict[TopicPartition, int] = field(default_factory=lambda: {ORDERS: 0, PLATFORM: 0})
+    #: Where the first open transaction begins, where it is known.
+    stable: dict[TopicPartition, int] = field(default_factory=dict)
+    #: Topics that may not be read; aiokafka holds the error of each partition until somebody has seen it.
+    denied: set[str] = field(default_factory=set)
     now: float = 0.0
     #: Called while a position is looked up.
     meanwhile: Callable[[], None] | None = None
@@ -45,6 +53,9 @@ class Consumer:
     def highwater(self, place: TopicPartition) -> int | None:
         return self.ends[place]
 
+    def last_stable_offset(self, place: TopicPartition) -> int | None:
+        return self.stable.get(place)
+
     async def position(self, place: TopicPartition) -> int:
         if self.meanwhile is not None:
             self.meanwhile()
@@ -56,6 +67,8 @@ class Consumer:
         self.waits.append(timeout_ms)
         given: dict[TopicPartition, list[Record]] = {}
         for place in places or sorted(self.positions):
+            if place.topic in self.denied:
+                raise TopicAuthorizationFailedError(place.topic)
             there = self.fetched.get(place, [])
             records, self.fetched[place] = there[:max_records], there[max_records:]
             max_records -= len(records)
@@ -250,3 +263,85 @@ async def test_while_nothing_is_there_a_poll_may_take_long_and_while_records_wai
     assert await read(intake) == []
     assert await read(intake) == []
     assert consumer.waits == [1000, 1000, 50]
+
+
+async def test_an_open_transaction_holds_nobody_up(consumer: Consumer, intake: Intake) -> None:
+    consumer.has(PLATFORM, 30)
+    consumer.ends[ORDERS], consumer.stable[ORDERS] = 5, 0
+
+    assert await read(intake) == [30]
+    assert consumer.now == 0.0
+
+
+async def test_what_is_before_an_open_transaction_is_waited_for(consumer: Consumer, intake: Intake) -> None:
+    consumer.has(PLATFORM, 30)
+    consumer.ends[ORDERS], consumer.stable[ORDERS] = 5, 1
+    assert await read(intake) == []
+    consumer.has(ORDERS, 10, end=5)
+    assert await read(intake) == [10, 30]
+
+
+async def test_a_topic_that_may_not_be_read_stops_no_other_and_is_asked_for_again(
+    consumer: Consumer, intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    consumer.denied = {"orders"}
+    consumer.has(ORDERS, 10)
+    consumer.has(PLATFORM, 30)
+    while not (handed_out := await intake.read())[0]:
+        assert consumer.now < 10
+    assert handed_out[1] == {PLATFORM: 1}  # committing an offset of a denied topic would be refused
+
+    for _ in range(3):  # what comes meanwhile is routed at once, and nothing is logged again
+        consumer.now += 2.0
+        consumer.has(PLATFORM, 40)
+        while not await read(intake):
+            assert consumer.now < 40
+
+    consumer.denied.clear()
+    consumer.now += 10.0
+    while not (handed_out := await intake.read())[0]:
+        assert consumer.now < 60
+    assert handed_out[1][ORDERS] == 1
+    assert [record.getMessage().partition(":")[0] for record in caplog.records if "read" in record.getMessage()] == [
+        "orders cannot be read, the other topics go on without it",
+        "orders is read again",
+    ]
+
+
+async def test_what_is_handed_out_at_once_is_bounded_by_bytes(consumer: Consumer, intake: Intake) -> None:
+    consumer.has(ORDERS, 10, 20, 30)
+    consumer.fetched[ORDERS] = [
+        Record(each.offset, each.timestamp, value=b"x" * 3_000_000) for each in consumer.fetched[ORDERS]
+    ]
+
+    assert [await read(intake) for _ in range(3)] == [[10], [20], [30]]
+
+
+async def test_with_too_many_bytes_held_nothing_more_is_fetched_and_nobody_is_waited_for(
+    consumer: Consumer, intake: Intake
+) -> None:
+    consumer.has(PLATFORM, *range(20), end=25)
+    consumer.fetched[PLATFORM] = [
+        Record(each.offset, each.timestamp, value=b"x" * 3_000_000) for each in consumer.fetched[PLATFORM]
+    ]
+    consumer.has(ORDERS, end=1)
+
+    assert await read(intake) == [0]  # `orders` has more, and would be waited for
+    consumer.has(ORDERS, 5)
+    asked = len(consumer.waits)
+    assert await read(intake) == [1]
+    assert len(consumer.waits) == asked
+
+
+async def test_a_record_of_the_future_does_not_hold_its_partition_back(consumer: Consumer) -> None:
+    intake = Intake(consumer, clock=consumer.clock, wall_clock=lambda: 0.025)
+    consumer.has(ORDERS, 10**15, 40)
+    consumer.has(PLATFORM, 10, 20, 30)
+    assert await read(intake) == [10, 20, 10**15, 40, 30]
+
+
+async def test_a_record_without_a_timestamp_comes_first(consumer: Consumer, intake: Intake) -> None:
+    consumer.has(PLATFORM, 10)
+    consumer.has(ORDERS, None)  # type: ignore[arg-type]  # the oldest format has none
+    assert await read(intake) == [None, 10]

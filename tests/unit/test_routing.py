@@ -1,6 +1,6 @@
 """Where a message goes, and which message goes nowhere."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -9,7 +9,7 @@ from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent
 
 from agents.routing import ENTITIES, EntityRef, Routed, route, timeline
-from tables.event import Headers, InvalidEvent, parse
+from tables.event import Headers, InvalidEvent, Unreadable, parse
 
 MIB = 2**20
 PAYMENT: dict[str, Any] = {
@@ -196,3 +196,29 @@ def test_a_message_of_the_cloudevents_sdk_is_routed_the_same_in_both_modes() -> 
     )
     assert structured == binary
     assert structured.entities == (EntityRef("customer", "c-1"), EntityRef("order", "o-1"))
+
+
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=-900), timedelta(0), timedelta(minutes=5)])
+def test_an_event_is_as_old_as_it_says_and_may_be_a_little_ahead_of_its_record(ahead: timedelta) -> None:
+    found = route(message("PaymentSucceeded", PAYMENT), (), max_bytes=MIB, latest=NOON - ahead)
+
+    assert found.event.time == NOON
+    assert found.event.extensions == {}
+
+
+def test_an_event_that_is_further_ahead_happened_when_its_record_was_written() -> None:
+    written = NOON - timedelta(days=29)
+
+    found = route(message("PaymentSucceeded", PAYMENT), (), max_bytes=MIB, latest=written)
+
+    assert found.event.time == written
+    assert found.event.extensions == {"claimedtime": "2024-05-01T12:00:00Z"}
+    assert parse(found.payload, ()) == found.event
+    assert orjson.loads(found.payload)["time"] == "2024-04-02T12:00:00Z"
+
+
+def test_an_unreadable_record_is_refused_with_its_problem() -> None:
+    assert refusal(Unreadable(b"\0\1", "the record cannot be read")) == ("unreadable", "the record cannot be read")
