@@ -116,6 +116,8 @@ class Account:
             self._own[refund_id] = (payment_id, minor)
             if refund_id not in self._told:
                 self._count(payment_id, minor)
+            elif self._told[refund_id] != self._own[refund_id]:
+                self._differing_refunds[refund_id] = None
 
     def take_back(self, refund_id: str) -> None:
         """Count a refund decided on here no longer: it was not made."""

@@ -144,14 +144,16 @@ class OrderState:
     def beyond(self, culprit_id: str) -> Sequence[PaymentSucceeded]:
         """The captures beyond what the order is worth, when the one to blame is among them.
 
-        None unless the others pay for the order exactly: what a changed price leaves over is no capture of its own.
+        None unless the others pay for the order exactly (what a changed price leaves over is no capture of its own) and
+        those beyond are of one amount: what else was taken is no repetition.
         """
         payment_id = self.payment_of(culprit_id)
         settlement = self.account.settle(apart=payment_id)
         if settlement is None or not 0 <= settlement.over_minor <= settlement.explained_minor:
             return ()
         is_among = any(capture.payment_id == payment_id for capture in settlement.extra)
-        return settlement.extra if is_among else ()
+        is_repeated = len({capture.amount_minor for capture in settlement.extra}) == 1
+        return settlement.extra if is_among and is_repeated else ()
 
     def asks_for_what_is_short(self, culprit_id: str) -> bool:
         """Whether the newest version of the order still has the article to blame; an unknown order may have any."""

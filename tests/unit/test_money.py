@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+from choosing import chosen, refused
+from fakes import history_of
 from stories import ITEMS, captured, charged_back, happened, placed, priced, refunded, short
 from test_recovery import decide, dispatched, given_back, scored, told, verdict
 
+from agents.errors import Violation
 from agents.events import CustomerNotified, EscalationRequested, OrderCancelled, OrderPlaced
+from agents.plans import TABLE
+from agents.recovery import recovery
 from tables.event import Event
 
 ORDER = placed(90)
@@ -105,6 +110,9 @@ FOR_A_PERSON = {
     ),
     "support gave something back of the capture to keep": Case(
         events=(ORDER, PAID, AGAIN, refunded("r", 45, "p-1", 500)), found=DUPLICATE
+    ),
+    "something else was taken beside the second capture": Case(
+        events=(ORDER, PAID, AGAIN, captured("else", 45, "p-3", amount_minor=300)), found=DUPLICATE
     ),
     "a refund is reported with two amounts": Case(
         events=(
@@ -212,6 +220,8 @@ def test_where_the_accounts_do_not_agree_nothing_is_done_and_a_person_hears(case
     decision = decide(case.found, *case.events)
 
     assert (given_back(decision), told(decision)) == ({}, [EscalationRequested])
+    # A language model has nothing to choose here.
+    assert not recovery.leaves_open(history_of(case.found, *case.events), decision)
 
 
 @pytest.mark.parametrize("case", BY_ITSELF.values(), ids=BY_ITSELF)
@@ -220,6 +230,21 @@ def test_what_the_cause_explains_is_given_back_and_no_more(case: Case) -> None:
 
     assert given_back(decision) == case.back
     assert EscalationRequested not in told(decision)
+
+
+@pytest.mark.parametrize("case", BY_ITSELF.values(), ids=BY_ITSELF)
+@pytest.mark.parametrize("plan", sorted({plan.name for plan in TABLE}))
+def test_no_answer_of_a_language_model_gives_back_anything_else(case: Case, plan: str) -> None:
+    history = history_of(case.found, *case.events)
+    rules = recovery.by_rules(history)
+
+    if case.found.type != "RootCauseIdentified":
+        assert not recovery.leaves_open(history, rules)
+    elif plan in (rules.outcome, "escalate"):
+        back = given_back(chosen(recovery, case.found, *case.events, plan=plan))
+        assert back == ({} if plan == "escalate" else case.back)
+    else:
+        assert refused(recovery, case.found, *case.events, plan=plan) is Violation.NOT_PERMITTED
 
 
 def test_a_payment_that_was_charged_back_is_not_refunded_on_top() -> None:
