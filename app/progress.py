@@ -1,28 +1,19 @@
-"""Progress: notices when the commits of a partition stop while there is something to read.
+"""Progress: which partitions do not move while there is something to read, and how far behind each is in time.
 
-Asks the broker for the group's committed offsets and the ends of the timelines, past everything of Faust: a worker can
-go silent while it lives, and then its own numbers stand still as well.
+Pure: what is known of Kafka comes in, see `app.probe`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-
-log = logging.getLogger(__name__)
-
-#: How often the broker is asked, in seconds.
-INTERVAL_SECONDS: Final = 10.0
+from typing import Final
 
 Place = tuple[str, int]
+
+#: Ends of a partition that are remembered: enough for hours at the interval of the probe.
+ENDS_REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +30,7 @@ class Progress:
         self._seen: dict[Place, _Seen] = {}
 
     def observe(self, offsets: Mapping[Place, tuple[int, int]], now: float) -> None:
-        """Take in (committed, end) of each partition; without a commit, committed is the first offset there is."""
+        """Take in (position, end) of each partition."""
         for place, (committed, end) in offsets.items():
             before = self._seen.get(place)
             if before is None or before.committed != committed or committed >= end:
@@ -54,43 +45,29 @@ class Progress:
         return {place: now - seen.since for place, seen in self._seen.items()}
 
 
-class ProgressProbe:
-    """Keeps a `Progress` up to date for the partitions this worker has. `client` are aiokafka's options."""
+class Lag:
+    """How far behind in time each partition is: since when there has been something that is not read yet.
 
-    def __init__(self, *, group: str, client: Mapping[str, Any]) -> None:
-        self.progress = Progress()
-        self._group = group
-        self._client = client
+    That a partition always has something to read says nothing; that something has been waiting for long does. `now` is
+    the monotonic clock, in seconds.
+    """
 
-    async def run(self, assigned: Callable[[], Collection[Place]]) -> None:
-        """Ask for ever; `assigned()` gives the partitions of timelines this worker has now."""
-        while True:
-            places = sorted(assigned())
-            self.progress.forget_others(places)
-            try:
-                if places:
-                    self.progress.observe(await self._offsets(places), time.monotonic())
-            except (KafkaError, OSError) as error:
-                # A broker that does not answer shows as partitions that do not move.
-                log.info("the offsets are not known: %r", error)
-            await asyncio.sleep(INTERVAL_SECONDS)
+    def __init__(self) -> None:
+        self._ends: dict[Place, deque[tuple[float, int]]] = {}
 
-    async def _offsets(self, places: Sequence[Place]) -> Mapping[Place, tuple[int, int]]:
-        partitions = [TopicPartition(*place) for place in places]
-        admin = AIOKafkaAdminClient(**self._client)
-        consumer = AIOKafkaConsumer(**self._client)
-        try:
-            await admin.start()
-            await consumer.start()
-            committed = await admin.list_consumer_group_offsets(self._group, partitions=partitions)
-            begins = await consumer.beginning_offsets(partitions)
-            ends = await consumer.end_offsets(partitions)
-        finally:
-            await admin.close()
-            await consumer.stop()
-        # While the group's coordinator loads, after a restart of its broker, aiokafka leaves the offsets out.
-        return {
-            (place.topic, place.partition): (max(committed[place].offset, begins[place]), ends[place])
-            for place in partitions
-            if place in committed
-        }
+    def observe(self, offsets: Mapping[Place, tuple[int, int]], now: float) -> None:
+        """Take in (position, end) of each partition."""
+        for place, (position, end) in offsets.items():
+            ends = self._ends.setdefault(place, deque())
+            if (not ends or ends[-1][1] != end) and len(ends) < ENDS_REMEMBERED:
+                ends.append((now, end))
+            while ends and ends[0][1] <= position:
+                ends.popleft()
+
+    def forget_others(self, places: Collection[Place]) -> None:
+        """Keep only these partitions."""
+        self._ends = {place: ends for place, ends in self._ends.items() if place in places}
+
+    def seconds(self, now: float) -> Mapping[Place, float]:
+        """For each partition with something to read, for how long that has been so."""
+        return {place: now - ends[0][0] for place, ends in self._ends.items() if ends}

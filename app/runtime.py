@@ -12,6 +12,7 @@ import os
 import socket
 import uuid
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mode import Service
@@ -20,7 +21,7 @@ from agents.loop import Writer
 from agents.router import Router
 from agents.shadow import ShadowWriter
 from app.brains import Brains
-from app.progress import ProgressProbe
+from app.probe import ProgressProbe
 from app.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
 from app.tuning import TUNING
 from outbox.approvals import Approvals
@@ -34,6 +35,7 @@ from outbox.records import LANES
 from outbox.relay import Relay
 from outbox.replays import Replays
 from outbox.supervision import Supervisor
+from outbox.watch import OutboxWatch
 from outbox.writer import DecisionWriter
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ log = logging.getLogger(__name__)
 
 #: How often held decisions that nobody answered in time are looked for, in seconds.
 EXPIRY_INTERVAL_SECONDS: Final = 5.0
+#: How often somebody looks how long the outbox has not moved, in seconds, whether or not readiness is asked for.
+WATCH_INTERVAL_SECONDS: Final = 5.0
 #: The consumer group of the router, shared by the workers of all agent sets.
 ROUTER_GROUP: Final = "innervate-router"
 #: Dead letters may be as large as Kafka lets anything in. Ten milliseconds gather a batch.
@@ -83,7 +87,13 @@ class Runtime(Service):
             writer=self.writer,
             max_event_bytes=settings.max_event_bytes,
         )
-        self.probe = ProgressProbe(group=app.conf.id, client=options)
+        self.probe = ProgressProbe(
+            group=app.conf.id,
+            router=ROUTER_GROUP if shadow is None else None,
+            topics=settings.event_topics if shadow is None else (),
+            client=options,
+        )
+        self.watch = OutboxWatch(self.database)
         #: What runs in the background besides the parts' own.
         self.background = Supervisor()
 
@@ -97,14 +107,25 @@ class Runtime(Service):
         if self._app.settings.shadowing is None:
             self.relay.start()
             self.notifications.start()
+            self.background.every(WATCH_INTERVAL_SECONDS, "outbox watch", self._watch)
             self.background.start("router", self.router.run)
             self.background.every(EXPIRY_INTERVAL_SECONDS, "expiry", lambda: expire_overdue(self.approvals))
 
     @property
+    def held_up(self) -> Mapping[str, str]:
+        """What of the relay waits, and why."""
+        return self.relay.troubles.current()
+
+    @property
     def failing(self) -> Mapping[str, str]:
-        """The background tasks that failed lately, and why."""
+        """The background tasks that failed lately and what could not be written lately, and why."""
         parts = (self.background, self.relay.background, self.notifications.background)
-        return {name: why for part in parts for name, why in part.failing().items()}
+        tasks = {name: why for part in parts for name, why in part.failing().items()}
+        return {**tasks, **self.writer.troubles.current()}
+
+    async def _watch(self) -> None:
+        with suppress(DatabaseUnavailable):  # readiness asks as well, and says so
+            await self.watch.look()
 
     async def _prepare(self) -> None:
         settings = self._app.settings

@@ -73,6 +73,9 @@ class Settings(KafkaSettings, ModelSettings):
     #: Events a window holds, in place of what each agent asks for.
     window_events: int | None = Field(None, ge=1, le=MAX_EVENTS)
 
+    #: How far behind, in seconds, a worker may be and still say that it is ready.
+    ready_lag_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)
+
     web_bind: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
     #: Bearer token of the HTTP interface.

@@ -27,6 +27,7 @@ from outbox.pauses import Pauses, Waiting
 from outbox.publisher import PUBLISH_SECONDS
 from outbox.records import LANES, Message
 from outbox.supervision import Supervisor, is_being_cancelled
+from outbox.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ class Relay:
         self._first = 0
         #: What runs in the background, for readiness.
         self.background = Supervisor()
+        #: What waits for PostgreSQL, for readiness.
+        self.troubles = Troubles()
 
     def start(self) -> None:
         """Begin to lease lanes and to listen for kicks. The event loop must be running."""
@@ -120,12 +123,6 @@ class Relay:
         """The topics that Kafka does not take messages for now, and why."""
         return self._pauses.waiting
 
-    async def oldest_pending_seconds(self) -> Mapping[int, float]:
-        """Age in seconds of the oldest pending message of each lane held here. Raises `DatabaseUnavailable`."""
-        held = self._leases.held(0)
-        rows = await self._database.run(_SQL["oldest_pending"])
-        return {lane: seconds for lane, seconds in rows if lane in held}
-
     async def drain(self) -> int:
         """Publish until nothing is pending but what waits for Kafka; returns how many messages Kafka acknowledged.
 
@@ -150,7 +147,9 @@ class Relay:
     async def _renew(self) -> None:
         try:
             await self._leases.renew(self._publishing)
+            self.troubles.clear("leases")
         except DatabaseUnavailable as error:
+            self.troubles.note("leases", error)
             log.warning("the leases of the lanes wait for PostgreSQL: %s", error)
 
     async def _look_when_kicked(self) -> None:
@@ -179,6 +178,7 @@ class Relay:
         try:
             rows = await self._database.run(_SQL["pending_messages"], _parameters(idle, held_up, room))
         except DatabaseUnavailable as error:
+            self.troubles.note("outbox", error)
             log.warning("the outbox waits for PostgreSQL: %s", error)
             return False
         self._missed_a_look |= sum(row[1] for row in rows) >= room
@@ -243,6 +243,7 @@ class Relay:
                 await self._database.run(_SQL["delete_published"], {"seqs": seqs})
                 break
             except DatabaseUnavailable as error:
+                self.troubles.note("deletion", error)
                 log.warning("%d published messages wait to be deleted: %s", len(seqs), error)
                 await backoff.wait()
         return [None] * len(batches)

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from outbox.backoff import Backoff
+from outbox.troubles import WELL_SECONDS, Troubles, described
 
 log = logging.getLogger(__name__)
 
-#: A task that has run for so long since it failed is well again, in seconds: longer than the longest pause between two
-#: attempts.
-WELL_SECONDS: Final = 15.0
 #: How often the same failure of a task is logged, in seconds.
 LOG_SECONDS: Final = 60.0
 
@@ -30,10 +28,9 @@ class EndedItself(Exception):
 
 
 @dataclass(slots=True)
-class _Failure:
+class _Logged:
     text: str
-    failed_at: float
-    logged_at: float
+    at: float
     unlogged: int = 0
 
 
@@ -42,7 +39,8 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
-        self._failures: dict[str, _Failure] = {}
+        self._logged: dict[str, _Logged] = {}
+        self._troubles = Troubles()
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Keep `run`, which is meant never to end, running. The event loop must be running."""
@@ -72,8 +70,7 @@ class Supervisor:
 
     def failing(self) -> Mapping[str, str]:
         """The tasks that failed lately, and why."""
-        now = time.monotonic()
-        return {name: one.text for name, one in self._failures.items() if now - one.failed_at < WELL_SECONDS}
+        return self._troubles.current()
 
     async def _keep_running(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         backoff = Backoff()
@@ -93,16 +90,15 @@ class Supervisor:
             await backoff.wait()
 
     def _failed(self, name: str, error: BaseException) -> None:
-        text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-        now = time.monotonic()
-        before = self._failures.get(name)
-        if before is not None and before.text == text and now - before.logged_at < LOG_SECONDS:
-            before.failed_at = now
+        self._troubles.note(name, error)
+        text, now = described(error), time.monotonic()
+        before = self._logged.get(name)
+        if before is not None and before.text == text and now - before.at < LOG_SECONDS:
             before.unlogged += 1
             return
         again = "" if before is None or not before.unlogged else f" (and {before.unlogged} times since the last line)"
         log.error("%s failed and starts again%s: %s", name, again, text, exc_info=error)
-        self._failures[name] = _Failure(text, now, now)
+        self._logged[name] = _Logged(text, now)
 
 
 def is_being_cancelled() -> bool:

@@ -32,6 +32,7 @@ from outbox.errors import (
 from outbox.gather import Gatherer
 from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, DecisionRecord
+from outbox.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class DecisionWriter:
     ) -> None:
         self._database = database
         self._on_commit = on_commit
+        #: What waits for PostgreSQL, for readiness.
+        self.troubles = Troubles()
         self._decisions = Gatherer(self._settle, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
 
     async def stop(self) -> None:
@@ -86,6 +89,7 @@ class DecisionWriter:
             try:
                 return await self._submit(record)
             except Transient as error:
+                self.troubles.note(f"decisions of {record.agent}", error)
                 log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, error)
                 await backoff.wait()
 
@@ -107,6 +111,7 @@ class DecisionWriter:
             try:
                 await self._database.run(_RECORD_DEAD_LETTER, {**parameters, **lock_parameters(lanes)})
             except DatabaseUnavailable as error:
+                self.troubles.note("dead letters", error)
                 log.warning("dead letter waits for PostgreSQL: %s", error)
                 await backoff.wait()
             else:
@@ -134,6 +139,7 @@ class DecisionWriter:
                 new, refused = await self._write(list(first.values()), lanes)
                 sources = await self._sources(first.keys() - new - refused.keys())
             except DatabaseUnavailable as error:
+                self.troubles.note("decisions", error)
                 log.warning("%d decisions wait for PostgreSQL: %s", len(records), error)
                 await backoff.wait()
             else:

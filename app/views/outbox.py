@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _SQL: Final = queries("views.sql")
 
+#: Messages are counted up to so many.
+COUNTED: Final = 10_000
+
 _DEAD_LETTER: Final = (
     "id", "consumer", "reason", "detail", "topic", "partition", "offset", "recorded_at", "died_at", "value_bytes",
     "replayed_at", "replayed_by",
@@ -25,13 +28,15 @@ def register_outbox_views(app: Innervate) -> None:
 
     @page(app, "/outbox", name="outbox")
     async def outbox(self: View, _request: Request) -> Response:
-        """How much waits to be published, for how long, and which lanes this worker holds."""
-        [(pending, oldest_seconds, dead)] = await app.runtime.database.run(_SQL["outbox"])
+        """How much waits to be published (counted up to 10,000), for how long, and which lanes this worker holds."""
+        [(pending, dead)] = await app.runtime.database.run(_SQL["outbox"], {"at_most": COUNTED})
+        lanes = (await app.runtime.watch.look()).lanes
         return self.json(
             {
-                "pending": pending,
-                "oldest_seconds": oldest_seconds,
-                "dead": dead,
+                "pending": min(pending, COUNTED),
+                **({"more_is_pending": True} if pending > COUNTED else {}),
+                "oldest_seconds": max((lane.age_seconds for lane in lanes), default=0.0),
+                "dead": min(dead, COUNTED),
                 "lanes": list(app.runtime.relay.lanes),
             }
         )

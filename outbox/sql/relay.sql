@@ -40,8 +40,21 @@ SELECT seq, lane, message_id, topic, key, value, headers, committed_at, %(reason
 FROM buried
 ON CONFLICT (seq) DO NOTHING;
 
--- name: oldest_pending
--- Lanes with something pending, and for how long, in seconds.
-SELECT lane, extract(epoch FROM clock_timestamp() - min(committed_at))::double precision
-FROM outbox_messages
-GROUP BY lane;
+-- name: first_pending
+-- The oldest message of each lane that has one, and who holds the lane. However many messages are pending it reads one
+-- row for each lane: comparing and ordering by (lane, seq) leaves the planner no index but the one on both, and where a
+-- lane is empty the first row behind it, of another lane, ends the search.
+SELECT
+    l.lane, m.seq, extract(epoch FROM clock_timestamp() - m.committed_at)::double precision,
+    CASE WHEN o.leased_until > clock_timestamp() THEN o.owner END
+FROM generate_series(0, 63) AS l (lane)
+CROSS JOIN LATERAL (
+    SELECT lane, seq, committed_at
+    FROM outbox_messages
+    WHERE (outbox_messages.lane, outbox_messages.seq) > (l.lane::smallint, 0::bigint)
+    ORDER BY outbox_messages.lane, outbox_messages.seq
+    LIMIT 1
+) AS m
+LEFT JOIN outbox_lanes AS o ON o.lane = l.lane
+WHERE m.lane = l.lane
+ORDER BY l.lane;

@@ -26,11 +26,10 @@ FROM decisions
 WHERE id = %(id)s::uuid;
 
 -- name: outbox
+-- Counted up to a bound, so that nobody waits for the answer when there is much.
 SELECT
-    count(*),
-    coalesce(extract(epoch FROM clock_timestamp() - min(committed_at)), 0)::double precision,
-    (SELECT count(*) FROM outbox_dead)
-FROM outbox_messages;
+    (SELECT count(*) FROM (SELECT FROM outbox_messages LIMIT %(at_most)s + 1) AS pending),
+    (SELECT count(*) FROM (SELECT FROM outbox_dead LIMIT %(at_most)s + 1) AS dead);
 
 -- name: dead_letters
 SELECT

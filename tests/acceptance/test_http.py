@@ -32,12 +32,26 @@ def test_a_living_worker_says_so(worker: WorkerProcess) -> None:
     assert get(worker.url, "/health/live") == (200, {"status": "live"})
 
 
+CHECKS = (
+    "database",
+    "outbox",
+    "assignment",
+    "in_flight",
+    "commits",
+    "router",
+    "transactions",
+    "lag",
+    "publishing",
+    "background",
+)
+
+
 def test_a_ready_worker_names_its_checks(worker: WorkerProcess) -> None:
     assert get(worker.url, "/health/ready") == (
         200,
         {
             "status": "ready",
-            "checks": dict.fromkeys(("database", "outbox", "assignment", "in_flight", "commits", "publishing"), "ok"),
+            "checks": dict.fromkeys(CHECKS, "ok"),
         },
     )
 

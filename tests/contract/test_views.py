@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,54 @@ async def test_a_database_that_is_away_is_not_ready_and_no_view_breaks(ask: Ask,
         postgres.restart()
 
     assert (await ask("/decisions"))[0] == 200
+
+
+async def test_a_database_that_is_read_only_is_not_ready(
+    ask: Ask, query: Callable[..., Any], client: TestClient[Any, Any]
+) -> None:
+    [(name,)] = query("SELECT current_database()")
+    query(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+
+    status, ready = await ask("/health/ready")
+
+    assert (status, ready["checks"]["database"]) == (503, "PostgreSQL is read-only")
+
+
+async def test_a_message_in_a_lane_that_nobody_holds_is_not_ready(ask: Ask, query: Callable[..., Any]) -> None:
+    query(
+        "INSERT INTO outbox_messages (lane, message_id, topic, key, headers, committed_at) "
+        "VALUES (7, 'm-1', 'payments', '', '[]', clock_timestamp() - interval '1000 s')"
+    )
+
+    status, ready = await ask("/health/ready")
+
+    assert status == 503
+    assert re.fullmatch(r"lane 7 has waited \d+ s, held by nobody", ready["checks"]["outbox"])
+    assert re.fullmatch(r"lane 7 of the outbox is \d+ s behind", ready["checks"]["lag"])
+
+
+@pytest.mark.parametrize("table", ["outbox_lanes", "outbox_messages"])
+async def test_an_outbox_whose_table_is_away_is_not_ready(ask: Ask, query: Callable[..., Any], table: str) -> None:
+    query(f"ALTER TABLE {table} RENAME TO away")
+
+    status, ready = await ask("/health/ready")
+
+    assert status == 503
+    assert f'relation "{table}" does not exist' in ready["checks"]["outbox"]
+
+
+async def test_a_count_of_what_is_pending_ends_at_ten_thousand(ask: Ask, query: Callable[..., Any]) -> None:
+    query(
+        "INSERT INTO outbox_messages (lane, message_id, topic, key, headers, committed_at) "
+        "SELECT n % 64, n::text, 'payments', '', '[]', clock_timestamp() - interval '90 s' "
+        "FROM generate_series(1, 10005) AS n"
+    )
+
+    status, outbox = await ask("/outbox")
+
+    assert status == 200
+    assert (outbox["pending"], outbox["more_is_pending"], outbox["dead"]) == (10_000, True, 0)
+    assert outbox["oldest_seconds"] >= 90
 
 
 # Faust's paths end in a slash.

@@ -1,0 +1,62 @@
+"""The watch on PostgreSQL: it sees what is due in every lane, and reads a row for each lane however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from outbox.database import Database, queries
+from outbox.watch import OutboxWatch
+
+PENDING = (
+    "INSERT INTO outbox_messages (lane, message_id, topic, key, headers, committed_at) "
+    "SELECT {lane}, n::text, 'payments', '', '[]', clock_timestamp() - interval '90 s' "
+    "FROM generate_series(1, {rows}) AS n"
+)
+
+
+async def test_every_lane_with_something_pending_is_seen_with_its_oldest_message_and_its_owner(
+    database: Database, query: Callable[..., Any]
+) -> None:
+    query(PENDING.format(lane=5, rows=3))
+    query(PENDING.format(lane=63, rows=1))
+    query(PENDING.format(lane=0, rows=1))
+    query("UPDATE outbox_lanes SET owner = 'a', leased_until = now() + interval '1 hour' WHERE lane = 5")
+    query("UPDATE outbox_lanes SET owner = 'gone', leased_until = now() - interval '1 s' WHERE lane = 63")
+
+    pending = await OutboxWatch(database).look()
+
+    assert [(lane.lane, lane.seq, lane.owner) for lane in pending.lanes] == [(0, 5, None), (5, 1, "a"), (63, 4, None)]
+    assert all(90 <= lane.age_seconds < 3600 for lane in pending.lanes)
+
+
+async def test_an_empty_outbox_has_nothing_due(database: Database) -> None:
+    assert (await OutboxWatch(database).look()).lanes == []
+
+
+def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+@pytest.mark.parametrize("analysed", [True, False], ids=["analysed", "not analysed"])
+@pytest.mark.parametrize("lane", ["n % 64", "n % 2", "63", "0"])
+async def test_a_look_reads_one_row_for_each_lane_whatever_the_backlog(
+    lane: str, analysed: bool, query: Callable[..., Any]
+) -> None:
+    query("ALTER TABLE outbox_messages SET (autovacuum_enabled = off)")
+    query(PENDING.format(lane=lane, rows=30_000))
+    if analysed:
+        query("ANALYZE outbox_messages")
+
+    [([explained],)] = query(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries('relay.sql')['first_pending']}")
+
+    reads = [node for node in nodes(explained["Plan"]) if node.get("Relation Name") == "outbox_messages"]
+    assert [node["Index Name"] for node in reads] == ["outbox_messages_by_lane"]
+    [read] = reads
+    assert read["Actual Loops"] == 64
+    assert read["Actual Rows"] <= 1
+    assert read.get("Rows Removed by Filter", 0) == 0
