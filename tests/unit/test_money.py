@@ -5,12 +5,15 @@ The order is two lamps at 7.00 and a cup at 6.00 EUR: 20.00 EUR. Every number he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 from choosing import chosen, refused
 from fakes import history_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from stories import ITEMS, captured, charged_back, happened, placed, priced, refunded, short
 from test_recovery import decide, dispatched, given_back, scored, told, verdict
 
@@ -294,3 +297,58 @@ def test_a_person_is_given_the_account_of_the_order_line_by_line() -> None:
         "payment p-1: 9225 JPY captured, 0 JPY given back; "
         "amounts are in EUR and JPY"
     )
+
+
+#: What may happen to the money of an order of 20.00 EUR, and the verdicts on it.
+HAPPENINGS = (
+    ORDER, PAID, AGAIN, GIFT, CARD, SHORT, captured("third", 45, "p-3"), captured("reported", 58),
+    captured("check", 61, "p-check", amount_minor=100), captured("yen", 57, "p-yen", currency="JPY"),
+    captured("other", 56, amount_minor=700),
+    refunded("r-1", 50, "p-1", 500), refunded("r-2", 49, "p-2"), refunded("r-3", 48, "p-9", 100),
+    replace(refunded("r-1", 47, "p-1", 500), id="r-1 again"), charged_back("c-1", 46), charged_back("c-2", 45, "p-2"),
+    charged_back("c-3", 44, "p-card", amount_minor=300), charged_back("c-4", 43, "p-card", amount_minor=300),
+    priced("change", 70, 700, 600), priced("change back", 69, 600, 700), order("amended", 80, 600, ITEMS[1]),
+)  # fmt: skip
+VERDICTS = (
+    SHORTAGE, PRICE, *(verdict("duplicate_capture", culprit, f"duplicate {culprit}") for culprit in
+    ("again", "third", "card", "paid", "check")), scored("p-1"), scored("p-2", "block", "score-2"),
+    scored("p-9", "block", "score-9"), scored("p-3", "approve", "score-3"),
+)  # fmt: skip
+AGREED = {"placed": 2000, "amended": 600}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([(), (ORDER, PAID), (ORDER, PAID, AGAIN, SHORT), (ORDER, GIFT, CARD, AGAIN)]),
+    st.lists(st.sampled_from([*HAPPENINGS, *VERDICTS]), max_size=12, unique_by=lambda event: event.id),
+)
+def test_whatever_happens_no_decision_gives_back_what_is_not_there(
+    begun: tuple[Event, ...], later: Sequence[Event]
+) -> None:
+    """Against sums made in another way: by payment, whoever gave it back; by order, where the cause leaves it going."""
+    timeline = [*begun, *(event for event in later if event not in begun)]
+    own: Counter[str] = Counter()
+    for place, event in enumerate(timeline):
+        if event not in VERDICTS:
+            continue
+        before = timeline[:place]
+        back = given_back(decide(event, *before))
+        taken = {each.data["payment_id"]: each.data for each in reversed(before) if each.type == "PaymentSucceeded"}
+        others = {
+            (each.data.get("refund_id", each.id), each.data["payment_id"], each.data["amount_minor"])
+            for each in before
+            if each.type in ("RefundIssued", "ChargebackReceived")
+        }
+        left = Counter({payment: data["amount_minor"] for payment, data in taken.items()})
+        left.subtract(own)
+        for _, payment, minor in others:
+            left[payment] -= minor
+        assert all(0 < minor <= left[payment] for payment, minor in back.items())
+        if back:
+            assert {data["currency"] for data in taken.values()} == {"EUR"}
+            assert left.keys() <= taken.keys()
+        if back and event.data.get("failure") in ("duplicate_capture", "price_changed"):
+            worth = [AGREED[each.id] for each in before if each.id in AGREED][-1]
+            lowered = 200 if worth == 2000 else 0
+            assert sum(back.values()) <= sum(left.values()) - worth + lowered
+        own.update(back)
