@@ -8,6 +8,8 @@ of a paused partition, and fetches it again.)
 A topic that cannot be read (no right to) rests: the others go on without it, and it is asked for again every
 `REST_SECONDS`. What is held here is bounded by bytes: with more than `HELD_BYTES` nothing is fetched, and nobody waits.
 
+Partitions may be held: nothing more of them is handed out or kept here until they are released.
+
 In a rebalance everything that was not handed out is dropped; it is read again from the committed offsets.
 """
 
@@ -69,6 +71,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._held_up = False
         # The clock of patience: what routing and committing take is nobody's delay.
         self._polled_seconds = 0.0
+        #: From which offset partitions that are held are read on.
+        self.held: dict[TopicPartition, int] = {}
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - always all of them
         """Drop what is not routed: whoever has the partitions next reads from the committed offsets."""
@@ -76,6 +80,22 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Nothing to prepare."""
+
+    def hold(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Hand out nothing more of these partitions, until they are released and read on from these offsets."""
+        for place, offset in offsets.items():
+            with suppress(IllegalStateError):  # it is somebody else's by now
+                self._consumer.pause(place)
+                self._consumer.seek(place, offset)
+                self._merge.drop(place)
+                self.held[place] = offset
+
+    def release(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Read these held partitions on; returns from where."""
+        for place in places:
+            with suppress(IllegalStateError):
+                self._consumer.resume(place)
+        return {place: self.held.pop(place) for place in places}
 
     async def read(self) -> tuple[list[ConsumerRecord], dict[TopicPartition, int]]:
         """Wait a while for records that are due; returns them by time, and the offsets to commit when they are routed.
@@ -118,7 +138,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Have topics fetched that rested long enough: aiokafka holds their errors until somebody has seen them."""
         due = self._rests.due(now=self._clock())
         for place in self._consumer.assignment():
-            if place.topic in due:
+            if place.topic in due and place not in self.held:
                 with suppress(TopicAuthorizationFailedError):
                     self._take_in(await self._consumer.getmany(place, timeout_ms=0, max_records=BATCH_RECORDS))
 
@@ -141,7 +161,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _resting(self, places: Collection[TopicPartition]) -> set[TopicPartition]:
         topics = self._rests.topics()
-        return {place for place in places if place.topic in topics}
+        return {place for place in places if place.topic in topics or place in self.held}
 
     def _end(self, place: TopicPartition) -> int | None:
         """Where the records that can be read end: open transactions hide what is behind their first record."""

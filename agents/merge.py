@@ -54,6 +54,10 @@ class TimeMerge(Generic[Record]):
             self._queues.setdefault(place, deque()).extend(added)
             self.bytes += sum(self._size_of(record) for _, record in added)
 
+    def drop(self, place: Place) -> None:
+        """Forget the records of one partition."""
+        self.bytes -= sum(self._size_of(record) for _, record in self._queues.pop(place, ()))
+
     def first(self, place: Place) -> Record | None:
         """The record of this partition that is taken next; None when it has none."""
         queue = self._queues.get(place)

@@ -2,8 +2,9 @@
 
 Offsets are committed only after the timelines (and the dead letters) have what was read, so a crash repeats events in
 a timeline and loses none; windows and decisions recognise the copies by their id. What is no valid event becomes a
-dead letter, whatever it is, and the good events around it go on. An event of no entity stays where it is. What is in a
-Kafka transaction is routed when that is committed.
+dead letter, whatever it is, and the good events around it go on. A timeline that Kafka takes nothing for holds up the
+partitions its events were read from, and no others (`agents.timelines`). An event of no entity stays where it is. What
+is in a Kafka transaction is routed when that is committed.
 
 An event that says it happened after its record was written happened when the record was written (`agents.stamps`). This
 is settled here, once: everybody reads the same time in the timeline, whenever and however often.
@@ -19,7 +20,6 @@ goes to the same worker (given topics with equally many partitions), and only wh
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,12 +41,13 @@ from agents.fetching import COMMITTED_ONLY
 from agents.intake import Intake
 from agents.loop import Writer
 from agents.record import STRUCTURED
-from agents.routing import Routed, route, timeline
+from agents.routing import EntityRef, route, timeline
+from agents.routing import Routed as RoutedEvent
 from agents.stamps import instant, is_time, latest
+from agents.timelines import Refusals, Routed, Timelines
 from outbox.backoff import Backoff
 from outbox.errors import Permanent
-from outbox.outcomes import NotPublished, Refused
-from outbox.pauses import Pauses, Waiting
+from outbox.pauses import Waiting
 from outbox.publisher import Publisher
 from outbox.records import DeadLetter, Message, Origin
 from tables.event import InvalidEvent
@@ -56,10 +57,6 @@ log = logging.getLogger(__name__)
 #: Consumer name in dead letters, and the name of the consumer group.
 ROUTER: Final = "router"
 
-#: The longest pause between attempts to write to a timeline, in seconds.
-PUBLISHING_CAP_SECONDS: Final = 5.0
-#: There are no lanes here.
-_LANE: Final = 0
 #: How often the consumer looks for topics that were not there, or that it had no right to, in milliseconds.
 METADATA_MS: Final = 10_000
 #: Bytes of one fetch over all partitions, if more than one batch has them.
@@ -82,13 +79,12 @@ class Router:
         self._topics = topics
         self._group = group
         self._options = options
-        self._publisher = publisher
+        self._timelines = Timelines(publisher)
         self._writer = writer
         self._max_event_bytes = max_event_bytes
         #: Events routed and dead letters written since the start.
         self.routed = 0
         self.dead = 0
-        self._pauses = Pauses(cap_seconds=PUBLISHING_CAP_SECONDS)
         #: The last reason for starting again that was logged.
         self._told = ""
 
@@ -126,47 +122,42 @@ class Router:
             consumer.subscribe(self._topics, listener=intake)
             while True:
                 records, offsets = await intake.read()
+                self._timelines.keep_only(intake.held)
                 if records:
                     await self._route(records)
-                    await _commit(consumer, offsets)
+                    held_up = self._timelines.held_up
+                    # In the order of a partition the last one counts.
+                    read_to = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
+                    intake.hold({place: offset for place, offset in read_to.items() if place in held_up})
+                    await _commit(consumer, {place: at for place, at in offsets.items() if place not in held_up})
                     backoff.reset()
                     self._told = ""
+                await self._bury_refused(await self._timelines.write_kept())
+                await _commit(consumer, intake.release(intake.held.keys() - self._timelines.held_up))
         finally:
             await consumer.stop()
 
     async def _route(self, records: Sequence[ConsumerRecord]) -> None:
-        messages: list[Message] = []
+        messages: list[Routed] = []
         letters: list[DeadLetter] = []
-        origins: dict[int, ConsumerRecord] = {}
         for record in records:
             routed = self._routed(record)
             if isinstance(routed, DeadLetter):
                 letters.append(routed)
-                continue
-            for entity in routed.entities:
-                origins[len(messages)] = record
-                messages.append(
-                    Message(
-                        id=routed.event.id,
-                        topic=timeline(entity.entity),
-                        key=entity.id.encode(),
-                        value=routed.payload,
-                        headers=(*STRUCTURED, ("innervate_origin", _place(record).encode())),
-                    )
-                )
-        for position, refusal in (await self._publish(messages)).items():
-            letters.append(_dead_letter(origins[position], "refused", str(refusal)))
+            else:
+                messages += [Routed(record, _message(record, routed, entity)) for entity in routed.entities]
+        refused = await self._timelines.write(messages)
         for letter in letters:
             await self._bury(letter)
+        await self._bury_refused(refused)
         self.routed += len(messages)
-        self.dead += len(letters)
 
     @property
     def waiting(self) -> Mapping[str, Waiting]:
         """The timelines that Kafka does not take events for now, and why."""
-        return self._pauses.waiting
+        return self._timelines.waiting
 
-    def _routed(self, record: ConsumerRecord) -> Routed | DeadLetter:
+    def _routed(self, record: ConsumerRecord) -> RoutedEvent | DeadLetter:
         bound = latest(record.timestamp, now=datetime.now(UTC))
         try:
             return route(record.value, record.headers, max_bytes=self._max_event_bytes, latest=bound)
@@ -177,7 +168,12 @@ class Router:
             log.exception("%s cannot be routed", _place(record))
             return _dead_letter(record, "unprocessable", type(error).__name__)
 
+    async def _bury_refused(self, refusals: Refusals) -> None:
+        for routed, refusal in refusals:
+            await self._bury(_dead_letter(routed.record, "refused", str(refusal)))
+
     async def _bury(self, letter: DeadLetter) -> None:
+        self.dead += 1
         log.warning("dead letter %s: %s: %s", letter.origin, letter.reason, letter.detail)
         try:
             await self._writer.bury(letter)
@@ -186,23 +182,10 @@ class Router:
             detail = f"{letter.detail} (without its content, which PostgreSQL refuses)"
             await self._writer.bury(replace(letter, detail=detail, key=None, value=None, headers=()))
 
-    async def _publish(self, messages: Sequence[Message]) -> Mapping[int, Refused]:
-        """Write to the timelines until Kafka has everything it will take; returns what it refuses, by position."""
-        refused: dict[int, Refused] = {}
-        waiting = list(range(len(messages)))
-        while waiting:
-            outcomes = await self._publisher.publish([messages[position] for position in waiting])
-            settled = dict(zip(waiting, outcomes, strict=True))
-            refused.update({p: outcome for p, outcome in settled.items() if isinstance(outcome, Refused)})
-            waiting = [p for p, outcome in settled.items() if isinstance(outcome, NotPublished)]
-            seconds = self._pauses.note(_LANE, [(messages[p].topic, outcome) for p, outcome in settled.items()])
-            if seconds is not None:
-                log.warning("%d events wait for Kafka: %s", len(waiting), settled[waiting[0]])
-                await asyncio.sleep(seconds)
-        return refused
-
 
 async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    if not offsets:
+        return
     try:
         await consumer.commit(offsets)
     except (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError) as error:
@@ -211,6 +194,16 @@ async def _commit(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, i
     except TopicAuthorizationFailedError as error:
         # The other topics' offsets are committed all the same.
         log.info("offsets of a topic that cannot be read any more are not committed: %r", error)
+
+
+def _message(record: ConsumerRecord, routed: RoutedEvent, entity: EntityRef) -> Message:
+    return Message(
+        id=routed.event.id,
+        topic=timeline(entity.entity),
+        key=entity.id.encode(),
+        value=routed.payload,
+        headers=(*STRUCTURED, ("innervate_origin", _place(record).encode())),
+    )
 
 
 def _dead_letter(record: ConsumerRecord, reason: str, detail: str) -> DeadLetter:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.errors import IllegalStateError, TopicAuthorizationFailedError
 
 from agents.intake import Intake
 
@@ -41,6 +41,7 @@ class Consumer:
     meanwhile: Callable[[], None] | None = None
     #: The partition whose position has to be looked up at a broker that does not answer.
     unknown: TopicPartition | None = None
+    paused: set[TopicPartition] = field(default_factory=set)
     #: What each poll waited at most, in milliseconds.
     waits: list[int] = field(default_factory=list)
 
@@ -62,6 +63,18 @@ class Consumer:
         if place == self.unknown:
             await asyncio.Event().wait()
         return self.positions[place]
+
+    def pause(self, place: TopicPartition) -> None:
+        if place not in self.positions:
+            raise IllegalStateError(place)
+        self.paused.add(place)
+
+    def resume(self, place: TopicPartition) -> None:
+        self.paused.discard(place)
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.positions[place] = offset
+        self.fetched.pop(place, None)
 
     async def getmany(self, *places: Any, timeout_ms: int, max_records: int) -> Mapping[TopicPartition, list[Record]]:
         self.waits.append(timeout_ms)
@@ -345,3 +358,39 @@ async def test_a_record_without_a_timestamp_comes_first(consumer: Consumer, inta
     consumer.has(PLATFORM, 10)
     consumer.has(ORDERS, None)  # type: ignore[arg-type]  # the oldest format has none
     assert await read(intake) == [None, 10]
+
+
+async def test_a_partition_that_is_held_is_dropped_not_waited_for_and_read_on_later(
+    consumer: Consumer, intake: Intake
+) -> None:
+    consumer.has(ORDERS, 10, 20, 30)
+    consumer.has(PLATFORM, 15)
+    assert [record.timestamp for record in (await intake.read())[0]] == [10, 15, 20, 30]
+
+    intake.hold({ORDERS: 1})
+    consumer.ends[ORDERS] = 3
+    consumer.has(PLATFORM, 40)
+    records, offsets = await intake.read()
+
+    assert [record.timestamp for record in records] == [40]
+    assert offsets == {PLATFORM: 2}
+    assert (consumer.paused, consumer.positions[ORDERS]) == ({ORDERS}, 1)
+    assert intake.release([ORDERS]) == {ORDERS: 1}
+    consumer.has(ORDERS, 20, 30)
+    assert [record.timestamp for record in (await intake.read())[0]] == [20, 30]
+
+
+async def test_a_rebalance_ends_what_is_held(consumer: Consumer, intake: Intake) -> None:
+    intake.hold({ORDERS: 0})
+
+    intake.on_partitions_revoked([])
+
+    assert intake.held == {}
+
+
+async def test_what_is_somebody_elses_by_now_is_not_held(consumer: Consumer, intake: Intake) -> None:
+    del consumer.positions[ORDERS]
+
+    intake.hold({ORDERS: 0})
+
+    assert intake.held == {}
