@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from agents.acks import Acknowledgeable, OrderedAcks
 from agents.agent import Agent
 from agents.brain import Brain
-from agents.errors import Permanent
+from agents.errors import DecisionFailed, Permanent
 from agents.events import parse_data
 from agents.history import History
 from agents.lanes import Lanes
@@ -197,7 +197,7 @@ class StreamLoop:
 
     def _known(self, event: Event, ring: Sequence[Entry], delivery: Delivery) -> tuple[Entry, ...]:
         spec = self._windows.spec
-        return history(ring, spec, offset=delivery.offset, time=event.time, event_id=event.id)
+        return history(ring, spec, offset=delivery.offset, time=event.time, event_id=event.id, source=event.source)
 
     async def _decide(
         self, known: History, entity_id: str, delivery: Delivery, stored: Sequence[Awaitable[object]]
@@ -248,9 +248,7 @@ async def _all(stored: Sequence[Awaitable[object]]) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, InvalidEvent):
         return error.reason
-    return {"DecisionFailed": "decision_failed", "EventIdReused": "event_id_reused"}.get(
-        type(error).__name__, "decision_refused"
-    )
+    return "decision_failed" if isinstance(error, DecisionFailed) else "decision_refused"
 
 
 def _origin(delivery: Delivery) -> Origin:

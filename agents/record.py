@@ -33,15 +33,19 @@ def decision_record(
     entity_id: str,
     decided_at: datetime,
     hold_for: timedelta = HOLD_FOR,
+    recorded_id: uuid.UUID | None = None,
 ) -> DecisionRecord:
     """Everything the writer needs. Deciding the same event again gives the same ids.
 
-    `hold_for` is how long a verdict that asks for a person waits for one. Raises `InvalidEvent` when an emitted event
-    cannot be written.
+    `hold_for` is how long a verdict that asks for a person waits for one. `recorded_id` is the id of the decision that
+    is decided again, from which the ids of its messages were derived; None: the one it would get today.
+
+    Raises `InvalidEvent` when an emitted event cannot be written.
     """
     event = history.event
     decision = verdict.decision
-    otherwise = _messages(agent, event, decision.otherwise, prefix="otherwise/")
+    decision_key = recorded_id or decision_id(agent.name, event.source, event.id)
+    otherwise = _messages(agent, event, decision_key, decision.otherwise, prefix="otherwise/")
     return DecisionRecord(
         agent=agent.name,
         event_id=event.id,
@@ -60,15 +64,16 @@ def decision_record(
         fallback_reason=verdict.fallback_reason,
         status="held" if verdict.hold else "committed",
         decided_at=decided_at,
-        messages=_messages(agent, event, decision.events),
+        messages=_messages(agent, event, decision_key, decision.events),
         effects=tuple(effect.record() for effect in decision.effects),
         hold=None if verdict.hold is None else Hold(reason=verdict.hold, expires_in=hold_for, otherwise=otherwise),
         otherwise=() if verdict.hold else otherwise,
     )
 
 
-def _messages(agent: Agent, cause: Event, emitted: Sequence[DomainEvent], prefix: str = "") -> tuple[Message, ...]:
-    decision = decision_id(agent.name, cause.id)
+def _messages(
+    agent: Agent, cause: Event, decision: uuid.UUID, emitted: Sequence[DomainEvent], prefix: str = ""
+) -> tuple[Message, ...]:
     return tuple(
         _message(agent, cause, data, str(uuid.uuid5(decision, f"{prefix}{position}")))
         for position, data in enumerate(emitted)

@@ -79,9 +79,9 @@ class ShadowJournal:
         self._shadow = shadow
         self._journal = journal
 
-    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:
+    async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:
         """Replies to the shadow by the hash of their prompt."""
-        return await self._journal.replies(self._shadow.name_of(agent), event_id)
+        return await self._journal.replies(self._shadow.name_of(agent), event_source, event_id)
 
     async def record(self, call: LlmCall) -> None:
         """Keep a call."""

@@ -53,6 +53,7 @@ def summary(approval: Approval) -> Mapping[str, Any]:
     return {
         "id": str(approval.decision_id),
         "agent": decision.agent,
+        "event_source": decision.event_source,
         "event_id": decision.event_id,
         "entity": decision.entity,
         "entity_id": decision.entity_id,

@@ -123,7 +123,7 @@ def _shown(approval: Approval) -> str:
     }
     lines = {
         "decision": str(approval.decision_id),
-        "agent": f"{decision.agent}, by {decision.brain}, on event {decision.event_id}",
+        "agent": f"{decision.agent}, by {decision.brain}, on event {decision.event_id} of {decision.event_source}",
         "entity": f"{decision.entity} {decision.entity_id}",
         "outcome": f"{decision.outcome} ({decision.confidence:.2f}): {decision.reason}",
         "held for": approval.reason,

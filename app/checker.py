@@ -5,6 +5,7 @@ Pure: whoever calls it has read Kafka and PostgreSQL itself. A finding is a numb
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,17 @@ from typing import Final
 EXAMPLES: Final = 5
 
 
+#: What tells an event from every other: source and id.
+EventKey = tuple[str, str]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
     """A row of `decisions`, in the order of the commits."""
 
     agent: str
-    event_id: str
+    #: Source and id of the event.
+    event: EventKey
     #: What has to be in Kafka by it; nothing else may be.
     message_ids: Sequence[str]
 
@@ -68,16 +74,14 @@ class Findings:
 
 
 def check(
-    *, due: Mapping[str, Collection[str]], decided: Sequence[Decided], published: Sequence[Published]
+    *, due: Mapping[str, Collection[EventKey]], decided: Sequence[Decided], published: Sequence[Published]
 ) -> Findings:
-    """Compare the ids of the events each agent had to decide with the decisions, and those with what Kafka holds."""
+    """Compare the events each agent had to decide with the decisions, and those with what Kafka holds."""
     findings = Findings()
-    decisions = Counter((row.agent, row.event_id) for row in decided)
-    wanted = {(agent, event_id) for agent, event_ids in due.items() for event_id in event_ids}
-    findings.undecided = sorted(f"{event_id} by {agent}" for agent, event_id in wanted - set(decisions))
-    findings.decided_twice = sorted(
-        f"{event_id} by {agent}" for (agent, event_id), times in decisions.items() if times > 1
-    )
+    decisions = Counter((row.agent, row.event) for row in decided)
+    wanted = {(agent, event) for agent, events in due.items() for event in events}
+    findings.undecided = sorted(itertools.starmap(_decision, wanted - set(decisions)))
+    findings.decided_twice = sorted(_decision(*decision) for decision, times in decisions.items() if times > 1)
 
     committed = [message_id for row in decided for message_id in row.message_ids]
     seen = Counter(message.message_id for message in published)
@@ -86,6 +90,11 @@ def check(
     findings.repeated = sorted(message_id for message_id, times in seen.items() if times > 1)
     findings.out_of_order = _out_of_order(committed, published)
     return findings
+
+
+def _decision(agent: str, event: EventKey) -> str:
+    source, event_id = event
+    return f"{event_id} of {source} by {agent}"
 
 
 def _out_of_order(committed: Sequence[str], published: Sequence[Published]) -> list[str]:

@@ -40,13 +40,14 @@ def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[s
     """
     rows = _rows(
         database_url,
-        "SELECT agent, event_id, status, messages, content, extract(epoch FROM committed_at)::double precision"
+        "SELECT agent, event_source, event_id, status, messages, content,"
+        " extract(epoch FROM committed_at)::double precision"
         " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow' ORDER BY committed_at",
     )
     decided, committed_at = [], {}
-    for agent, event_id, status, messages, content, at in rows:
+    for agent, source, event_id, status, messages, content, at in rows:
         ids = [message["id"] for message in _due(status, messages, content)]
-        decided.append(Decided(agent=agent, event_id=event_id, message_ids=ids))
+        decided.append(Decided(agent=agent, event=(source, event_id), message_ids=ids))
         committed_at.update(dict.fromkeys(ids, at))
     return decided, committed_at
 

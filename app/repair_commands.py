@@ -200,6 +200,7 @@ def _side_by_side(agreement: Agreement, one: Disagreement) -> str:
         *([] if one.same_history else ["it knew another history"]),
     ]
     sides = (("live", one.live), (agreement.label, one.shadow))
-    lines = [f"{agreement.shadow}: {one.event_type} {one.event_id} of {one.entity} {one.entity_id}: {', '.join(notes)}"]
+    event = f"{one.event_type} {one.event_id} of {one.event_source}"
+    lines = [f"{agreement.shadow}: {event} about {one.entity} {one.entity_id}: {', '.join(notes)}"]
     lines += [f"  {who:10} {side.outcome} ({side.confidence:.2f}, {side.brain}): {side.reason}" for who, side in sides]
     return "\n".join(["", *map(escaped, lines)])

@@ -49,7 +49,7 @@ async def report_on(
     replayed = await run_replay(settings_of(sandbox), Asked(), json_file=replay_file)
     delays = sorted(
         1000 * (seen - committed_at[message_id])
-        for message_id, seen in story.seen_at.items()
+        for (_, message_id), seen in story.seen_at.items()
         if message_id in committed_at
     )
     report = {

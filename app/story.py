@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from agents.agent import Agent
 from agents.registry import AGENTS
 from agents.routing import ENTITIES
+from app.checker import EventKey
 from app.evidence import AGENTS_SOURCE, count_committed
 from app.sandbox import Sandbox
 from app.settings import DOMAIN_TOPICS
@@ -37,12 +38,12 @@ class Story:
     """What was seen to happen."""
 
     events_in: int = 0
-    #: Every event of the domain topics once, by its id, in the order seen.
-    events: dict[str, Event] = field(default_factory=dict)
+    #: Every event of the domain topics once, by source and id, in the order seen.
+    events: dict[EventKey, Event] = field(default_factory=dict)
     #: Events each agent has to decide on.
-    due: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    #: When each message of the agents was first seen, by its id (seconds since the epoch).
-    seen_at: dict[str, float] = field(default_factory=dict)
+    due: dict[str, set[EventKey]] = field(default_factory=lambda: defaultdict(set))
+    #: When each message of the agents was first seen (seconds since the epoch).
+    seen_at: dict[EventKey, float] = field(default_factory=dict)
     last_news_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -58,7 +59,7 @@ class Story:
     @property
     def published(self) -> Sequence[Event]:
         """What the agents said."""
-        return [self.events[message_id] for message_id in self.seen_at]
+        return [self.events[message] for message in self.seen_at]
 
     def notice(self, record: ConsumerRecord) -> Event | None:
         """Take one record of a domain topic; returns the event unless it is broken or a copy."""
@@ -66,14 +67,14 @@ class Story:
             event = parse(record.value, record.headers)
         except InvalidEvent:
             return None
-        if event.id in self.events:
+        if event.key in self.events:
             return None
-        self.events[event.id] = event
+        self.events[event.key] = event
         self.last_news_at = time.monotonic()
         for agent in deciding(event):
-            self.due[agent.name].add(event.id)
+            self.due[agent.name].add(event.key)
         if event.source.startswith(AGENTS_SOURCE):
-            self.seen_at[event.id] = time.time()
+            self.seen_at[event.key] = time.time()
         return event
 
 
@@ -126,7 +127,7 @@ def _print(event: Event | None, console: Console) -> None:
         console.print(line(event), no_wrap=True, overflow="ellipsis")
 
 
-def of_story(events: Mapping[str, Event], correlationid: str) -> Sequence[Event]:
+def of_story(events: Mapping[EventKey, Event], correlationid: str) -> Sequence[Event]:
     """Everything that belongs to one story, by time."""
     found = (event for event in events.values() if event.correlationid == correlationid)
     return sorted(found, key=lambda event: event.time)

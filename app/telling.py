@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -70,12 +70,16 @@ def line(event: Event) -> Text:
 
 
 def choreography(events: Iterable[Event]) -> Tree:
-    """What happened in one story, each event under the one that caused it, in the order given."""
+    """What happened in one story, each event under the one that caused it, in the order given.
+
+    Under none where several sources have an event with the id of its cause.
+    """
     told = list(events)
-    known = {event.id for event in told}
+    known = Counter(event.id for event in told)
     caused: dict[str | None, list[Event]] = defaultdict(list)
     for event in told:
-        caused[event.causationid if event.causationid in known else None].append(event)
+        cause = event.causationid
+        caused[cause if cause is not None and known[cause] == 1 else None].append(event)
     tree = Tree("", hide_root=True)
     _grow(tree, None, caused)
     return tree

@@ -63,6 +63,7 @@ class Summary:
     """The decision that is held, in short; its fields are those of `DecisionRecord`."""
 
     agent: str
+    event_source: str
     event_id: str
     entity: str
     entity_id: str
@@ -202,7 +203,7 @@ def _why_not(decision_id: uuid.UUID, rows: Sequence[Row]) -> NotAnswered:
 
 def _approval(row: Row) -> Approval:
     decision_id, reason, content, content_sha256, asked_at, expires_at, answer, answered_by, answered_at, *decided = row
-    agent, event_id, entity, entity_id, outcome, why, confidence, brain = decided
+    agent, event_source, event_id, entity, entity_id, outcome, why, confidence, brain = decided
     return Approval(
         decision_id=uuid.UUID(decision_id),
         reason=reason,
@@ -215,6 +216,7 @@ def _approval(row: Row) -> Approval:
         answered_at=answered_at,
         decision=Summary(
             agent=agent,
+            event_source=event_source,
             event_id=event_id,
             entity=entity,
             entity_id=entity_id,

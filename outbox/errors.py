@@ -5,7 +5,8 @@ OutboxError
 │   └── DatabaseUnavailable  the outcome of the statement may be unknown: ask again, never assume
 │       ├── DatabaseReadOnly it answers and takes no writes: a standby, or made read-only
 │       ├── SchemaUnusable   it answers; a table, column or privilege that is needed is not there
-│       └── RowsLocked       somebody else kept what is needed locked for too long
+│       ├── RowsLocked       somebody else kept what is needed locked for too long
+│       └── OldWorkersRemain not before the workers of the version before are gone
 └── Permanent                will fail again: dead letter, then go on
     └── StatementRejected    PostgreSQL refused the rows themselves
 """
@@ -35,6 +36,10 @@ class SchemaUnusable(DatabaseUnavailable):
 
 class RowsLocked(DatabaseUnavailable):
     """Somebody else kept what the statement needs locked for too long; nothing was written."""
+
+
+class OldWorkersRemain(DatabaseUnavailable):
+    """Another source used this event id, and a worker that cannot tell the two apart is still alive."""
 
 
 class Permanent(OutboxError):

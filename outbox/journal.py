@@ -30,6 +30,7 @@ class LlmCall:
     """One attempt to ask a language model."""
 
     agent: str
+    event_source: str
     event_id: str
     #: Counts the attempts for this event, from 1.
     attempt: int
@@ -80,18 +81,20 @@ class Journal:
         """
         await self._calls.submit(call)
 
-    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:
+    async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:
         """What was said about this event, by the hash of the prompt; the newest reply to each, whatever model gave it.
 
         Raises `DatabaseUnavailable`.
         """
-        return await self._lookups.submit((agent, event_id))
+        return await self._lookups.submit((agent, event_source, event_id))
 
-    async def _look_up(self, events: Sequence[tuple[str, str]]) -> Sequence[Mapping[str, StoredReply]]:
-        found: dict[tuple[str, str], dict[str, StoredReply]] = {event: {} for event in events}
-        parameters = {"agents": [agent for agent, _ in found], "event_ids": [event_id for _, event_id in found]}
-        for agent, event_id, sha256, model, reply in await self._database.run(_SQL["replies"], parameters):
-            found[agent, event_id][sha256] = StoredReply(prompt_sha256=sha256, model=model, reply=reply)
+    async def _look_up(self, events: Sequence[tuple[str, str, str]]) -> Sequence[Mapping[str, StoredReply]]:
+        found: dict[tuple[str, str, str], dict[str, StoredReply]] = {event: {} for event in events}
+        agents, sources, ids = (list(column) for column in zip(*found, strict=True))
+        parameters = {"agents": agents, "event_sources": sources, "event_ids": ids}
+        for *event, sha256, model, reply in await self._database.run(_SQL["replies"], parameters):
+            agent, event_source, event_id = event
+            found[agent, event_source, event_id][sha256] = StoredReply(prompt_sha256=sha256, model=model, reply=reply)
         return [found[event] for event in events]
 
     async def _record(self, calls: Sequence[LlmCall]) -> Sequence[StatementRejected | None]:
@@ -110,8 +113,9 @@ class Journal:
             {
                 "ids": [str(c.id) for c in calls],
                 "agents": [c.agent for c in calls],
+                "event_sources": [c.event_source for c in calls],
                 "event_ids": [c.event_id for c in calls],
-                "decision_ids": [str(decision_id(c.agent, c.event_id)) for c in calls],
+                "decision_ids": [str(decision_id(c.agent, c.event_source, c.event_id)) for c in calls],
                 "attempts": [c.attempt for c in calls],
                 "models": [c.model for c in calls],
                 "prompt_sha256s": [c.prompt_sha256 for c in calls],

@@ -35,8 +35,13 @@ _STATES: Final = (
 
 
 def migrate(database_url: str) -> None:
-    """Apply every migration that is missing. Blocking. Raises `DatabaseUnavailable`."""
+    """Apply every migration that is missing, and what an earlier one had to leave until older workers were gone.
+
+    Blocking. Raises `DatabaseUnavailable`.
+    """
     command.upgrade(_config(database_url), "head")
+    with connect(database_url) as connection, connection.begin():
+        connection.exec_driver_sql("SELECT tell_sources_apart()")
 
 
 def is_current(database_url: str) -> bool:

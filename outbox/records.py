@@ -28,8 +28,16 @@ Status = Literal["committed", "held", "rejected", "shadow"]
 SHADOW_MARK: Final = "@"
 
 
-def decision_id(agent: str, event_id: str) -> uuid.UUID:
-    """The id of the one decision of `agent` on the event: the same whenever it is decided again."""
+def decision_id(agent: str, event_source: str, event_id: str) -> uuid.UUID:
+    """The id of the one decision of `agent` on the event: the same whenever it is decided again.
+
+    Decisions of before migration 0005 have ids without the source in them (`sourceless_decision_id`).
+    """
+    return uuid.uuid5(_NAMESPACE, f"{len(agent)}:{agent}{len(event_source)}:{event_source}{event_id}")
+
+
+def sourceless_decision_id(agent: str, event_id: str) -> uuid.UUID:
+    """The id that a decision got before migration 0005, and that the ids of its messages were derived from."""
     return uuid.uuid5(_NAMESPACE, f"{len(agent)}:{agent}{event_id}")
 
 
@@ -91,7 +99,7 @@ class Hold:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionRecord:
-    """A decision as it is written: unique by (`agent`, `event_id`)."""
+    """A decision as it is written: unique by (`agent`, `event_source`, `event_id`)."""
 
     agent: str
     event_id: str
@@ -121,8 +129,8 @@ class DecisionRecord:
 
     @property
     def id(self) -> uuid.UUID:
-        """Derived from `agent` and `event_id`."""
-        return decision_id(self.agent, self.event_id)
+        """Derived from `agent`, `event_source` and `event_id`."""
+        return decision_id(self.agent, self.event_source, self.event_id)
 
     @property
     def is_refused(self) -> bool:

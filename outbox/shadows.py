@@ -1,6 +1,6 @@
 """Shadows compared with the live agents: how often both decide the same, and where they do not.
 
-The same is the same outcome and the same messages, to the byte; reasons and confidences may differ. Reads only.
+The same is the same outcome and the same messages but for their ids; reasons and confidences may differ. Reads only.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Side:
 class Disagreement:
     """An event both decided on, and not the same."""
 
+    event_source: str
     event_id: str
     event_type: str
     entity: str
@@ -101,8 +102,9 @@ def _agreement(row: Row) -> Agreement:
 
 
 def _disagreement(row: Row) -> Disagreement:
-    event_id, event_type, entity, entity_id, decided_at, same_messages, same_history, *sides = row
+    source, event_id, event_type, entity, entity_id, decided_at, same_messages, same_history, *sides = row
     return Disagreement(
+        event_source=source,
         event_id=event_id,
         event_type=event_type,
         entity=entity,

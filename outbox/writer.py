@@ -22,8 +22,8 @@ from outbox.content import content_of, sha256_of
 from outbox.database import Database, Row, Transaction, queries
 from outbox.errors import (
     DatabaseUnavailable,
+    OldWorkersRemain,
     OutboxError,
-    Permanent,
     RowsLocked,
     SchemaUnusable,
     StatementRejected,
@@ -52,10 +52,6 @@ ALONE_CAP_SECONDS: Final = 10.0
 Written = tuple[set[str], dict[str, OutboxError]]
 
 
-class EventIdReused(Permanent):
-    """Another source has already sent an event with this id, so this one cannot be told from a copy."""
-
-
 class DecisionWriter:
     """Writes decisions and dead letters; one per worker, shared by all its agents.
 
@@ -82,7 +78,7 @@ class DecisionWriter:
         Returns True if it is new, False if this (agent, event) had been decided before. One whose effects PostgreSQL
         refuses is written as rejected, with what is to be published otherwise. Raises `Permanent` if it can never be
         written. While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot
-        have: a table, a privilege, a row that somebody keeps locked.
+        have: a table, a privilege, a row that somebody keeps locked, the end of older workers.
         """
         backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
         while True:
@@ -133,11 +129,16 @@ class DecisionWriter:
         for record in records:
             first.setdefault(str(record.id), record)
         lanes = {message.lane for record in first.values() for message in record.published}
+        new: set[str] = set()
         backoff = Backoff()
         while True:
             try:
-                new, refused = await self._write(list(first.values()), lanes)
-                sources = await self._sources(first.keys() - new - refused.keys())
+                written, refused = await self._write(list(first.values()), lanes)
+                new |= written
+                settled = new | refused.keys()
+                blocked = await self._blocked([record for key, record in first.items() if key not in settled])
+                if blocked and await self._told_apart():
+                    continue
             except DatabaseUnavailable as error:
                 self.troubles.note("decisions", error)
                 log.warning("%d decisions wait for PostgreSQL: %s", len(records), error)
@@ -145,10 +146,9 @@ class DecisionWriter:
             else:
                 if lanes and (new or backoff.attempts):
                     self._on_commit(lanes)
-                sources.update((decision, first[decision].event_source) for decision in new)
+                errors = {**refused, **blocked}
                 return [
-                    refused.get(str(record.id)) or _outcome(record, record is first[str(record.id)], new, sources)
-                    for record in records
+                    errors.get(key := str(record.id)) or (record is first[key] and key in new) for record in records
                 ]
 
     async def _write(self, records: Sequence[DecisionRecord], lanes: Collection[int]) -> Written:
@@ -169,11 +169,32 @@ class DecisionWriter:
                         refused[str(record.id)] = error
         return new, refused
 
-    async def _sources(self, decisions: Collection[str]) -> dict[str, str]:
-        """The source of the event of each decision that was there already."""
-        if not decisions:
+    async def _blocked(self, records: Sequence[DecisionRecord]) -> dict[str, OldWorkersRemain]:
+        """Those of the decisions not written that are not there either, by their ids.
+
+        The constraint of before migration 0005 takes them for copies of another source's event.
+        """
+        if not records:
             return {}
-        return dict(await self._database.run(_SQL["sources_of_decisions"], {"ids": list(decisions)}))
+        rows = await self._database.run(
+            _SQL["decided"],
+            {
+                "agents": [record.agent for record in records],
+                "event_sources": [record.event_source for record in records],
+                "event_ids": [record.event_id for record in records],
+            },
+        )
+        there = {place for (place,) in rows}
+        return {
+            str(record.id): OldWorkersRemain("its id was used by another source, and older workers remain")
+            for place, record in enumerate(records, 1)
+            if place not in there
+        }
+
+    async def _told_apart(self) -> bool:
+        """Drop the constraint of before, unless older workers still need it."""
+        [(is_gone,)] = await self._database.run(_SQL["tell_sources_apart"])
+        return bool(is_gone)
 
 
 def _has_more_than_a_row(record: DecisionRecord) -> bool:
@@ -218,13 +239,3 @@ def _parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
         return decision_parameters(records)
     except ValueError as error:
         raise StatementRejected(f"a message cannot be kept with its decision: {error}") from error
-
-
-def _outcome(
-    record: DecisionRecord, is_first: bool, new: Collection[str], sources: Mapping[str, str]
-) -> bool | EventIdReused:
-    """True for a new decision, False for one that was there, `EventIdReused` for a stranger with its id."""
-    source = sources[str(record.id)]
-    if source != record.event_source:
-        return EventIdReused(f"event id {record.event_id} was decided for source {source}")
-    return is_first and str(record.id) in new

@@ -73,7 +73,7 @@ class Event:
     Texts hold no NUL and no lone surrogate. Lengths are in characters.
     """
 
-    #: Identifies the event for ever, 1 to 256 characters; a copy carries the same one.
+    #: With the source it identifies the event for ever, 1 to 256 characters; a copy carries the same two.
     id: str
     #: The producer, 1 to 1024 characters.
     source: str
@@ -87,12 +87,17 @@ class Event:
     subject: str | None = None
     #: Groups the events of one story, 1 to 256 characters, or None.
     correlationid: str | None = None
-    #: The id of the event that caused this one, or None.
+    #: The id of the event that caused this one, or None. It does not say of which source.
     causationid: str | None = None
     #: W3C Trace Context, carried on unread; at most 256 characters, or None.
     traceparent: str | None = None
     #: Every other attribute, carried on as it came (`datacontenttype`, `dataschema`, extensions).
     extensions: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Source and id: what tells this event from every other."""
+        return self.source, self.id
 
     def __post_init__(self) -> None:
         """Check every rule, so that nobody has to check again."""
@@ -134,6 +139,16 @@ def parse(value: bytes | None, headers: Headers) -> Event:
     if content_type is not None:
         attributes["datacontenttype"] = content_type
     return _build(attributes, _load_object(value, "invalid_data", "data must be a JSON object"))
+
+
+def source_of(payload: bytes) -> str | None:
+    """The source of an event in structured JSON, without checking anything else; None when it cannot be read."""
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return None
+    source = document.get("source") if isinstance(document, dict) else None
+    return source if isinstance(source, str) else None
 
 
 def to_json(event: Event) -> bytes:

@@ -12,7 +12,7 @@ The rules, each a function of the log alone:
 * A history holds those of the last `events` entries that are no older than `age`, seen from the event decided
   on. Count first, age second: counting only the young entries would reach further back than the ring safely
   holds.
-* A copy (an event id that is in the ring) is not added.
+* A copy (an event whose id and source are in the ring) is not added. The same id from another source is another event.
 * A redelivered offset never moves the ring; if its entry is there, the same entry is written again, because
   the first write may have reached the local disk but not the changelog.
 """
@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from tables.event import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,8 +75,12 @@ class Entry:
     #: When the event says it happened, UTC.
     time: datetime
     event_id: str
-    #: The event as it stands in the timeline; never looked into here.
+    #: The event as it stands in the timeline; looked into for its source alone, and only where ids are equal.
     payload: bytes
+
+    def is_of(self, event_id: str, source: str | None) -> bool:
+        """Whether this is the event with this id and source, under whatever offset."""
+        return self.event_id == event_id and source_of(self.payload) == source
 
 
 def fold(entries: Sequence[Entry], *, offset: int, time: datetime, event_id: str, payload: bytes) -> Entry | None:
@@ -89,13 +95,16 @@ def fold(entries: Sequence[Entry], *, offset: int, time: datetime, event_id: str
     newest = entries[-1]
     if offset <= newest.offset:
         return next((entry for entry in entries if entry.offset == offset), None)
-    if any(entry.event_id == event_id for entry in entries):
-        return None
+    same_id = [entry for entry in entries if entry.event_id == event_id]
+    if same_id:
+        source = source_of(payload)
+        if any(entry.is_of(event_id, source) for entry in same_id):
+            return None
     return Entry(newest.seq + 1, offset, time, event_id, payload)
 
 
 def history(
-    entries: Sequence[Entry], spec: WindowSpec, *, offset: int, time: datetime, event_id: str
+    entries: Sequence[Entry], spec: WindowSpec, *, offset: int, time: datetime, event_id: str, source: str | None
 ) -> tuple[Entry, ...]:
     """Return what was remembered when the event at `offset` arrived, oldest first.
 
@@ -111,5 +120,5 @@ def history(
     return tuple(
         entry
         for entry in before
-        if entry.seq >= first_seq and time - entry.time <= spec.age and entry.event_id != event_id
+        if entry.seq >= first_seq and time - entry.time <= spec.age and not entry.is_of(event_id, source)
     )

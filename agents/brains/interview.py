@@ -60,7 +60,7 @@ class Budget(Protocol):
 class Journal(Protocol):
     """What models were asked and said (`outbox.journal.Journal`)."""
 
-    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:
+    async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:
         """Replies by the hash of their prompt."""
 
     async def record(self, call: LlmCall) -> None:
@@ -81,7 +81,8 @@ class _Question(Generic[C]):
     """What one exchange is about."""
 
     agent: str
-    event_id: str
+    #: Source and id of the event.
+    event: tuple[str, str]
     attempt: int
     prompt: Prompt
     form: type[C]
@@ -90,9 +91,9 @@ class _Question(Generic[C]):
     sha256: str
 
     @classmethod
-    def about(cls, agent: str, event_id: str, attempt: int, prompt: Prompt, form: type[C]) -> Self:
+    def about(cls, agent: str, event: tuple[str, str], attempt: int, prompt: Prompt, form: type[C]) -> Self:
         schema = _schema(form)
-        return cls(agent, event_id, attempt, prompt, form, schema, sha256_of(prompt, schema))
+        return cls(agent, event, attempt, prompt, form, schema, sha256_of(prompt, schema))
 
     @property
     def prompt_tokens(self) -> int:
@@ -123,14 +124,14 @@ class Interviewer:
         self._reply_tokens = reply_tokens
         self._now = now
 
-    async def fill(self, agent: str, event_id: str, prompt: Prompt, form: type[C]) -> Filled[C]:
-        """Have the form filled in about an event. Raises `BrainUnavailable` or `Rejected`."""
+    async def fill(self, agent: str, event: tuple[str, str], prompt: Prompt, form: type[C]) -> Filled[C]:
+        """Have the form filled in about the event with this source and id. Raises `BrainUnavailable` or `Rejected`."""
         deadline = time.monotonic() + self._deadline_seconds
-        replies = await _persistently(lambda: self._journal.replies(agent, event_id))
+        replies = await _persistently(lambda: self._journal.replies(agent, *event))
         try:
-            return await self._exchange(_Question.about(agent, event_id, 1, prompt, form), replies, deadline)
+            return await self._exchange(_Question.about(agent, event, 1, prompt, form), replies, deadline)
         except Rejected as rejected:
-            repair = _Question.about(agent, event_id, 2, repair_prompt(prompt, rejected), form)
+            repair = _Question.about(agent, event, 2, repair_prompt(prompt, rejected), form)
         return await self._exchange(repair, replies, deadline)
 
     async def _exchange(self, question: _Question[C], replies: Mapping[str, StoredReply], deadline: float) -> Filled[C]:
@@ -182,7 +183,8 @@ class Interviewer:
     ) -> LlmCall:
         return LlmCall(
             agent=question.agent,
-            event_id=question.event_id,
+            event_source=question.event[0],
+            event_id=question.event[1],
             attempt=question.attempt,
             model=reply.model if reply else self.model,
             prompt_sha256=question.sha256,

@@ -51,7 +51,7 @@ class ModelBrain:
         model = None
         try:
             prompt = prompt_for(self._agent, history, self._redaction)
-            filling = self._interviewer.fill(self._agent.name, history.event.id, prompt, choosing.form)
+            filling = self._interviewer.fill(self._agent.name, history.event.key, prompt, choosing.form)
             filled = await _unless(crowded, filling)
             model = filled.model
             decision = self._agent.by_choice(filled.choice, history, by_rules)

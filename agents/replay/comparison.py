@@ -45,6 +45,8 @@ class Comparison:
 
     kind: Kind
     agent: str
+    #: None when it is not known.
+    event_source: str | None = None
     event_id: str
     #: None when the event cannot be read, or is not in the log.
     event_type: str | None
@@ -91,6 +93,7 @@ def missing(
     return Comparison(
         kind=Kind.MISSING,
         agent=recorded.agent,
+        event_source=recorded.event_source,
         event_id=recorded.event_id,
         event_type=event.type if event else None,
         entity_id=entity_id,

@@ -109,7 +109,7 @@ class _Recall:
         self.model = recorded.model or RULES if recorded.brain == RULES else recorded.brain
         self.found_nothing = False
 
-    async def fill(self, agent: str, event_id: str, prompt: Prompt, form: type[C]) -> Filled[C]:
+    async def fill(self, agent: str, event: tuple[str, str], prompt: Prompt, form: type[C]) -> Filled[C]:
         """Find the reply to this prompt, or another that fits; raises as an interviewer does."""
         interviewer = Interviewer(
             _Silent(),
@@ -121,7 +121,7 @@ class _Recall:
             now=lambda: datetime.now(UTC),
         )
         try:
-            return await interviewer.fill(agent, event_id, prompt, form)
+            return await interviewer.fill(agent, event, prompt, form)
         except BrainUnavailable:
             found = _newest(self._recorded.replies, form)
             if found is None:
@@ -145,7 +145,7 @@ class _Recorded:
     def __init__(self, replies: Sequence[StoredReply]) -> None:
         self._replies = {reply.prompt_sha256: reply for reply in replies}
 
-    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:  # noqa: ARG002
+    async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:  # noqa: ARG002
         return self._replies
 
     async def record(self, call: LlmCall) -> NoReturn:

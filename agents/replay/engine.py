@@ -28,9 +28,9 @@ from agents.replay.sources import DecisionSource
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
 from agents.routing import timeline
-from outbox.records import Origin, decision_id
-from tables.event import InvalidEvent
-from tables.window import Entry, history
+from outbox.records import Origin
+from tables.event import Event, InvalidEvent
+from tables.window import Entry, WindowSpec, history
 
 #: Records between two checkpoints: what a replay that is interrupted does again (own choice; some seconds of work).
 CHECKPOINT_RECORDS: Final = 20_000
@@ -144,9 +144,11 @@ class Replay:
         steps: list[Comparison | _Job] = []
         for agent in agents:
             row = rows.get(agent.name)
-            if row is not None and row.event_id != read.event.id:
+            if row is not None and not row.is_about(read.event):
                 if covers:
-                    steps.append(missing(row, f"the log has another event at its offset: {read.event.id}"))
+                    steps.append(
+                        missing(row, f"the log has another event at its offset: {' of '.join(read.event.key[::-1])}")
+                    )
                 row = None
             step = await self._step(agent, part, read, row, covers=covers)
             if step is not None:
@@ -167,7 +169,7 @@ class Replay:
         if is_passed or not covers:
             return None
         spec, offset = self._specs[agent.name], read.record.offset
-        known = History(event, history(ring, spec, offset=offset, time=event.time, event_id=event.id))
+        known = History(event, _known(ring, spec, offset, event))
         return partial(self._decide, agent, part, read, known, row)
 
     def _remembered(self, agent: Agent, part: Part, read: Read) -> Sequence[Entry]:
@@ -187,13 +189,13 @@ class Replay:
 
         That is a copy of an event decided elsewhere, and what became a dead letter.
         """
-        event_id = read.event.id
-        key = f"{agent.name}\0{event_id}".encode()
+        event = read.event
+        key = f"{agent.name}\0{event.source}\0{event.id}".encode()
         if row is None and self._windows.noted(key) is not None:
             return None, True
         if row is None and covers:
             # Decided in another partition, later, or since the rows of this one were read.
-            row = await self._decisions.of(decision_id(agent.name, event_id))
+            row = await self._decisions.about(agent.name, event.source, event.id)
             if row is not None and (row.topic, row.partition, row.offset) != read.place:
                 return None, True
             if row is None and await self._decisions.is_dead(agent.name, *read.place):
@@ -215,12 +217,14 @@ class Replay:
                 entity_id=read.entity_id,
                 # Nobody compares it; the clock has no place in a replay.
                 decided_at=record.at,
+                recorded_id=None if row is None else row.key,
             )
         except (Permanent, InvalidEvent) as error:
             return None if row is None else missing(row, _line(error), event, read.entity_id)
         return Comparison(
             kind=kind_of(row, decided),
             agent=agent.name,
+            event_source=event.source,
             event_id=event.id,
             event_type=event.type,
             entity_id=read.entity_id,
@@ -231,6 +235,10 @@ class Replay:
             decided=decided,
             history=None if row is None else history_kind(row, decided, first_offset=part.first),
         )
+
+
+def _known(ring: Sequence[Entry], spec: WindowSpec, offset: int, event: Event) -> tuple[Entry, ...]:
+    return history(ring, spec, offset=offset, time=event.time, event_id=event.id, source=event.source)
 
 
 async def _made(step: Comparison | _Job) -> Comparison | None:

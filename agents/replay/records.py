@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from outbox.journal import StoredReply
+from outbox.records import sourceless_decision_id
+from tables.event import Event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +40,11 @@ class Published:
 class RecordedDecision:
     """A row of `decisions`, and what a model said for it."""
 
+    #: None in slices of before version 2.
+    id: uuid.UUID | None = None
     agent: str
+    #: None in slices of before version 2 where the event itself is not in them.
+    event_source: str | None = None
     event_id: str
     topic: str
     partition: int
@@ -55,3 +62,12 @@ class RecordedDecision:
     messages: Sequence[Published]
     #: Replies of the journal about this agent and event.
     replies: Sequence[StoredReply] = ()
+
+    def is_about(self, event: Event) -> bool:
+        """Whether this is a decision on the event."""
+        return self.event_id == event.id and self.event_source in {None, event.source}
+
+    @property
+    def key(self) -> uuid.UUID:
+        """What the ids of its messages were derived from."""
+        return self.id or sourceless_decision_id(self.agent, self.event_id)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol
 
 from agents.replay.records import RecordedDecision, TimelineRecord
-from outbox.records import decision_id
 
 
 class TimelineSource(Protocol):
@@ -28,8 +26,8 @@ class DecisionSource(Protocol):
     ) -> AsyncIterator[RecordedDecision]:
         """Those of these agents on events at `start <= offset < end`, in the order of the offsets."""
 
-    async def of(self, decision_id: uuid.UUID) -> RecordedDecision | None:
-        """The decision with this id, wherever its event is."""
+    async def about(self, agent: str, event_source: str, event_id: str) -> RecordedDecision | None:
+        """The agent's decision on this event, wherever the event is."""
 
     async def is_dead(self, agent: str, topic: str, partition: int, offset: int) -> bool:
         """Whether the event there became a dead letter of this agent, be it that PostgreSQL refused the decision."""
@@ -60,7 +58,7 @@ class MemoryDecisions:
     def __init__(self, decisions: Sequence[RecordedDecision], dead: Collection[tuple[str, str, int, int]] = ()) -> None:
         self._dead = frozenset(dead)
         self._decisions = sorted(decisions, key=lambda each: each.offset)
-        self._by_id = {decision_id(each.agent, each.event_id): each for each in decisions}
+        self._by_event = {(each.agent, each.event_source, each.event_id): each for each in decisions}
 
     async def read(
         self, topic: str, partition: int, agents: Collection[str], start: int, end: int
@@ -74,9 +72,9 @@ class MemoryDecisions:
             ):
                 yield each
 
-    async def of(self, decision_id: uuid.UUID) -> RecordedDecision | None:
-        """The one in the list."""
-        return self._by_id.get(decision_id)
+    async def about(self, agent: str, event_source: str, event_id: str) -> RecordedDecision | None:
+        """The one in the list; one that does not say its source may be about any."""
+        return self._by_event.get((agent, event_source, event_id)) or self._by_event.get((agent, None, event_id))
 
     async def is_dead(self, agent: str, topic: str, partition: int, offset: int) -> bool:
         """Whether it is in the list."""

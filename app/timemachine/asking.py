@@ -40,7 +40,7 @@ class TokenLimit:
 class NoJournal:
     """Knows no reply and keeps none."""
 
-    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:  # noqa: ARG002
+    async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:  # noqa: ARG002
         """None."""
         return {}
 

@@ -97,16 +97,24 @@ def register_time_machine_commands(app: Innervate) -> None:
         argument("entity", type=_ENTITY),
         argument("entity_id"),
         option("--before", metavar="EVENT_ID", help="Look back from this event; from the end of the log without it."),
+        option("--source", help="The source of that event, where several have its id."),
         option("--events", default=DEFAULT_EVENTS, show_default=True, type=click.IntRange(1, MAX_EVENTS)),
         _JSON,
     )
     async def window(
-        self: AppCommand, entity: Entity, entity_id: str, before: str | None, events: int, *, as_document: bool
+        self: AppCommand,
+        entity: Entity,
+        entity_id: str,
+        before: str | None,
+        source: str | None,
+        events: int,
+        *,
+        as_document: bool,
     ) -> None:
         """Show the last events of one entity, of every type, oldest first."""
         async with recorded() as decisions:
             reader = timeline_reader(app.settings, entity)
-            found = await look_back(reader, decisions, entity, entity_id, before=before, events=events)
+            found = await look_back(reader, decisions, entity, entity_id, before=before, source=source, events=events)
         self.say(pretty(lookback_json(found)) if as_document or self.json else _looked_back(found))
 
     @app.command(
@@ -168,7 +176,7 @@ def _known(knowledge: Knowledge) -> str:
     return "\n".join(
         [
             escaped(f"{decided}: {decision.reason}"),
-            f"on {escaped(decision.event_id)} at {place}",
+            escaped(f"on {decision.event_id} of {decision.event_source} at {place}"),
             "",
             "It knew, oldest first:" if knowledge.history else "It knew nothing of this entity.",
             *map(line, knowledge.history),

@@ -18,6 +18,7 @@ def difference(comparison: Comparison) -> Mapping[str, Any]:
     return {
         "kind": comparison.kind.value,
         "agent": comparison.agent,
+        "event_source": comparison.event_source,
         "event_id": comparison.event_id,
         "event_type": comparison.event_type,
         "entity_id": comparison.entity_id,

@@ -75,6 +75,7 @@ def as_json(knowledge: Knowledge) -> Mapping[str, Any]:
     decision = knowledge.decision
     return {
         "agent": decision.agent,
+        "event_source": decision.event_source,
         "event_id": decision.event_id,
         "topic": decision.topic,
         "partition": decision.partition,

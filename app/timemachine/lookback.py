@@ -5,13 +5,14 @@ backwards, a stretch at a time, until it has enough. Copies are shown as the log
 decided on has to be looked for from the beginning of the log. Fails with aiokafka's `KafkaError`, or
 
 TimelineUnreadable
-└── UnknownEvent    this entity's timeline has no event with this id, or no longer
+├── UnknownEvent    this entity's timeline has no event with this id, or no longer
+└── AmbiguousEvent  it has several, of different sources: say which is meant
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,10 @@ class UnknownEvent(TimelineUnreadable):
     """The timeline has no such event."""
 
 
+class AmbiguousEvent(TimelineUnreadable):
+    """Several sources have an event with this id."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lookback:
     """What an entity's timeline says, up to a moment."""
@@ -56,11 +61,13 @@ async def look_back(
     entity_id: str,
     *,
     before: str | None = None,
+    source: str | None = None,
     events: int = DEFAULT_EVENTS,
 ) -> Lookback:
     """The last `events` events of the entity before the event with the id `before`, or the newest ones.
 
-    Raises `UnknownEvent`, and `outbox.errors.DatabaseUnavailable`.
+    `source` is that of the event. Without it the id may not be of several among those that were decided on, or, where
+    none was, among all. Raises `UnknownEvent`, `AmbiguousEvent`, and `outbox.errors.DatabaseUnavailable`.
     """
     partition = await reader.partition_of(entity_id)
     first, end = (await reader.partitions())[partition]
@@ -68,23 +75,68 @@ async def look_back(
     if before is None:
         found = await _newest(reader, partition, key, first, end, events)
         return Lookback(entity=entity, entity_id=entity_id, partition=partition, before=None, events=found)
-    place = await decisions.place_of(entity, entity_id, before)
-    if place is not None and place[0] == partition and first <= place[1]:
-        for record in await reader.read_offsets(partition, [place[1]]):
-            if _is(record, key, before):
+    wanted = _Wanted(key, before, source)
+    places = await decisions.places_of(entity, entity_id, before, source)
+    _require_one(before, {decided for decided, *_ in places})
+    for _, decided_in, offset in places:
+        if decided_in != partition or offset < first:
+            continue
+        for record in await reader.read_offsets(partition, [offset]):
+            if wanted.source_of(record) is not None:
                 found = await _newest(reader, partition, key, first, record.offset, events)
                 return Lookback(entity=entity, entity_id=entity_id, partition=partition, before=record, events=found)
-    seen: deque[TimelineRecord] = deque(maxlen=events)
-    async with aclosing(reader.read(partition, first, end)) as records:
-        async for record in records:
-            if _is(record, key, before):
-                found = tuple(seen)
-                return Lookback(entity=entity, entity_id=entity_id, partition=partition, before=record, events=found)
-            if record.key == key:
-                seen.append(record)
+    scanned = await _scan(reader, partition, (first, end), wanted, events)
+    _require_one(before, scanned)
+    for record, found in scanned.values():
+        return Lookback(entity=entity, entity_id=entity_id, partition=partition, before=record, events=found)
     raise UnknownEvent(
         f"{entity} {entity_id} has no event {before} in {reader.topic}[{partition}] (offsets {first} to {end - 1})"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An event of the entity with this key; of any source when that is None."""
+
+    key: bytes
+    event_id: str
+    source: str | None
+
+    def source_of(self, record: TimelineRecord) -> str | None:
+        """The source of the record's event, if it is the one."""
+        if record.key != self.key or record.value is None:
+            return None
+        try:
+            document = orjson.loads(record.value)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(document, dict) or document.get("id") != self.event_id:
+            return None
+        source = str(document.get("source", ""))
+        return source if self.source in {None, source} else None
+
+
+async def _scan(
+    reader: TimelineReader, partition: int, span: tuple[int, int], wanted: _Wanted, events: int
+) -> Mapping[str, tuple[TimelineRecord, Sequence[TimelineRecord]]]:
+    """By source the first such record from the beginning on, and what was before it; one does for a known source."""
+    found: dict[str, tuple[TimelineRecord, Sequence[TimelineRecord]]] = {}
+    seen: deque[TimelineRecord] = deque(maxlen=events)
+    async with aclosing(reader.read(partition, *span)) as records:
+        async for record in records:
+            source = wanted.source_of(record)
+            if source is not None and source not in found:
+                found[source] = (record, tuple(seen))
+                if wanted.source is not None:
+                    break
+            if record.key == wanted.key:
+                seen.append(record)
+    return found
+
+
+def _require_one(event_id: str, sources: Collection[str]) -> None:
+    if len(sources) > 1:
+        raise AmbiguousEvent(f"event {event_id} is of several sources, say which: {', '.join(sorted(sources))}")
 
 
 async def _newest(
@@ -103,13 +155,3 @@ async def _newest(
         found.extendleft(reversed(older))
         end, stretch = start, min(2 * stretch, _LONGEST_STRETCH)
     return tuple(found)
-
-
-def _is(record: TimelineRecord, key: bytes, event_id: str) -> bool:
-    if record.key != key or record.value is None:
-        return False
-    try:
-        document = orjson.loads(record.value)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(document, dict) and document.get("id") == event_id

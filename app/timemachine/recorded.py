@@ -59,7 +59,7 @@ class RecordedDecisions:
                 yield decision
             if len(rows) < self._page_rows:
                 return
-            after = (rows[-1][5], rows[-1][1])
+            after = (rows[-1][6], rows[-1][1])
 
     async def of(self, decision_id: uuid.UUID) -> RecordedDecision | None:
         """The decision with this id."""
@@ -67,36 +67,54 @@ class RecordedDecisions:
         found = await self._with_replies(rows)
         return found[0] if found else None
 
+    async def about(self, agent: str, event_source: str, event_id: str) -> RecordedDecision | None:
+        """The agent's decision on this event."""
+        event = {"agent": agent, "event_source": event_source, "event_id": event_id}
+        found = await self._with_replies(await self._database.run(_SQL["recorded_about"], event))
+        return found[0] if found else None
+
     async def is_dead(self, agent: str, topic: str, partition: int, offset: int) -> bool:
         """Whether the event there became a dead letter of this agent."""
         place = {"agent": agent, "topic": topic, "partition": partition, "offset": offset}
         return bool(await self._database.run(_SQL["dead_letter_at"], place))
 
-    async def place_of(self, entity: Entity, entity_id: str, event_id: str) -> tuple[int, int] | None:
-        """Partition and offset at which an agent decided on this event of the entity; None when none did."""
-        rows = await self._database.run(
-            _SQL["place_of_event"], {"entity": entity, "entity_id": entity_id, "event_id": event_id}
-        )
-        return (rows[0][0], rows[0][1]) if rows else None
+    async def places_of(
+        self, entity: Entity, entity_id: str, event_id: str, event_source: str | None
+    ) -> Sequence[tuple[str, int, int]]:
+        """Source, partition and offset of each event of the entity with this id that an agent decided on."""
+        event = {"entity": entity, "entity_id": entity_id, "event_id": event_id, "event_source": event_source}
+        rows = await self._database.run(_SQL["places_of_event"], event)
+        return [(source, partition, offset) for source, partition, offset in rows]
 
     async def _with_replies(self, rows: Sequence[Row]) -> Sequence[RecordedDecision]:
         decisions = [_decision(row) for row in rows]
         asked = [each for each in decisions if each.brain != RULES or each.model or each.fallback_reason]
         if not asked:
             return decisions
-        replies: defaultdict[tuple[str, str], list[StoredReply]] = defaultdict(list)
-        parameters = {"agents": [each.agent for each in asked], "event_ids": [each.event_id for each in asked]}
-        for agent, event_id, sha256, model, reply in await self._database.run(_SQL["replies_of"], parameters):
-            replies[agent, event_id].append(StoredReply(prompt_sha256=sha256, model=model, reply=reply))
-        return [replace(each, replies=tuple(replies.get((each.agent, each.event_id), ()))) for each in decisions]
+        replies: defaultdict[tuple[str, str | None, str], list[StoredReply]] = defaultdict(list)
+        parameters = {
+            "agents": [each.agent for each in asked],
+            "event_sources": [each.event_source for each in asked],
+            "event_ids": [each.event_id for each in asked],
+        }
+        for *event, sha256, model, reply in await self._database.run(_SQL["replies_of"], parameters):
+            agent, source, event_id = event
+            replies[agent, source, event_id].append(StoredReply(prompt_sha256=sha256, model=model, reply=reply))
+        return [replace(each, replies=tuple(replies.get(_event(each), ()))) for each in decisions]
+
+
+def _event(decision: RecordedDecision) -> tuple[str, str | None, str]:
+    return decision.agent, decision.event_source, decision.event_id
 
 
 def _decision(row: Row) -> RecordedDecision:
-    (_, agent, event_id, topic, partition, offset, status, brain, model, fallback_reason, outcome, reason, confidence,
-     history_text, messages_text) = row  # fmt: skip
+    (decision_id, agent, event_source, event_id, topic, partition, offset, status, brain, model, fallback_reason,
+     outcome, reason, confidence, history_text, messages_text) = row  # fmt: skip
     history: dict[str, Any] = orjson.loads(history_text)
     return RecordedDecision(
+        id=uuid.UUID(decision_id),
         agent=agent,
+        event_source=event_source,
         event_id=event_id,
         topic=topic,
         partition=partition,

@@ -20,7 +20,6 @@ from agents.routing import Entity, timeline
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.slices import Slice, SliceHeader
 from app.timemachine.timelines import TimelineReader
-from outbox.records import decision_id
 from tables.event import InvalidEvent, parse
 
 #: Records of one slice, which is held in memory while it is written and replayed (own choice).
@@ -85,26 +84,26 @@ class Recorder:
         offsets = {record.offset for record in records}
         names = [agent.name for agent in agents]
         read = self.decisions.read(topic, partition, names, min(offsets), max(offsets) + 1)
-        found = {(each.agent, each.event_id): each async for each in read if each.offset in offsets}
+        found = {(each.agent, each.event_source, each.event_id): each async for each in read if each.offset in offsets}
         for agent in agents:
-            for event_id, offset in _reacted_to(agent, records).items():
-                if (agent.name, event_id) in found:
+            for (source, event_id), offset in _reacted_to(agent, records).items():
+                if (agent.name, source, event_id) in found:
                     continue
                 # A copy of an event that was decided before the log begins: it is no new one.
-                earlier = await self.decisions.of(decision_id(agent.name, event_id))
+                earlier = await self.decisions.about(agent.name, source, event_id)
                 if earlier is not None:
-                    found[agent.name, event_id] = earlier
+                    found[agent.name, source, event_id] = earlier
                 elif await self.decisions.is_dead(agent.name, topic, partition, offset):
                     self._dead.append((agent.name, topic, partition, offset))
         return sorted(found.values(), key=lambda each: (each.offset, each.agent))
 
 
-def _reacted_to(agent: Agent, records: Sequence[TimelineRecord]) -> Mapping[str, int]:
-    """The events the agent would decide on: the offset of the first record of each, by its id."""
-    offsets: dict[str, int] = {}
+def _reacted_to(agent: Agent, records: Sequence[TimelineRecord]) -> Mapping[tuple[str, str], int]:
+    """The events the agent would decide on: the offset of the first record of each, by source and id."""
+    offsets: dict[tuple[str, str], int] = {}
     for record in records:
         with suppress(InvalidEvent):
             event = parse(record.value, ())
             if event.type in agent.reacts_to:
-                offsets.setdefault(event.id, record.offset)
+                offsets.setdefault(event.key, record.offset)
     return offsets

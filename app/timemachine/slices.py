@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import base64
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +24,12 @@ import orjson
 from agents.replay.records import Published, RecordedDecision, TimelineRecord
 from agents.replay.sources import MemoryDecisions, MemoryTimeline
 from outbox.journal import StoredReply
+from tables.event import source_of
 
 #: Changes when older readers would misread a newer file.
-VERSION: Final = 1
+VERSION: Final = 2
+#: Without the sources of events and the ids of decisions.
+_SOURCELESS: Final = 1
 
 
 class SliceUnreadable(Exception):
@@ -117,6 +121,13 @@ def load(path: Path) -> Slice:
             raise SliceUnreadable(f"{path}, line {number}: {_problem(error)}") from error
     if header is None:
         raise SliceUnreadable(f"{path}: there is nothing in it")
+    sources = {(each.topic, each.partition, each.offset): source_of(each.value or b"") for each in records}
+    decisions = [
+        each
+        if each.event_source
+        else replace(each, event_source=sources.get((each.topic, each.partition, each.offset)))
+        for each in decisions
+    ]
     return Slice(
         header=header,
         records=sorted(records, key=lambda each: (each.topic, each.partition, each.offset)),
@@ -183,8 +194,8 @@ def _only(wanted: str, kind: str, content: dict[str, Any]) -> dict[str, Any]:
 
 def _header(kind: str, content: dict[str, Any]) -> SliceHeader:
     fields = dict(_only("slice", kind, content))
-    if (version := fields.pop("version")) != VERSION:
-        raise ValueError(f"written in version {version} of the format, this reads version {VERSION}")
+    if (version := fields.pop("version")) not in {VERSION, _SOURCELESS}:
+        raise ValueError(f"written in version {version} of the format, this reads versions up to {VERSION}")
     entity = fields["entity"]
     return SliceHeader(
         **fields
@@ -214,6 +225,7 @@ def _decision(content: dict[str, Any]) -> RecordedDecision:
     return RecordedDecision(
         **content
         | {
+            "id": uuid.UUID(content["id"]) if content.get("id") else None,
             "history_offsets": tuple(content["history_offsets"]),
             "messages": tuple(
                 Published(**kept | {"key": _bytes(kept["key"]), "value": _content(kept["value"])})

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _SQL: Final = queries("views.sql")
 
 _SUMMARY: Final = (
-    "id", "agent", "event_id", "event_type", "entity", "entity_id", "outcome", "reason", "confidence", "brain", "model",
-    "fallback_reason", "status", "decided_at",
+    "id", "agent", "event_source", "event_id", "event_type", "entity", "entity_id", "outcome", "reason", "confidence",
+    "brain", "model", "fallback_reason", "status", "decided_at",
 )  # fmt: skip
 _FULL: Final = (
-    *_SUMMARY, "event_source", "event_at", "topic", "partition", "offset", "history", "messages", "committed_at",
+    *_SUMMARY, "event_at", "topic", "partition", "offset", "history", "messages", "committed_at",
 )  # fmt: skip
-_FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "outcome", "status")
+_FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "event_source", "outcome", "status")
 
 
 def register_decision_views(app: Innervate) -> None:
@@ -31,7 +31,10 @@ def register_decision_views(app: Innervate) -> None:
 
     @page(app, "/decisions", name="decisions", query=(*_FILTERS, "limit", "before"))
     async def decisions(self: View, request: Request) -> Response:
-        """The newest decisions; `?agent= entity= entity_id= event_id= outcome= status= limit= before=ID`."""
+        """The newest decisions; `?agent= entity= entity_id= event_id= event_source= outcome= status= limit= before=`.
+
+        `before` is the id of a decision. Events of several sources may have the same id.
+        """
         parameters = {name: request.query.get(name) for name in _FILTERS}
         before = request.query.get("before")
         if before is not None:

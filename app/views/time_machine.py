@@ -20,7 +20,7 @@ from agents.routing import ENTITIES, Entity
 from agents.text import escaped
 from app.timemachine.commands import lookback_json
 from app.timemachine.knowledge import as_json, knowledge_of
-from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, UnknownEvent, look_back
+from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.timelines import TimelineUnreadable, timeline_reader
 from app.views.pages import page, uuid_of
@@ -52,14 +52,17 @@ def register_time_machine_views(app: Innervate) -> None:
 
     @page(app, "/timelines/{entity}/{entity_id:.+}", name="timeline", query=("before", "events"))
     async def timeline(self: View, request: Request, entity: str, entity_id: str) -> Response:
-        """The last events of an entity, oldest first; `?before=EVENT_ID events=50`."""
+        """The last events of an entity, oldest first; `?before=EVENT_ID source= events=50`.
+
+        `source` is that of the event, where several have its id (409 without).
+        """
         if entity not in ENTITIES:
             raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(ENTITIES)}")
         kind = cast("Entity", entity)
-        before, events = request.query.get("before"), _events_of(request)
+        before, source, events = request.query.get("before"), request.query.get("source"), _events_of(request)
         async with _reading(turn):
             reader = timeline_reader(app.settings, kind)
-            found = await look_back(reader, recorded, kind, entity_id, before=before, events=events)
+            found = await look_back(reader, recorded, kind, entity_id, before=before, source=source, events=events)
         return self.json(lookback_json(found))
 
 
@@ -71,6 +74,8 @@ async def _reading(turn: asyncio.Lock) -> AsyncIterator[None]:
             yield
     except UnknownEvent as error:
         raise web.HTTPNotFound(reason=escaped(str(error))) from error
+    except AmbiguousEvent as error:
+        raise web.HTTPConflict(reason=escaped(str(error))) from error
     except TimeoutError as error:
         raise web.HTTPGatewayTimeout(reason=f"not found within {READ_SECONDS:.0f} s: use the command") from error
     except (TimelineUnreadable, KafkaError) as error:

@@ -51,7 +51,8 @@ LIMIT %(limit)s;
 SELECT
     decision_id::text, approvals.reason, content, content_sha256, asked_at, expires_at,
     CASE WHEN answer IS NULL AND expires_at <= clock_timestamp() THEN 'expired' ELSE answer END,
-    answered_by, answered_at, agent, event_id, entity, entity_id, outcome, decisions.reason, confidence, brain
+    answered_by, answered_at, agent, event_source, event_id, entity, entity_id, outcome, decisions.reason, confidence,
+    brain
 FROM approvals
 JOIN decisions ON decisions.id = decision_id
 WHERE decision_id = %(decision_id)s;
@@ -60,7 +61,7 @@ WHERE decision_id = %(decision_id)s;
 -- The columns are those of `approval`.
 SELECT
     decision_id::text, approvals.reason, content, content_sha256, asked_at, expires_at, answer, answered_by,
-    answered_at, agent, event_id, entity, entity_id, outcome, decisions.reason, confidence, brain
+    answered_at, agent, event_source, event_id, entity, entity_id, outcome, decisions.reason, confidence, brain
 FROM approvals
 JOIN decisions ON decisions.id = decision_id
 WHERE answer IS NULL AND expires_at > clock_timestamp()

@@ -1,9 +1,9 @@
 -- name: agreements
--- Compared is what both have decided on. Messages are the same when ids, topics, keys and values are; they were derived
--- alike. What only the live agent decided on counts from the first to the last event that the shadow did, in each
+-- Compared is what both have decided on. Messages are the same when topics, keys and values are; their ids follow from
+-- the event. What only the live agent decided on counts from the first to the last event that the shadow did, in each
 -- partition: what lies before or after it has not read.
 WITH shadows AS (
-    SELECT agent, split_part(agent, '@', 1) AS live, event_id, outcome, messages, topic, partition, "offset"
+    SELECT agent, split_part(agent, '@', 1) AS live, event_source, event_id, outcome, messages, topic, partition, "offset"
     FROM decisions
     WHERE status = 'shadow' AND (%(label)s::text IS NULL OR split_part(agent, '@', 2) = %(label)s)
 ), compared AS (
@@ -12,10 +12,11 @@ WITH shadows AS (
         count(*) AS decisions,
         count(l.id) AS compared,
         count(*) FILTER (WHERE s.outcome = l.outcome) AS same_outcome,
-        count(*) FILTER (WHERE s.messages = l.messages) AS same_messages,
-        count(*) FILTER (WHERE s.outcome = l.outcome AND s.messages = l.messages) AS same
+        count(*) FILTER (WHERE without_ids(s.messages) = without_ids(l.messages)) AS same_messages,
+        count(*) FILTER (WHERE s.outcome = l.outcome AND without_ids(s.messages) = without_ids(l.messages)) AS same
     FROM shadows AS s
-    LEFT JOIN decisions AS l ON l.agent = s.live AND l.event_id = s.event_id
+    LEFT JOIN decisions AS l
+        ON l.agent = s.live AND l.event_source = s.event_source AND l.event_id = s.event_id
     GROUP BY s.agent
 ), read AS (
     SELECT agent, live, topic, partition, min("offset") AS first, max("offset") AS last
@@ -26,7 +27,10 @@ WITH shadows AS (
     FROM read AS r
     JOIN decisions AS l
         ON l.agent = r.live AND l.topic = r.topic AND l.partition = r.partition AND l."offset" BETWEEN r.first AND r.last
-    WHERE NOT EXISTS (SELECT FROM decisions AS s WHERE s.agent = r.agent AND s.event_id = l.event_id)
+    WHERE NOT EXISTS (
+        SELECT FROM decisions AS s
+        WHERE s.agent = r.agent AND s.event_source = l.event_source AND s.event_id = l.event_id
+    )
     GROUP BY r.agent
 )
 SELECT
@@ -40,12 +44,16 @@ ORDER BY c.agent;
 -- The newest first. Another history explains most of them: the versions remember differently, or the shadow began when
 -- Kafka had dropped what the live agent still remembers.
 SELECT
-    s.event_id, s.event_type, s.entity, s.entity_id, s.decided_at, s.messages = l.messages,
+    s.event_source, s.event_id, s.event_type, s.entity, s.entity_id, s.decided_at,
+    without_ids(s.messages) = without_ids(l.messages),
     s.history ->> 'sha256' = l.history ->> 'sha256',
     s.id::text, s.outcome, s.reason, s.confidence, s.brain,
     l.id::text, l.outcome, l.reason, l.confidence, l.brain
 FROM decisions AS s
-JOIN decisions AS l ON l.agent = split_part(s.agent, '@', 1) AND l.event_id = s.event_id
-WHERE s.status = 'shadow' AND s.agent = %(shadow)s AND (s.outcome <> l.outcome OR s.messages <> l.messages)
+JOIN decisions AS l
+    ON l.agent = split_part(s.agent, '@', 1) AND l.event_source = s.event_source AND l.event_id = s.event_id
+WHERE s.status = 'shadow'
+  AND s.agent = %(shadow)s
+  AND (s.outcome <> l.outcome OR without_ids(s.messages) <> without_ids(l.messages))
 ORDER BY s.decided_at DESC, s.id DESC
 LIMIT %(limit)s;

@@ -1,13 +1,14 @@
 -- name: decisions
 -- A filter that is NULL filters nothing. `before` is the id of the last row of the page before.
 SELECT
-    id::text, agent, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
+    id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
     fallback_reason, status, decided_at
 FROM decisions
 WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
   AND (%(entity)s::text IS NULL OR entity = %(entity)s)
   AND (%(entity_id)s::text IS NULL OR entity_id = %(entity_id)s)
   AND (%(event_id)s::text IS NULL OR event_id = %(event_id)s)
+  AND (%(event_source)s::text IS NULL OR event_source = %(event_source)s)
   AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (
@@ -19,8 +20,8 @@ LIMIT %(limit)s;
 
 -- name: decision
 SELECT
-    id::text, agent, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
-    fallback_reason, status, decided_at, event_source, event_at, topic, partition, "offset", history, messages,
+    id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
+    fallback_reason, status, decided_at, event_at, topic, partition, "offset", history, messages,
     committed_at
 FROM decisions
 WHERE id = %(id)s::uuid;

@@ -5,7 +5,8 @@ SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer
 
 -- name: record_decisions
 -- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
--- its row nor its messages a second time.
+-- its row nor its messages a second time. Whichever constraint says that it is there: one of before migration 0005 has
+-- another id.
 WITH input AS (
     SELECT *
     FROM unnest(
@@ -28,7 +29,7 @@ WITH input AS (
         id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
         history::jsonb, brain, model, outcome, reason, confidence, fallback_reason, messages::jsonb, status, decided_at
     FROM input
-    ON CONFLICT (agent, event_id) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING id
 ), published AS (
     INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
@@ -43,8 +44,15 @@ WITH input AS (
 )
 SELECT id::text FROM inserted;
 
--- name: sources_of_decisions
-SELECT id::text, event_source FROM decisions WHERE id = ANY (%(ids)s::uuid[]);
+-- name: decided
+-- Which of these decisions are there, by their places in the arrays, from 1 on.
+SELECT e.place
+FROM unnest(%(agents)s::text[], %(event_sources)s::text[], %(event_ids)s::text[])
+    WITH ORDINALITY AS e (agent, event_source, event_id, place)
+JOIN decisions AS d ON d.agent = e.agent AND d.event_source = e.event_source AND d.event_id = e.event_id;
+
+-- name: tell_sources_apart
+SELECT tell_sources_apart();
 
 -- name: record_dead_letter
 WITH inserted AS (

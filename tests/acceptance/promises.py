@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from observe import ON_PAYMENTS, read, rows
 from recomputed import MEMORIES, recompute
-from shop import Payment
+from shop import SOURCE, Payment
 
 from app.checker import check
 from app.evidence import AGENTS_SOURCE, committed_decisions, published_messages
@@ -28,13 +28,13 @@ def assert_nothing_lost_or_doubled(
     `repeats_allowed` is for what the guarantees allow: a relay that is cut off between publish and delete publishes
     that batch again, with the same ids.
     """
-    due = {payment.event_id for payment in payments if payment.kind == "PaymentSucceeded"}
+    due = {(SOURCE, payment.event_id) for payment in payments if payment.kind == "PaymentSucceeded"}
     decided, _ = committed_decisions(sandbox.database_url)
     published = asyncio.run(published_messages(sandbox.kafka, DOMAIN_TOPICS, source=AGENTS_SOURCE))
 
     findings = check(due=dict.fromkeys(ON_PAYMENTS, due), decided=decided, published=published)
 
-    ours = {message_id for row in decided if row.event_id in due for message_id in row.message_ids}
+    ours = {message_id for row in decided if row.event in due for message_id in row.message_ids}
     repeated = [message_id for message_id in findings.repeated if message_id in ours]
     assert len(repeated) <= (COPIES_ALLOWED if repeats_allowed else 0), repeated
     findings.repeated = []
@@ -55,4 +55,7 @@ def assert_histories_are_exact(sandbox: Sandbox, payments: Sequence[Payment]) ->
 
         assert {event_id for event_id, *_ in recorded} == set(due)
         for event_id, partition, offset, history in recorded:
-            assert (event_id, history) == (expected[partition, offset].event_id, expected[partition, offset].history)
+            assert ((SOURCE, event_id), history) == (
+                expected[partition, offset].event,
+                expected[partition, offset].history,
+            )

@@ -155,25 +155,25 @@ def test_a_payment_sent_twice_is_decided_once(sandbox: Sandbox, worker: WorkerPr
     assert len(history) == 1
 
 
-def test_an_id_that_another_source_has_used_is_a_dead_letter(sandbox: Sandbox, worker: WorkerProcess) -> None:
-    payment = Payment("stolen-id", "stolen-customer")
-    asyncio.run(send(sandbox.kafka, [payment.structured()]))
-    settled(sandbox.database_url, ["stolen-id"])
-    event = json.loads(payment.structured().value or b"") | {"source": "urn:somebody:else"}
-    event["data"]["customer_id"] = "stolen-other-customer"
+def test_the_same_id_from_three_sources_is_three_events(sandbox: Sandbox, worker: WorkerProcess) -> None:
+    said = json.loads(Payment("1001", "thrice-customer", kind="PaymentFailed").structured().value or b"")
+    sources = ["//shop-a", "//shop-b", "//shop-c"]
+    failures = [Record(json.dumps(said | {"source": source}).encode(), key=b"thrice") for source in sources]
+    paid = json.loads(Payment("1001", "thrice-customer").structured().value or b"")
+    payments = [Record(json.dumps(paid | {"source": source}).encode(), key=b"thrice") for source in ("//d", "//e")]
 
-    asyncio.run(send(sandbox.kafka, [Record(json.dumps(event).encode())]))
+    asyncio.run(send(sandbox.kafka, [*failures, *failures, *payments, *payments]))
 
     found = eventually(
         lambda: rows(
             sandbox.database_url,
-            "SELECT consumer, reason, topic FROM dead_letters WHERE convert_from(key, 'UTF8') = %s ORDER BY consumer",
-            "stolen-other-customer",
+            "SELECT agent, event_source, jsonb_array_length(history->'offsets') FROM decisions"
+            " WHERE event_id = '1001' AND entity_id = 'thrice-customer' ORDER BY agent, event_source",
         ),
-        lambda found: len(found) == 2,
+        lambda found: len(found) == 4,
     )
-    assert found == [(agent, "event_id_reused", "timeline-customer") for agent in ("confirmation", "fraud")]
-    assert len(scored(sandbox.kafka)["stolen-id"]) == 1
+    assert found == [(agent, s, n) for agent in ("confirmation", "fraud") for s, n in (("//d", 3), ("//e", 4))]
+    assert rows(sandbox.database_url, "SELECT 1 FROM dead_letters WHERE key = 'thrice-customer'") == []
 
 
 def test_an_unknown_type_is_kept_as_context(sandbox: Sandbox, worker: WorkerProcess) -> None:

@@ -98,6 +98,7 @@ async def test_what_waits_is_listed_with_its_decision(client: Client, writer: De
     assert first == {
         "id": str(held("e-2").id),
         "agent": "recovery",
+        "event_source": "urn:shop",
         "event_id": "e-2",
         "entity": "customer",
         "entity_id": "customer-1",

@@ -15,7 +15,7 @@ from outbox.database import Database
 from outbox.records import DecisionRecord, Hold
 from outbox.writer import DecisionWriter
 
-EVENTS = ["approved", "committed", "expired", "held", "rejected"]
+EVENTS = [("urn:shop", each) for each in ("approved", "committed", "expired", "held", "rejected")]
 DUE = {"m-approved", "m-committed", "escalated-expired", "escalated-rejected"}
 
 
@@ -56,7 +56,7 @@ async def test_what_is_due_is_what_the_outbox_got(database_url: str, query: Call
     decided, committed_at = committed_decisions(database_url)
     outbox = [message_id for (message_id,) in query("SELECT message_id FROM outbox_messages ORDER BY seq")]
 
-    assert sorted(row.event_id for row in decided) == EVENTS
+    assert sorted(row.event for row in decided) == EVENTS
     assert set(outbox) == set(committed_at) == DUE
     # In the order of the answers, which is the order in which the relay sends them.
     assert [message_id for row in decided for message_id in row.message_ids] == outbox

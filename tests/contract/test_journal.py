@@ -20,6 +20,7 @@ NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 SHA256 = "ab" * 32
 CALL = LlmCall(
     agent="fraud",
+    event_source="urn:shop",
     event_id="pay-1",
     attempt=1,
     model="small",
@@ -45,7 +46,7 @@ async def journal(database: Database) -> AsyncIterator[Journal]:
 
 def attempt(**changes: Any) -> LlmCall:
     """Another call: like the first one, with an id of its own."""
-    return replace(CALL, id=decision_id("call", repr(changes)), **changes)
+    return replace(CALL, id=decision_id("call", "urn:test", repr(changes)), **changes)
 
 
 async def test_a_call_is_written_as_it_was(journal: Journal, query: Callable[..., Any]) -> None:
@@ -53,8 +54,8 @@ async def test_a_call_is_written_as_it_was(journal: Journal, query: Callable[...
 
     [row] = query("SELECT * FROM llm_calls")
     assert row == (
-        *(str(CALL.id), "fraud", "pay-1", str(decision_id("fraud", "pay-1")), 1, "small", SHA256),
-        *("score this payment of [redacted]", '{"outcome":"approve"}', 120, 8, 950, None, NOON),
+        *(str(CALL.id), "fraud", "pay-1", str(decision_id("fraud", "urn:shop", "pay-1")), 1, "small", SHA256),
+        *("score this payment of [redacted]", '{"outcome":"approve"}', 120, 8, 950, None, NOON, "urn:shop"),
     )
 
 
@@ -68,13 +69,15 @@ async def test_a_call_recorded_again_is_there_once(journal: Journal, query: Call
 async def test_an_event_that_comes_again_finds_the_reply_that_was_paid_for(journal: Journal) -> None:
     await journal.record(CALL)
 
-    assert await journal.replies("fraud", "pay-1") == {
+    assert await journal.replies("fraud", "urn:shop", "pay-1") == {
         SHA256: StoredReply(prompt_sha256=SHA256, model="small", reply='{"outcome":"approve"}')
     }
 
 
-@pytest.mark.parametrize("asked", [("sentiment", "pay-1"), ("fraud", "pay-2")])
-async def test_a_reply_about_something_else_is_not_found(journal: Journal, asked: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "asked", [("sentiment", "urn:shop", "pay-1"), ("fraud", "urn:shop", "pay-2"), ("fraud", "urn:till", "pay-1")]
+)
+async def test_a_reply_about_something_else_is_not_found(journal: Journal, asked: tuple[str, str, str]) -> None:
     await journal.record(CALL)
 
     assert await journal.replies(*asked) == {}
@@ -86,18 +89,27 @@ async def test_a_reply_nobody_can_decide_by_was_paid_for_too_but_silence_was_not
     await journal.record(attempt(reply="half of it {", error="not_json"))
     await journal.record(attempt(attempt=2, reply=None, prompt_tokens=None, completion_tokens=None, error="timeout"))
 
-    assert [stored.reply for stored in (await journal.replies("fraud", "pay-1")).values()] == ["half of it {"]
+    assert [stored.reply for stored in (await journal.replies("fraud", "urn:shop", "pay-1")).values()] == [
+        "half of it {"
+    ]
     assert query("SELECT attempt, reply, prompt_tokens, error FROM llm_calls ORDER BY attempt") == [
         (1, "half of it {", 120, "not_json"),
         (2, None, None, "timeout"),
     ]
 
 
+async def test_a_reply_of_a_version_that_kept_no_source_is_found(journal: Journal, query: Callable[..., Any]) -> None:
+    await journal.record(CALL)
+    query("UPDATE llm_calls SET event_source = NULL")
+
+    assert list(await journal.replies("fraud", "urn:shop", "pay-1")) == [SHA256]
+
+
 async def test_of_two_replies_to_a_prompt_the_newer_one_is_found(journal: Journal) -> None:
     await journal.record(attempt(reply="new", called_at=NOON + timedelta(seconds=1)))
     await journal.record(attempt(reply="old"))
 
-    assert (await journal.replies("fraud", "pay-1"))[SHA256].reply == "new"
+    assert (await journal.replies("fraud", "urn:shop", "pay-1"))[SHA256].reply == "new"
 
 
 async def test_replies_to_several_events_and_prompts_are_told_apart(journal: Journal) -> None:
@@ -108,7 +120,9 @@ async def test_replies_to_several_events_and_prompts_are_told_apart(journal: Jou
         journal.record(attempt(event_id="pay-2", reply="another")),
     )
 
-    first, second, none = await asyncio.gather(*(journal.replies("fraud", f"pay-{each}") for each in (1, 2, 3)))
+    first, second, none = await asyncio.gather(
+        *(journal.replies("fraud", "urn:shop", f"pay-{each}") for each in (1, 2, 3))
+    )
 
     assert {sha256: stored.reply for sha256, stored in first.items()} == {
         SHA256: '{"outcome":"approve"}',

@@ -17,7 +17,7 @@ from agents.history import digest_of
 from app.sandbox import Broker, TansuBroker
 from app.settings import Settings
 from app.worker import create_app
-from outbox.records import Origin, decision_id
+from outbox.records import Origin
 from outbox.writer import DecisionWriter
 from tables.event import Event, to_json
 
@@ -99,7 +99,7 @@ def decided(log: Any, writer: DecisionWriter, decision: Callable[..., Any]) -> C
             history={"offsets": [place for place, _ in events], "sha256": digest_of(events)} | history,
         )
         await writer.record(row)
-        return str(decision_id("recovery", event_id))
+        return str(row.id)
 
     return record
 

@@ -86,8 +86,11 @@ async def test_a_decision_comes_back_as_it_was_made_and_its_messages_as_they_wer
         (m.id, m.topic, m.key, m.value) for m in record.messages
     ]
     assert found.replies == ()
-    assert await recorded.of(decision_id("fraud", "pay-9")) == found
-    assert await recorded.of(decision_id("fraud", "pay-8")) is None
+    assert found.id == record.id
+    assert await recorded.of(record.id) == found
+    assert await recorded.of(decision_id("fraud", "urn:test:shop", "pay-8")) is None
+    assert await recorded.about("fraud", "urn:test:shop", "pay-9") == found
+    assert await recorded.about("fraud", "urn:test:till", "pay-9") is None
 
 
 async def test_a_held_decision_has_the_messages_it_would_send(
@@ -127,6 +130,7 @@ async def test_replies_of_models_come_with_their_decisions_the_newest_last(
 def call(event_id: str, attempt: int, reply: str | None, error: str | None) -> LlmCall:
     return LlmCall(
         agent="fraud",
+        event_source="urn:shop",
         event_id=event_id,
         attempt=attempt,
         model="gpt-1",
@@ -141,12 +145,14 @@ def call(event_id: str, attempt: int, reply: str | None, error: str | None) -> L
     )
 
 
-async def test_the_place_of_an_event_is_known_where_an_agent_decided_on_it(
+async def test_the_places_of_events_are_known_where_an_agent_decided_on_them(
     database: Database, writer: DecisionWriter, decision: Callable[..., Any]
 ) -> None:
     await writer.record(decision("e-1", origin=origin(1)))
+    await writer.record(decision("e-1", origin=origin(3), event_source="urn:till"))
     recorded = RecordedDecisions(database)
 
-    assert await recorded.place_of("customer", "customer-1", "e-1") == (2, 1)
-    assert await recorded.place_of("customer", "customer-2", "e-1") is None
-    assert await recorded.place_of("order", "customer-1", "e-1") is None
+    assert await recorded.places_of("customer", "customer-1", "e-1", "urn:shop") == [("urn:shop", 2, 1)]
+    assert await recorded.places_of("customer", "customer-1", "e-1", None) == [("urn:shop", 2, 1), ("urn:till", 2, 3)]
+    assert await recorded.places_of("customer", "customer-2", "e-1", None) == []
+    assert await recorded.places_of("order", "customer-1", "e-1", None) == []

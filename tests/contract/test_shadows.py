@@ -199,7 +199,7 @@ async def test_evidence_of_what_was_decided_and_published_leaves_shadows_out(
 
     decided, _ = committed_decisions(database_url)
 
-    assert [(one.agent, one.event_id) for one in decided] == [("fraud", "e-1")]
+    assert [(one.agent, one.event) for one in decided] == [("fraud", ("urn:shop", "e-1"))]
     assert count_committed(database_url) == (1, 1)
     assert count_brains(database_url) == ({"rules": 1}, {})
     assert count_dead_letters(database_url) == 0
@@ -223,6 +223,7 @@ async def test_a_shadows_calls_are_journaled_under_its_name(database: Database) 
     try:
         call = LlmCall(
             agent="fraud",
+            event_source="urn:shop",
             event_id="e-1",
             attempt=1,
             model="m",
@@ -237,9 +238,9 @@ async def test_a_shadows_calls_are_journaled_under_its_name(database: Database) 
         )
         await ShadowJournal(V2, journal).record(call)
 
-        assert await journal.replies("fraud", "e-1") == {}
-        assert list(await journal.replies("fraud@v2", "e-1")) == ["0" * 64]
-        assert list(await ShadowJournal(V2, journal).replies("fraud", "e-1")) == ["0" * 64]
+        assert await journal.replies("fraud", "urn:shop", "e-1") == {}
+        assert list(await journal.replies("fraud@v2", "urn:shop", "e-1")) == ["0" * 64]
+        assert list(await ShadowJournal(V2, journal).replies("fraud", "urn:shop", "e-1")) == ["0" * 64]
     finally:
         await journal.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from outbox.database import Database, Row
 from outbox.errors import StatementRejected
 from outbox.parameters import LANE_LOCK
-from outbox.writer import DecisionWriter, EventIdReused
+from outbox.writer import DecisionWriter
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
@@ -118,25 +119,27 @@ async def test_two_agents_decide_on_the_same_event(
 
 
 @pytest.mark.parametrize("in_one_batch", [False, True])
-async def test_an_event_id_that_another_source_used_is_refused(
+async def test_the_same_id_from_another_source_is_another_event(
     writer: DecisionWriter,
     decision: Callable[..., Any],
     query: Callable[..., Any],
     in_one_batch: bool,
     settle: Callable[..., Any],
+    message: Callable[..., Any],
 ) -> None:
-    ours, theirs = decision("pay-1"), decision("pay-1", event_source="urn:elsewhere")
+    ours, theirs = decision("1001"), decision("1001", event_source="urn:elsewhere", messages=(message("m-2"),))
 
     if in_one_batch:
-        outcomes = await settle(writer, ours, theirs)
+        outcomes = await settle(writer, ours, theirs, replace(ours), replace(theirs))
     else:
-        outcomes = [*await settle(writer, ours), *await settle(writer, theirs)]
+        outcomes = [one for each in (ours, theirs, ours, theirs) for one in await settle(writer, each)]
 
-    assert outcomes[0] is True
-    assert isinstance(outcomes[1], EventIdReused)
-    assert "urn:shop" in str(outcomes[1])
-    assert query("SELECT event_source FROM decisions") == [("urn:shop",)]
-    assert query(MESSAGE_IDS) == [("m-pay-1",)]
+    assert outcomes == [True, True, False, False]
+    assert query("SELECT event_id, event_source FROM decisions ORDER BY event_source") == [
+        ("1001", "urn:elsewhere"),
+        ("1001", "urn:shop"),
+    ]
+    assert query(MESSAGE_IDS) == [("m-1001",), ("m-2",)]
 
 
 async def test_many_decisions_share_few_transactions(

@@ -24,7 +24,7 @@ from evidence import DecisionRow, Disturbance, Evidence, Logged, Place
 from findings import Findings
 from recomputed import MEMORIES, recompute, who_decides
 
-from app.checker import Decided, Published, check
+from app.checker import Decided, EventKey, Published, check
 from outbox.records import lane_of
 
 #: The relay's own bound of a batch, written down here a second time on purpose.
@@ -56,12 +56,12 @@ def _messages(evidence: Evidence) -> Iterator[tuple[Logged, Mapping[str, Any]]]:
     return ((record, message) for record in evidence.domain if (message := record.message) is not None)
 
 
-def _due(evidence: Evidence) -> Mapping[str, Collection[str]]:
-    """The ids of the events each agent had to decide on."""
-    due: dict[str, set[str]] = defaultdict(set)
+def _due(evidence: Evidence) -> Mapping[str, Collection[EventKey]]:
+    """The events each agent had to decide on."""
+    due: dict[str, set[EventKey]] = defaultdict(set)
     for event in _events(evidence):
         for agent in who_decides(event["type"], event.get("data", {})):
-            due[agent].add(event["id"])
+            due[agent].add((event["source"], event["id"]))
     return due
 
 
@@ -71,7 +71,7 @@ def _check_messages(evidence: Evidence, findings: Findings) -> None:
     found = check(
         due=due,
         decided=[
-            Decided(agent=row.agent, event_id=row.event_id, message_ids=[message["id"] for message in row.messages])
+            Decided(agent=row.agent, event=row.event, message_ids=[message["id"] for message in row.messages])
             for row in evidence.decisions
         ],
         published=[
@@ -82,7 +82,7 @@ def _check_messages(evidence: Evidence, findings: Findings) -> None:
     findings.undecided = found.undecided
     findings.decided_twice = found.decided_twice
     findings.decided_on_nothing = sorted(
-        str(row) for row in evidence.decisions if row.event_id not in due.get(row.agent, ())
+        str(row) for row in evidence.decisions if row.event not in due.get(row.agent, ())
     )
     findings.unpublished = found.unpublished
     findings.uncommitted = found.uncommitted
@@ -166,7 +166,7 @@ def _check_histories(evidence: Evidence, findings: Findings) -> None:
         for row in decided:
             topic, partition, offset = row.place
             found = expected.get((partition, offset)) if topic == timeline else None
-            if found is None or found.event_id != row.event_id:
+            if found is None or found.event != row.event:
                 findings.wrong_history.append(str(row))
                 findings.details.append(f"{row} is not at {_shown(row.place)}")
             elif found.history != row.history:

@@ -66,6 +66,7 @@ class DecisionRow:
 
     id: str
     agent: str
+    event_source: str
     event_id: str
     place: Place
     history_json: str
@@ -92,7 +93,12 @@ class DecisionRow:
         return messages
 
     def __str__(self) -> str:
-        return f"{self.event_id} by {self.agent}"
+        return f"{self.event_id} of {self.event_source} by {self.agent}"
+
+    @property
+    def event(self) -> tuple[str, str]:
+        """Source and id of what was decided on."""
+        return self.event_source, self.event_id
 
 
 @dataclass(frozen=True, slots=True)

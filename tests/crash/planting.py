@@ -31,15 +31,16 @@ def decision(
     agent: str, decided_on: Logged, known: dict[str, Any], messages: Sequence[Logged] = (), *, at: float = 500.0
 ) -> DecisionRow:
     """The row of a decision on a record of a timeline, and the messages of it as they are in Kafka."""
-    event_id = json.loads(decided_on.value or b"")["id"]
+    event = json.loads(decided_on.value or b"")
     kept = []
     for message in messages:
         value = json.loads(message.value or b"")
         kept.append({"id": value["id"], "topic": message.topic, "key": (message.key or b"").decode(), "value": value})
     return DecisionRow(
-        id=f"{agent}/{event_id}",
+        id=f"{agent}/{event['id']}",
         agent=agent,
-        event_id=event_id,
+        event_source=event["source"],
+        event_id=event["id"],
         place=decided_on.place,
         history_json=json.dumps(known),
         messages_json=json.dumps(kept),

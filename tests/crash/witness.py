@@ -20,7 +20,7 @@ TIMELINES: Final = ("timeline-customer", "timeline-order", "timeline-service")
 _STALLED_SECONDS = 120.0
 
 _DECISIONS = """
-    SELECT id::text, agent, event_id, topic, partition, "offset", history::text, messages::text,
+    SELECT id::text, agent, event_source, event_id, topic, partition, "offset", history::text, messages::text,
            extract(epoch FROM committed_at)::double precision, status, content
     FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'
     ORDER BY committed_at, topic, partition, "offset"
@@ -49,6 +49,7 @@ def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged], *, read_
             DecisionRow(
                 id=decision_id,
                 agent=agent,
+                event_source=event_source,
                 event_id=event_id,
                 place=(topic, partition, offset),
                 history_json=history,
@@ -60,6 +61,7 @@ def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged], *, read_
             for (
                 decision_id,
                 agent,
+                event_source,
                 event_id,
                 topic,
                 partition,

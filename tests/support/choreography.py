@@ -125,7 +125,7 @@ class Choreography:
         if event.type not in agent.reacts_to or (agent.name, event.id) in self.decisions:
             return None
         parse_data(event)
-        known = History(event, window.history(ring, agent.window, **place))
+        known = History(event, window.history(ring, agent.window, **place, source=event.source))
         verdict = self.decide(agent, known)
         origin = Origin(topic=f"timeline-{entity.entity}", partition=0, offset=self._offset, at=self.now)
         record = decision_record(agent, known, verdict, origin=origin, entity_id=entity.id, decided_at=self.now)

@@ -85,8 +85,9 @@ class Journal:
 
     calls: list[LlmCall] = field(default_factory=list)
 
-    async def replies(self, agent: str, event_id: str) -> Mapping[str, StoredReply]:
-        found = [call for call in self.calls if (call.agent, call.event_id) == (agent, event_id) and call.reply]
+    async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:
+        asked = (agent, event_source, event_id)
+        found = [call for call in self.calls if (call.agent, call.event_source, call.event_id) == asked and call.reply]
         return {
             call.prompt_sha256: StoredReply(prompt_sha256=call.prompt_sha256, model=call.model, reply=call.reply or "")
             for call in found

@@ -122,7 +122,8 @@ class Remembered:
 
     offset: int
     at: datetime
-    event_id: str
+    #: Source and id.
+    event: tuple[str, str]
     payload: bytes
 
 
@@ -130,7 +131,8 @@ class Remembered:
 class Recomputed:
     """What must be recorded when the event in this place is decided on."""
 
-    event_id: str
+    #: Source and id.
+    event: tuple[str, str]
     history: Mapping[str, Any]
 
 
@@ -152,15 +154,16 @@ def recompute(agent: str, timeline: Iterable[Record]) -> dict[Place, Recomputed]
     for record in timeline:
         payload = record.value or b""
         event = json.loads(payload)
+        key = (event["source"], event["id"])
         window = windows[record.partition, record.key]
         at = datetime.fromisoformat(event["time"])
         if event["type"] in reacted_to:
             known = [past for past in window[-memory.events :] if at - past.at <= memory.age]
-            others = [past for past in known if past.event_id != event["id"]]
-            expected[record.partition, record.offset] = Recomputed(event["id"], _reference(others))
-        is_copy = any(past.event_id == event["id"] for past in window)
+            others = [past for past in known if past.event != key]
+            expected[record.partition, record.offset] = Recomputed(key, _reference(others))
+        is_copy = any(past.event == key for past in window)
         if event["type"] in remembered and not is_copy:
-            window.append(Remembered(record.offset, at, event["id"], payload))
+            window.append(Remembered(record.offset, at, key, payload))
             del window[: -memory.ring]
     return expected
 

@@ -47,7 +47,9 @@ def record_of(payload: bytes | None, key: str, offset: int, *, topic: str = "tim
 def recorded(record: DecisionRecord, **rest: Any) -> RecordedDecision:
     """The decision as PostgreSQL has it."""
     values: dict[str, Any] = {
+        "id": record.id,
         "agent": record.agent,
+        "event_source": record.event_source,
         "event_id": record.event_id,
         "topic": record.origin.topic,
         "partition": record.origin.partition,

@@ -6,7 +6,7 @@ from app.checker import Decided, Findings, Published, check
 
 
 def decided(event_id: str, *message_ids: str, agent: str = "fraud") -> Decided:
-    return Decided(agent=agent, event_id=event_id, message_ids=message_ids)
+    return Decided(agent=agent, event=("urn:shop", event_id), message_ids=message_ids)
 
 
 def published(*message_ids: str, topic: str = "payments", key: bytes = b"o-1") -> list[Published]:
@@ -14,7 +14,7 @@ def published(*message_ids: str, topic: str = "payments", key: bytes = b"o-1") -
 
 
 def found(due: list[str], rows: list[Decided], messages: list[Published]) -> dict[str, list[str]]:
-    findings = check(due={"fraud": due}, decided=rows, published=messages)
+    findings = check(due={"fraud": [("urn:shop", each) for each in due]}, decided=rows, published=messages)
     return {name: getattr(findings, name) for name in Findings.__slots__ if getattr(findings, name)}
 
 
@@ -23,25 +23,25 @@ CLEAN = published("m1", "m2a", "m2b", "m3")
 
 
 def test_a_clean_run_has_no_findings() -> None:
-    findings = check(due={"fraud": ["e1", "e2", "e3"]}, decided=ROWS, published=CLEAN)
+    findings = check(due={"fraud": [("urn:shop", each) for each in ("e1", "e2", "e3")]}, decided=ROWS, published=CLEAN)
     assert findings == Findings()
     assert (findings.lost, findings.duplicates, findings.broken) == (0, 0, False)
     assert list(findings.examples()) == []
 
 
 def test_an_event_nobody_decided_is_lost() -> None:
-    assert found(["e1", "e2", "e3", "e4"], ROWS, CLEAN) == {"undecided": ["e4 by fraud"]}
+    assert found(["e1", "e2", "e3", "e4"], ROWS, CLEAN) == {"undecided": ["e4 of urn:shop by fraud"]}
 
 
 def test_a_decision_of_another_agent_is_no_decision_of_this_one() -> None:
     rows = [decided("e1", "m1", agent="refund")]
-    assert found(["e1"], rows, published("m1")) == {"undecided": ["e1 by fraud"]}
+    assert found(["e1"], rows, published("m1")) == {"undecided": ["e1 of urn:shop by fraud"]}
 
 
 def test_an_event_decided_twice_is_doubled() -> None:
     rows = [*ROWS, decided("e2", "m9")]
     assert found(["e1", "e2", "e3"], rows, published("m1", "m2a", "m2b", "m3", "m9")) == {
-        "decided_twice": ["e2 by fraud"]
+        "decided_twice": ["e2 of urn:shop by fraud"]
     }
 
 

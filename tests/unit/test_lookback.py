@@ -15,6 +15,7 @@ from agents.replay.sources import MemoryTimeline
 from app.timemachine.knowledge import Knowledge, knowledge_of, line
 from app.timemachine.lookback import UnknownEvent, look_back
 
+SHOP = "urn:shop"
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
@@ -47,13 +48,18 @@ class Decisions:
     def __init__(self, **places: int) -> None:
         self._places = places
 
-    async def place_of(self, _entity: str, _entity_id: str, event_id: str) -> tuple[int, int] | None:
-        return (0, self._places[event_id]) if event_id in self._places else None
+    async def places_of(
+        self, _entity: str, _entity_id: str, event_id: str, event_source: str | None
+    ) -> list[tuple[str, int, int]]:
+        return [(event_source or SHOP, 0, self._places[event_id])] if event_id in self._places else []
 
 
-def record(offset: int, event_id: str = "", key: bytes = b"o-1", value: bytes | None = b"") -> TimelineRecord:
+def record(
+    offset: int, event_id: str = "", key: bytes = b"o-1", value: bytes | None = b"", source: str = SHOP
+) -> TimelineRecord:
     if value == b"":
-        value = orjson.dumps({"id": event_id or f"e{offset}", "type": "T", "time": "2024-05-01T12:00:00Z", "data": {}})
+        event = {"id": event_id or f"e{offset}", "source": source, "type": "T", "time": "2024-05-01T12:00:00Z"}
+        value = orjson.dumps(event | {"data": {}})
     return TimelineRecord(topic="timeline-order", partition=0, offset=offset, at=NOON, key=key, value=value)
 
 

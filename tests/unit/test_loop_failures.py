@@ -12,7 +12,6 @@ from agents.decision import Decision
 from agents.events import FraudScored, PaymentFailed
 from outbox.errors import StatementRejected
 from outbox.records import Origin
-from outbox.writer import EventIdReused
 
 MakeRig = Callable[..., Any]
 
@@ -108,7 +107,7 @@ async def test_an_event_its_rules_cannot_decide_becomes_a_dead_letter(
 
 @pytest.mark.parametrize(
     ("refusal", "reason"),
-    [(StatementRejected("no"), "decision_refused"), (EventIdReused("other source"), "event_id_reused")],
+    [(StatementRejected("no"), "decision_refused")],
 )
 async def test_a_decision_that_can_never_be_written_becomes_a_dead_letter(
     rig: Any, refusal: Exception, reason: str

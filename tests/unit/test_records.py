@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.parameters import dead_letter_parameters, decision_parameters, headers_from
-from outbox.records import DeadLetter, DecisionRecord, Message, Origin, decision_id, lane_of
+from outbox.records import DeadLetter, DecisionRecord, Message, Origin, decision_id, lane_of, sourceless_decision_id
 
 NOON = datetime(2024, 5, 1, 12, 0, 0, 5000, UTC)
 ORIGIN = Origin(topic="payments", partition=3, offset=17, at=NOON)
@@ -60,13 +60,25 @@ def raw(parameter: Any) -> bytes | None:
 
 
 def test_the_id_of_a_decision_is_fixed_for_ever() -> None:
-    assert str(decision_id("fraud", "e-1")) == "2aeee0c8-4e1a-53a9-967f-662ab0cdf059"
-    assert decision("e-1").id == decision_id("fraud", "e-1")
+    assert str(decision_id("fraud", "urn:test:shop", "e-1")) == "4973901c-cb19-5cbe-83f6-b53d0a2153d6"
+    assert decision("e-1").id == decision_id("fraud", "urn:test:shop", "e-1")
 
 
-def test_agents_and_events_cannot_be_mistaken_for_each_other() -> None:
-    pairs = [("fraud", "e-1"), ("frau", "de-1"), ("fraud", "e-2"), ("refund", "e-1"), ("f", ":fraude-1")]
-    assert len({decision_id(*pair) for pair in pairs}) == len(pairs)
+def test_the_id_that_a_decision_got_without_the_source_can_still_be_told() -> None:
+    assert str(sourceless_decision_id("fraud", "e-1")) == "2aeee0c8-4e1a-53a9-967f-662ab0cdf059"
+
+
+def test_agents_sources_and_events_cannot_be_mistaken_for_each_other() -> None:
+    decisions = [
+        ("fraud", "urn:a", "e-1"),
+        ("frau", "durn:a", "e-1"),
+        ("fraud", "urn:a", "e-2"),
+        ("fraud", "urn:b", "e-1"),
+        ("fraud", "urn:", "ae-1"),
+        ("refund", "urn:a", "e-1"),
+        ("f", "5:", "urn:ae-1"),
+    ]
+    assert len({decision_id(*each) for each in decisions}) == len(decisions)
 
 
 def test_lanes_are_fixed_for_ever() -> None:

@@ -264,7 +264,7 @@ async def test_another_event_at_the_offset_of_a_decision_is_not_taken_for_it() -
     found = await replay(small(paid("other")), [decided(paid("e0"), 0)])
 
     assert kinds(found) == ["0 missing", "0 new"]
-    assert found[0].problem == "the log has another event at its offset: other"
+    assert found[0].problem == "the log has another event at its offset: other of urn:test:shop"
 
 
 async def test_a_history_that_begins_before_the_log_is_told_as_dropped() -> None:

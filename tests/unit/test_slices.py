@@ -111,7 +111,7 @@ def test_a_slice_can_be_read_by_a_person(tmp_path: Path) -> None:
 
     [first, second, third] = [orjson.loads(line) for line in path.read_bytes().splitlines()]
 
-    assert first["slice"]["version"] == 1
+    assert first["slice"]["version"] == 2
     assert second["record"]["value"] == '{"a": 1.50}'
     assert second["record"]["headers"] == [["content-type", "text/x"], ["raw", {"base64": "/w=="}]]
     assert third["decision"]["messages"][0]["value"] == '{"b":2}'
@@ -140,7 +140,7 @@ def test_lines_may_come_in_any_order_behind_the_header(tmp_path: Path) -> None:
     [
         ([], "there is nothing in it"),
         ([{"record": {}}], "line 1: expected a slice, got 'record'"),
-        ([header(version=2)], "line 1: written in version 2 of the format, this reads version 1"),
+        ([header(version=3)], "line 1: written in version 3 of the format, this reads versions up to 2"),
         ([header(colour="red")], "line 1: .*colour"),
         ([{"slice": {"version": 1}}], "line 1: lacks 'entity'"),
         ([header(), b"{"], "line 2: "),

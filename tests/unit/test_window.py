@@ -42,7 +42,7 @@ def write(ring: list[Entry], event: Entry, spec: WindowSpec) -> Entry | None:
 
 
 def ids(ring: list[Entry], event: Entry, spec: WindowSpec = THREE) -> list[str]:
-    found = history(ring, spec, offset=event.offset, time=event.time, event_id=event.event_id)
+    found = history(ring, spec, offset=event.offset, time=event.time, event_id=event.event_id, source=None)
     return [entry.event_id for entry in found]
 
 
@@ -132,6 +132,21 @@ def test_a_copy_is_not_part_of_its_own_history() -> None:
     assert ids(ring, at(3, event_id="a")) == ["b"]
 
 
+def test_the_same_id_from_another_source_is_another_event_also_beside_what_older_versions_stored() -> None:
+    """The stored format has no source of its own: an entry's payload says it, whatever version wrote the entry."""
+    shop, till = (
+        replace(at(offset, event_id="1001"), payload=b'{"source":"%b"}' % source)
+        for offset, source in ((1, b"urn:shop"), (2, b"urn:till"))
+    )
+    copy = replace(shop, offset=3)
+    ring = after([shop, till, copy])
+    assert [(entry.offset, entry.event_id) for entry in ring] == [(1, "1001"), (2, "1001")]
+    found = history(ring, THREE, offset=3, time=NOON, event_id="1001", source="urn:shop")
+    assert [entry.offset for entry in found] == [2]
+    found = history(ring, THREE, offset=3, time=NOON, event_id="1001", source="urn:third")
+    assert [entry.offset for entry in found] == [1, 2]
+
+
 def test_an_event_id_that_has_left_the_ring_is_new_again() -> None:
     ring = after([at(offset) for offset in range(1, 10)])
     assert folded(ring, at(10, event_id="e1")) == Entry(9, 10, NOON, "e1", b"p10")
@@ -190,7 +205,7 @@ def test_a_history_is_the_same_when_it_is_computed_again_after_newer_events(log:
         write(ring, event, spec)
         for position in range(max(0, newest - spec.slack), newest + 1):
             old = log[position]
-            found = history(ring, spec, offset=old.offset, time=old.time, event_id=old.event_id)
+            found = history(ring, spec, offset=old.offset, time=old.time, event_id=old.event_id, source=None)
             assert list(found) == model(log, position, spec)
 
 
@@ -205,7 +220,7 @@ def test_a_ring_restored_from_the_changelog_and_redelivered_gives_the_same_histo
     for position in range(committed, len(log)):
         event = log[position]
         write(ring, event, spec)
-        found = history(ring, spec, offset=event.offset, time=event.time, event_id=event.event_id)
+        found = history(ring, spec, offset=event.offset, time=event.time, event_id=event.event_id, source=None)
         assert list(found) == model(log, position, spec)
 
 
