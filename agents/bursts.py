@@ -14,6 +14,7 @@ from math import log
 from typing import Final
 
 from agents.causes import MOST_EVIDENCE
+from agents.history import EventKey
 from agents.normal import Trace
 
 #: How long after a change its first error may come. Our own choice: a daily job meets a change within a day.
@@ -41,11 +42,13 @@ class Unexplained:
     order_id: str | None = None
     #: What the order's own past offers instead, the likeliest first.
     alternatives: tuple[str, ...] = ()
+    #: Who told of an error of the service itself.
+    source: str = ""
 
     @property
     def counts_as(self) -> str:
         """Errors of one order count once; each of the service's own counts."""
-        return f"order {self.order_id}" if self.order_id else f"error {self.error_id}"
+        return f"order {self.order_id}" if self.order_id else f"error {self.error_id} of {self.source}"
 
     def moved_to(self, error: Trace | None) -> Unexplained:
         """The same at the time of its error, if that is known."""
@@ -86,8 +89,8 @@ class ErrorLog:
         self._errors: list[Unexplained] = []
         #: Where each run of errors without a quiet time in it begins.
         self._runs: list[int] = []
-        #: By the id of the change: what was counted of its burst.
-        self._counts: dict[str, _Count] = {}
+        #: By the change: what was counted of its burst.
+        self._counts: dict[EventKey, _Count] = {}
 
     def changed(self, change: Trace) -> None:
         """Take a change of the service in."""
@@ -168,7 +171,7 @@ class ErrorLog:
         first = bisect_right(self._errors, change.at, key=_at)
         last_at = self._errors[end - 1].at
         begin = bisect_left(self._errors, change.at - (last_at - change.at), key=_at)
-        count = self._counts.setdefault(change.id, _Count(first, first))
+        count = self._counts.setdefault(change.key, _Count(first, first))
         count.reach(self._errors, begin, end)
         return Burst(
             change=change,

@@ -121,7 +121,7 @@ def duplicate_capture(story: Story) -> Iterator[Candidate]:
     """
     returned = _returned(story)
     kept = [capture for capture in story.captures if not _is_given_back(capture.data, returned)]
-    again = kept[1:] or [capture for capture in story.captures[1:] if capture.id in story.blamed]
+    again = kept[1:] or [capture for capture in story.captures[1:] if capture.key in story.blamed]
     if again:
         culprit, *more = (trace(capture) for capture in again)
         yield Candidate(
@@ -179,7 +179,7 @@ def address_invalid(story: Story) -> Iterator[Candidate]:
     yield Candidate(
         failure=Failure.ADDRESS_INVALID,
         culprit=changes[-1],
-        repeats=tuple(trace(change) for change in wrong if change.id != changes[-1].id),
+        repeats=tuple(trace(change) for change in wrong if change.key != changes[-1].key),
         symptoms=tuple(trace(label) for label in labels),
     )
 

@@ -7,7 +7,8 @@ is cheap when the same events are read again for the entity's next decision.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -22,6 +23,9 @@ _PARSED_EVENTS: Final = 8192
 
 T = TypeVar("T", bound=DomainEvent)
 
+#: Source and id of an event.
+EventKey = tuple[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Past(Generic[T]):
@@ -30,12 +34,17 @@ class Past(Generic[T]):
     data: T
     #: When it happened, UTC.
     at: datetime
-    #: What evidence is given by.
+    #: What evidence is given by; another source may have the same.
     id: str
     #: The id of the event that caused it.
     causationid: str | None = None
     #: Who produced it.
     source: str = ""
+
+    @property
+    def key(self) -> EventKey:
+        """Source and id: what tells it from every other."""
+        return self.source, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,37 @@ class History:
             if isinstance(data, kind):
                 past.append(Past(data, event.time, event.id, event.causationid, event.source))
         return past
+
+    def named(self, name: str) -> Past[DomainEvent] | None:
+        """The remembered event with this name (see `names`), if its type is known; None where several have it."""
+        return self.by_name().get(name)
+
+    def by_name(self) -> Mapping[str, Past[DomainEvent]]:
+        """The remembered events whose type is known, by their names; none that shares its name."""
+        names = self.names()
+        counts = Counter(names.values())
+        return {names[past.key]: past for past in self.of(DomainEvent) if counts[names[past.key]] == 1}
+
+    def names(self) -> Mapping[EventKey, str]:
+        """How each event, the one decided on included, is named where it has to be told from the others.
+
+        By its id, as `causationid` and evidence do; by id and source where several sources have the id. So the bare id
+        is the name of none of those: what names a cause by it does not say which.
+        """
+        keys = dict.fromkeys([self.event.key, *self._keys()])
+        ids = Counter(event_id for _, event_id in keys)
+        return {
+            (source, event_id): event_id if ids[event_id] == 1 else f"{event_id} of {source}"
+            for source, event_id in keys
+        }
+
+    def is_ambiguous(self, event_id: str) -> bool:
+        """Whether several sources have an event with this id here."""
+        sources = {source for source, its_id in [self.event.key, *self._keys()] if its_id == event_id}
+        return len(sources) > 1
+
+    def _keys(self) -> Sequence[EventKey]:
+        return [event.key for event in self.events()]
 
     def recent(self, kind: type[T], age: timedelta) -> Sequence[Past[T]]:
         """Those of one type that happened no longer than `age` before the event decided on, and not after it.

@@ -27,7 +27,7 @@ from agents.events import (
     RootCauseSuspected,
     ServiceDeployed,
 )
-from agents.history import History, Past
+from agents.history import EventKey, History, Past
 from agents.normal import Trace, trace
 from tables.window import WindowSpec
 
@@ -66,8 +66,9 @@ class Record:
 
     def __init__(self) -> None:
         self.log = ErrorLog()
-        self.configurations: set[str] = set()
-        self._errors: dict[str, Trace] = {}
+        self.configurations: set[EventKey] = set()
+        #: By id; None where several sources have it.
+        self._errors: dict[str, Trace | None] = {}
         #: What asked for an answer, in the order of the log.
         self._questions: list[Unexplained] = []
         #: Where in it each error is asked about.
@@ -75,11 +76,11 @@ class Record:
         #: When errors of the service itself happened.
         self._own_at: list[datetime] = []
         #: The culprit named for each error, by the error's id.
-        self._named: dict[str, str] = {}
+        self._named: dict[str, EventKey] = {}
         #: How many of the questions have this culprit for an answer wherever its burst holds them.
-        self._answered: dict[str, int] = {}
-        #: Ids of the changes operators were told of from here.
-        self._escalated: set[str] = set()
+        self._answered: dict[EventKey, int] = {}
+        #: The changes operators were told of from here.
+        self._escalated: set[EventKey] = set()
 
     def learn(self, past: Past[DomainEvent]) -> Said:
         """Take the next event in and say what follows from it."""
@@ -87,18 +88,24 @@ class Record:
             case ServiceDeployed() | ConfigChanged():
                 self.log.changed(trace(past))
                 if isinstance(past.data, ConfigChanged):
-                    self.configurations.add(past.id)
+                    self.configurations.add(past.key)
             case ErrorOccurred(order_id=order_id):
                 self._learn_error(trace(past))
                 if not order_id:
-                    return self._answer(Unexplained(past.id, past.at))
+                    return self._answer(Unexplained(past.id, past.at, source=past.source))
             case RootCauseSuspected(error_event_id=error_id, order_id=order_id, alternatives=others):
                 return self._answer(Unexplained(error_id, past.at, order_id, others))
         return Said()
 
     def _learn_error(self, error: Trace) -> None:
-        """Know when an error happened; who asked about it before only knew when they asked."""
-        self._errors[error.id] = error
+        """Know when an error happened; who asked about it before only knew when they asked.
+
+        Nobody knows which of two errors with the same id, of different sources, was asked about.
+        """
+        known = self._errors.setdefault(error.id, error)
+        if known is None or known.key != error.key:
+            self._errors[error.id] = None
+            return
         for place in self._places.get(error.id, ()):
             asked = self._questions[place]
             if asked.at == error.at:
@@ -118,7 +125,7 @@ class Record:
         burst = self.log.blame(latest)
         if burst is None:
             return Said([Answer(latest, None)], latest.order_id is None and not is_known)
-        culprit = burst.change.id
+        culprit = burst.change.key
         revised = [latest, *self._answered_otherwise(burst, latest)]
         for each in revised:
             self._name(each.error_id, culprit)
@@ -141,7 +148,7 @@ class Record:
 
     def _answered_otherwise(self, burst: Burst, latest: Unexplained) -> Sequence[Unexplained]:
         """The earlier errors of the burst for which its change was not named, in the order of the log."""
-        culprit = burst.change.id
+        culprit = burst.change.key
         begin = self._answered.get(culprit, 0)
         self._answered[culprit] = len(self._questions)
         other = {
@@ -152,7 +159,7 @@ class Record:
         other.pop(latest.error_id, None)
         return list(other.values())
 
-    def _name(self, error_id: str, culprit: str) -> None:
+    def _name(self, error_id: str, culprit: EventKey) -> None:
         before = self._named.get(error_id)
         self._named[error_id] = culprit
         if before is not None and before != culprit:
@@ -189,7 +196,7 @@ def investigate(event: RootCauseSuspected | ErrorOccurred, history: History) -> 
 def _failure(burst: Burst | None, record: Record) -> Failure:
     if burst is None:
         return Failure.UNKNOWN
-    return Failure.BAD_CONFIGURATION if burst.change.id in record.configurations else Failure.BAD_DEPLOYMENT
+    return Failure.BAD_CONFIGURATION if burst.change.key in record.configurations else Failure.BAD_DEPLOYMENT
 
 
 def _reason(answers: Sequence[Answer]) -> str:

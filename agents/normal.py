@@ -36,7 +36,7 @@ from agents.events import (
     ShipmentRetryRequested,
     SupportMessageReceived,
 )
-from agents.history import History, Past
+from agents.history import EventKey, History, Past
 
 T = TypeVar("T", bound=DomainEvent)
 
@@ -76,6 +76,11 @@ class Trace:
     at: datetime
     source: str
 
+    @property
+    def key(self) -> EventKey:
+        """Source and id: what tells it from every other."""
+        return self.source, self.id
+
 
 class Chronicle:
     """The remembered events of one order by the time they happened: what the stories of its errors have in common.
@@ -84,9 +89,10 @@ class Chronicle:
     """
 
     def __init__(self, history: History) -> None:
+        self._history = history
         self._events = sorted(history.of(DomainEvent), key=_at)
         self._of: dict[type[DomainEvent], Sequence[Past[Any]]] = {DomainEvent: self._events}
-        self._places = {(past.source, past.id): place for place, past in enumerate(self._events)}
+        self._places = {past.key: place for place, past in enumerate(self._events)}
 
     def until(self, kind: type[T], at: datetime) -> Sequence[Past[T]]:
         """The events of one type up to then, the earliest first, ties by the log; `DomainEvent` gives all."""
@@ -97,12 +103,15 @@ class Chronicle:
 
     def place(self, event: Past[T] | Trace) -> int:
         """Where the event stands among all."""
-        return self._places[event.source, event.id]
+        return self._places[event.key]
+
+    def cause(self, event: Past[Any]) -> Past[DomainEvent] | None:
+        """The event that caused this one, if it is remembered; an id that several sources have names none."""
+        return self._by_name.get(event.causationid or "")
 
     @cached_property
-    def causes(self) -> Mapping[str, str | None]:
-        """The id of what caused each event, by its id."""
-        return {past.id: past.causationid for past in self._events}
+    def _by_name(self) -> Mapping[str, Past[DomainEvent]]:
+        return self._history.by_name()
 
 
 @dataclass(frozen=True)
@@ -112,8 +121,8 @@ class Story:
     chronicle: Chronicle
     #: When the error happened; what happened later cannot have caused it.
     at: datetime
-    #: Ids of the culprits of the order's earlier errors.
-    blamed: frozenset[str] = frozenset()
+    #: The culprits of the order's earlier errors.
+    blamed: frozenset[EventKey] = frozenset()
 
     def of(self, kind: type[T]) -> Sequence[Past[T]]:
         """The events of one type, the earliest first; `DomainEvent` gives all."""
@@ -165,8 +174,8 @@ def trace(past: Past[T]) -> Trace:
 
 def deviations(story: Story) -> Sequence[Trace]:
     """What an ordinary order does not have, the earliest first: harmless or not, made good or not."""
-    extra = {capture.id for capture in story.captures[1:]}
-    return [trace(past) for past in story.of(DomainEvent) if past.id in extra or _is_odd(past.data)]
+    extra = {capture.key for capture in story.captures[1:]}
+    return [trace(past) for past in story.of(DomainEvent) if past.key in extra or _is_odd(past.data)]
 
 
 def _is_odd(data: DomainEvent) -> bool:

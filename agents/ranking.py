@@ -16,7 +16,7 @@ from typing import Final
 
 from agents.causes import MOST_ALTERNATIVES, Candidate, candidates
 from agents.events import ErrorOccurred
-from agents.history import History, Past
+from agents.history import EventKey, History, Past
 from agents.normal import Chronicle, Story, deviations
 
 #: How sure a verdict without rivals is: the error's chain of causes leads to it, or it is all there is.
@@ -52,7 +52,7 @@ class Explained:
     """An earlier error and the culprit found for it."""
 
     error_at: datetime
-    culprit_id: str
+    culprit: EventKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Ranking:
     """What could have led to an error."""
 
     story: Story
-    #: How many steps back each cause of the error is, by id.
-    chain: Mapping[str, int]
+    #: How many steps back each cause of the error is.
+    chain: Mapping[EventKey, int]
     #: Every open candidate, the likeliest first.
     ranked: Sequence[Ranked]
 
@@ -77,16 +77,16 @@ class Ranking:
         share = first.weight / (first.weight + sum(rivals))
         return round(first.at_most * share, 2)
 
-    def find(self, culprit_id: str) -> Ranked | None:
+    def find(self, culprit: EventKey) -> Ranked | None:
         """The candidate this event is to blame for, if it is open."""
-        return next((each for each in self.ranked if each.candidate.culprit.id == culprit_id), None)
+        return next((each for each in self.ranked if each.candidate.culprit.key == culprit), None)
 
     def alternatives(self, *named: str) -> tuple[str, ...]:
         """What else it could have been, when these events are named: open rivals by rank, then other deviations.
 
         Those in the chain of causes come first, then the nearest.
         """
-        rest = sorted(deviations(self.story), key=lambda each: (each.id not in self.chain, self.story.at - each.at))
+        rest = sorted(deviations(self.story), key=lambda each: (each.key not in self.chain, self.story.at - each.at))
         likely = dict.fromkeys([*(each.candidate.culprit.id for each in self.ranked), *(each.id for each in rest)])
         return tuple(each for each in likely if each not in named)[:MOST_ALTERNATIVES]
 
@@ -100,50 +100,55 @@ def rank(error: Past[ErrorOccurred], history: History) -> Ranking:
     return Ranking(story, chain, _ranked(story, error, chain, explained))
 
 
-def _explain_earlier(chronicle: Chronicle, error: Past[ErrorOccurred]) -> Mapping[str, Explained]:
-    """What led to the order's earlier errors, by their ids.
+def _explain_earlier(chronicle: Chronicle, error: Past[ErrorOccurred]) -> Mapping[EventKey, Explained]:
+    """What led to each of the order's earlier errors.
 
     Found again rather than read from the verdicts published: whether those are here yet is a matter of luck.
     """
-    explained: dict[str, Explained] = {}
+    explained: dict[EventKey, Explained] = {}
     for earlier in _earlier(chronicle, error):
         chain = _chain(earlier, chronicle, explained)
         ranking = _ranked(_story(chronicle, earlier, explained), earlier, chain, explained)
         if ranking:
-            explained[earlier.id] = Explained(earlier.at, ranking[0].candidate.culprit.id)
+            explained[earlier.key] = Explained(earlier.at, ranking[0].candidate.culprit.key)
     return explained
 
 
 def _earlier(chronicle: Chronicle, error: Past[ErrorOccurred]) -> Sequence[Past[ErrorOccurred]]:
     """The errors that matter for this one, the earliest first: the latest ones, and those that led to it."""
-    errors = [past for past in chronicle.until(ErrorOccurred, error.at) if past.id != error.id]
+    errors = [past for past in chronicle.until(ErrorOccurred, error.at) if past.key != error.key]
     linked = set(islice(_causes(error, chronicle), MOST_EXPLAINED))
-    return [past for past in errors[:-MOST_EXPLAINED] if past.id in linked] + errors[-MOST_EXPLAINED:]
+    return [past for past in errors[:-MOST_EXPLAINED] if past.key in linked] + errors[-MOST_EXPLAINED:]
 
 
-def _story(chronicle: Chronicle, error: Past[ErrorOccurred], explained: Mapping[str, Explained]) -> Story:
-    return Story(chronicle, error.at, frozenset(each.culprit_id for each in explained.values()))
+def _story(chronicle: Chronicle, error: Past[ErrorOccurred], explained: Mapping[EventKey, Explained]) -> Story:
+    return Story(chronicle, error.at, frozenset(each.culprit for each in explained.values()))
 
 
-def _chain(error: Past[ErrorOccurred], chronicle: Chronicle, explained: Mapping[str, Explained]) -> Mapping[str, int]:
-    """How many steps back each cause of the error is, by id. An error caused by an error shares its culprit."""
+def _chain(
+    error: Past[ErrorOccurred], chronicle: Chronicle, explained: Mapping[EventKey, Explained]
+) -> Mapping[EventKey, int]:
+    """How many steps back each cause of the error is. An error caused by an error shares its culprit."""
     steps = {cause: step for step, cause in enumerate(_causes(error, chronicle), 1)}
-    shared = {explained[each].culprit_id: step + 1 for each, step in steps.items() if each in explained}
+    shared = {explained[each].culprit: step + 1 for each, step in steps.items() if each in explained}
     return shared | steps
 
 
-def _causes(error: Past[ErrorOccurred], chronicle: Chronicle) -> Iterator[str]:
-    """The ids of what led to the error, step by step back."""
-    seen = {error.id}
-    cause = error.causationid
-    while cause is not None and cause not in seen:
-        yield cause
-        seen.add(cause)
-        cause = chronicle.causes.get(cause)
+def _causes(error: Past[ErrorOccurred], chronicle: Chronicle) -> Iterator[EventKey]:
+    """What led to the error, step by step back."""
+    seen = {error.key}
+    cause = chronicle.cause(error)
+    while cause is not None and cause.key not in seen:
+        yield cause.key
+        seen.add(cause.key)
+        cause = chronicle.cause(cause)
 
 
 def _ranked(
-    story: Story, error: Past[ErrorOccurred], chain: Mapping[str, int], explained: Mapping[str, Explained]
+    story: Story,
+    error: Past[ErrorOccurred],
+    chain: Mapping[EventKey, int],
+    explained: Mapping[EventKey, Explained],
 ) -> Sequence[Ranked]:
     """Every open candidate, the likeliest first."""
     found = candidates(story)
@@ -157,20 +162,23 @@ def _ranked(
     )
 
 
-def _settled(explained: Mapping[str, Explained], newest_at: datetime) -> Mapping[str, datetime]:
-    """The last error before the newest failure that each culprit explained, by the culprit's id."""
-    last: dict[str, datetime] = {}
+def _settled(explained: Mapping[EventKey, Explained], newest_at: datetime) -> Mapping[EventKey, datetime]:
+    """The last error before the newest failure that each culprit explained."""
+    last: dict[EventKey, datetime] = {}
     for each in explained.values():
         if each.error_at < newest_at:
-            last[each.culprit_id] = max(each.error_at, last.get(each.culprit_id, each.error_at))
+            last[each.culprit] = max(each.error_at, last.get(each.culprit, each.error_at))
     return last
 
 
 def _weigh(
-    candidate: Candidate, error: Past[ErrorOccurred], chain: Mapping[str, int], settled: Mapping[str, datetime]
+    candidate: Candidate,
+    error: Past[ErrorOccurred],
+    chain: Mapping[EventKey, int],
+    settled: Mapping[EventKey, datetime],
 ) -> Ranked:
     """Weigh by the steps back along the chain, else by the time before the error: half as far weighs double."""
-    steps = [chain[sign.id] for sign in candidate.signs if sign.id in chain]
+    steps = [chain[sign.key] for sign in candidate.signs if sign.key in chain]
     if steps:
         return Ranked(candidate, linked=True, weight=1 / min(steps))
     seen_at = max(sign.at for sign in candidate.signs)
@@ -178,7 +186,7 @@ def _weigh(
     if any(_is_same_producer(sign.source, error) for sign in candidate.signs):
         weight *= SAME_PRODUCER
     # What showed again after the error it explained is not settled.
-    settled_at = settled.get(candidate.culprit.id)
+    settled_at = settled.get(candidate.culprit.key)
     if settled_at is not None and seen_at <= settled_at:
         weight *= BLAMED_BEFORE
     return Ranked(candidate, linked=False, weight=weight)

@@ -18,7 +18,7 @@ from agents.causes import MOST_EVIDENCE, Candidate, Failure
 from agents.decision import Decision
 from agents.events import EVENT_TYPES, ErrorOccurred, RootCauseIdentified, RootCauseSuspected
 from agents.history import History, Past
-from agents.plans import SURE_FROM
+from agents.plans import GUESS_TO, SURE_FROM
 from agents.ranking import Ranked, Ranking, rank
 from tables.window import WindowSpec
 
@@ -47,7 +47,7 @@ def explain(event: ErrorOccurred | RootCauseIdentified, history: History) -> Dec
         return _look_again(event, history)
     error = occurred(event, history)
     ranking = rank(error, history)
-    return _identify(error, ranking) if ranking.ranked else suspect(error, ranking)
+    return _identify(error, ranking, history) if ranking.ranked else suspect(error, ranking)
 
 
 def occurred(error: ErrorOccurred, history: History) -> Past[ErrorOccurred]:
@@ -59,15 +59,15 @@ def occurred(error: ErrorOccurred, history: History) -> Past[ErrorOccurred]:
 def _look_again(verdict: RootCauseIdentified, history: History) -> Decision:
     """Explain an error that nobody could explain so far, with what has arrived since."""
     errors = [error for error in history.of(ErrorOccurred) if error.id == verdict.error_event_id]
-    if not (_is_open(verdict) and errors):
-        return Decision(outcome="explained", reason="the error has a culprit, or is not remembered")
+    if not (_is_open(verdict) and errors) or history.is_ambiguous(verdict.error_event_id):
+        return Decision(outcome="explained", reason="the error has a culprit, or is not remembered, or not for sure")
     error = errors[0]
     ranking = rank(error, history)
     if not ranking.ranked:
         return Decision(outcome="still_unknown", reason="nothing has arrived since that explains the error")
     if _was_passed_over(ranking.ranked[0], error, history):
         return Decision(outcome="still_unknown", reason="what explains the error was known, and was not believed")
-    return _identify(error, ranking)
+    return _identify(error, ranking, history)
 
 
 def _is_open(verdict: RootCauseIdentified) -> bool:
@@ -77,19 +77,22 @@ def _is_open(verdict: RootCauseIdentified) -> bool:
 
 def _was_passed_over(likeliest: Ranked, error: Past[ErrorOccurred], history: History) -> bool:
     """Whether it was open when the error was first decided on: the rules name what is, a language model may not."""
-    place = [entry.event_id for entry in history.entries].index(error.id)
+    place = next(place for place, entry in enumerate(history.entries) if entry.is_of(error.id, error.source))
     known_then = History(history.event, history.entries[:place])
-    return rank(error, known_then).find(likeliest.candidate.culprit.id) is not None
+    return rank(error, known_then).find(likeliest.candidate.culprit.key) is not None
 
 
-def _identify(error: Past[ErrorOccurred], ranking: Ranking) -> Decision:
+def _identify(error: Past[ErrorOccurred], ranking: Ranking, history: History) -> Decision:
     first = ranking.ranked[0]
     candidate, culprit = first.candidate, first.candidate.culprit
+    # A verdict names its culprit by the id alone; where that could mean another event, only a person acts on it.
+    is_ambiguous = history.is_ambiguous(culprit.id)
+    confidence = min(ranking.confidence, GUESS_TO) if is_ambiguous else ranking.confidence
     verdict = identified(
         error,
         culprit_id=culprit.id,
         failure=candidate.failure,
-        confidence=ranking.confidence,
+        confidence=confidence,
         evidence=tuple(_evidence(error, candidate)),
         alternatives=ranking.alternatives(culprit.id, *(symptom.id for symptom in candidate.symptoms)),
     )
@@ -97,8 +100,9 @@ def _identify(error: Past[ErrorOccurred], ranking: Ranking) -> Decision:
     how = "in the error's chain of causes" if first.linked else "the nearest" if rivals > 1 else "the only one"
     return Decision(
         outcome=candidate.failure.value,
-        reason=f"event {culprit.id} explains the error; open failures: {rivals}, this one is {how}",
-        confidence=ranking.confidence,
+        reason=f"event {culprit.id} explains the error; open failures: {rivals}, this one is {how}"
+        + (", but its id is that of other events too" if is_ambiguous else ""),
+        confidence=confidence,
         emit=[verdict],
     )
 

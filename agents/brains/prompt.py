@@ -69,13 +69,14 @@ def prompt_for(agent: Agent, history: History, redaction: Redaction) -> Prompt:
     assert agent.choosing is not None
     remembered = History(history.event, history.entries[-_MAX_EVENTS:]).events()
     mask = Mask(redaction, (event.data for event in (history.event, *remembered)))
+    names = history.names()
     document: dict[str, Any] = {
         "entity": {"type": agent.entity},
-        "decide_on": orjson.Fragment(_told(history.event, mask, _SHARE_DECIDED)),
+        "decide_on": orjson.Fragment(_told(history.event, names[history.event.key], mask, _SHARE_DECIDED)),
         "history": [],
         "omitted_events": len(history.entries),
     }
-    told = [_told(event, mask, _SHARE_REMEMBERED) for event in remembered]
+    told = [_told(event, names[event.key], mask, _SHARE_REMEMBERED) for event in remembered]
     kept = _newest(told, MAX_PROMPT_BYTES - len(orjson.dumps(document)))
     document["history"] = [orjson.Fragment(event) for event in kept]
     document["omitted_events"] = len(history.entries) - len(kept)
@@ -108,11 +109,11 @@ def _newest(told: Sequence[bytes], room: int) -> Sequence[bytes]:
     return told[len(told) - kept :]
 
 
-def _told(event: Event, mask: Mask, share: int) -> bytes:
-    """The event in JSON, within its share if any cut can do that."""
+def _told(event: Event, name: str, mask: Mask, share: int) -> bytes:
+    """The event in JSON, within its share if any cut can do that; `name` is its id where no other has that."""
     data = parse_data(event)
     document = {
-        "id": _exact(event.id, mask),
+        "id": _exact(name, mask),
         # A known type is a word of ours, which nobody's value may take away.
         "type": event.type if data is not None else mask.shown(event.type, MAX_CHARACTERS),
         "time": event.time.isoformat().replace("+00:00", "Z"),
@@ -138,10 +139,10 @@ def _escaped(mark: re.Match[str]) -> str:
     return f"\\u{ord(mark.group()):04x}"
 
 
-def _exact(event_id: str, mask: Mask) -> str:
-    """The id; one that cannot be shown as it is ends with an ellipsis, so that it passes for no other id."""
-    shown = mask.shown(event_id, MAX_CHARACTERS)
-    return shown if shown == event_id else f"{shown}…"
+def _exact(name: str, mask: Mask) -> str:
+    """The id or name; one that cannot be shown as it is ends with an ellipsis, so that it passes for no other id."""
+    shown = mask.shown(name, MAX_CHARACTERS)
+    return shown if shown == name else f"{shown}…"
 
 
 class _Excerpt:

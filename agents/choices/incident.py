@@ -72,7 +72,7 @@ def investigate(
 
 
 def _change(named: str, event: RootCauseSuspected | ErrorOccurred, history: History) -> Past[DomainEvent]:
-    change = next((past for past in history.of(DomainEvent) if past.id == named), None)
+    change = history.named(named)
     if change is None:
         raise unknown_event("the change is not remembered")
     if not isinstance(change.data, (ServiceDeployed, ConfigChanged)):
@@ -84,8 +84,8 @@ def _change(named: str, event: RootCauseSuspected | ErrorOccurred, history: Hist
 
 def _error_at(event: RootCauseSuspected | ErrorOccurred, history: History) -> datetime:
     if isinstance(event, RootCauseSuspected):
-        errors = (past.at for past in history.of(ErrorOccurred) if past.id == event.error_event_id)
-        return next(errors, history.at)
+        error = history.named(event.error_event_id)
+        return error.at if error is not None and isinstance(error.data, ErrorOccurred) else history.at
     return history.at
 
 

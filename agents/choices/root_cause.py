@@ -13,7 +13,6 @@ said of it: that moves a weight, no more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -76,19 +75,19 @@ def _explained(choice: RootCauseChoice, event: ErrorOccurred, history: History, 
         raise not_permitted("unknown goes with no culprit, and every other failure with one")
     if choice.culprit_event_id is None:
         return _suspect(suspect(error, ranking), choice, by_rules)
-    known = {past.id: past for past in history.of(DomainEvent)}
-    culprit = _culprit(choice.culprit_event_id, failure, error, known)
-    open_failure = ranking.find(culprit.id)
-    confidence = min(choice.confidence, open_failure.at_most if open_failure else GUESS_TO)
+    culprit = _culprit(choice.culprit_event_id, failure, error, history)
+    open_failure = ranking.find(culprit.key)
+    is_sure = open_failure is not None and not history.is_ambiguous(culprit.id)
+    confidence = min(choice.confidence, open_failure.at_most if open_failure and is_sure else GUESS_TO)
     verdict = identified(
         error,
         culprit_id=culprit.id,
         failure=failure,
         confidence=confidence,
-        evidence=_evidence(choice, culprit, error, known),
+        evidence=_evidence(choice, culprit, error, history),
         alternatives=ranking.alternatives(culprit.id, *_symptoms(open_failure)),
     )
-    kind = "an open failure" if open_failure else "a guess"
+    kind = "an open failure" if is_sure else "a guess"
     return Decision(
         outcome=failure.value,
         reason=told(f"event {culprit.id} explains the error, {kind}", by_rules, choice),
@@ -102,10 +101,8 @@ def _suspect(suspicion: Decision, choice: RootCauseChoice, by_rules: Decision) -
     return Decision(outcome=suspicion.outcome, reason=reason, confidence=suspicion.confidence, emit=suspicion.emit)
 
 
-def _culprit(
-    named: str, failure: Failure, error: Past[ErrorOccurred], known: Mapping[str, Past[DomainEvent]]
-) -> Past[DomainEvent]:
-    culprit = known.get(named)
+def _culprit(named: str, failure: Failure, error: Past[ErrorOccurred], history: History) -> Past[DomainEvent]:
+    culprit = history.named(named)
     if culprit is None:
         raise unknown_event("the culprit is not remembered")
     if not isinstance(culprit.data, CULPRITS[failure]):
@@ -119,14 +116,16 @@ def _evidence(
     choice: RootCauseChoice,
     culprit: Past[DomainEvent],
     error: Past[ErrorOccurred],
-    known: Mapping[str, Past[DomainEvent]],
+    history: History,
 ) -> tuple[str, ...]:
     """The culprit and the error, then what the model names besides; each id once."""
     ids = dict.fromkeys((culprit.id, error.id))
+    itself = history.names()[history.event.key]
     for named in choice.other_evidence:
-        if named not in known and named != error.id:
+        past = history.named(named)
+        if past is None and named != itself:
             raise unknown_event("an event of the evidence is not remembered")
-        ids[named] = None
+        ids[past.id if past else error.id] = None
     return tuple(ids)
 
 

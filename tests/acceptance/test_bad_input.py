@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -156,7 +157,8 @@ def test_a_payment_sent_twice_is_decided_once(sandbox: Sandbox, worker: WorkerPr
 
 
 def test_the_same_id_from_three_sources_is_three_events(sandbox: Sandbox, worker: WorkerProcess) -> None:
-    said = json.loads(Payment("1001", "thrice-customer", kind="PaymentFailed").structured().value or b"")
+    declined = Payment("1001", "thrice-customer", kind="PaymentFailed", data=MappingProxyType({"reason": "declined"}))
+    said = json.loads(declined.structured().value or b"")
     sources = ["//shop-a", "//shop-b", "//shop-c"]
     failures = [Record(json.dumps(said | {"source": source}).encode(), key=b"thrice") for source in sources]
     paid = json.loads(Payment("1001", "thrice-customer").structured().value or b"")

@@ -85,7 +85,7 @@ def test_a_clean_run_has_no_findings() -> None:
 def test_a_binary_event_is_an_input_like_any_other() -> None:
     headers = (("ce_id", b"e4"), ("ce_type", b"ErrorOccurred"), ("ce_source", b"urn:shop"))
     binary = Logged("platform", 0, 4, 500.0, b"o", b'{"service": "stock"}', headers)
-    assert found(domain=[*CLEAN.domain, binary]) == {"undecided": ["e4 by incident"]}
+    assert found(domain=[*CLEAN.domain, binary]) == {"undecided": ["e4 of urn:shop by incident"]}
 
 
 def test_a_message_of_an_agent_is_an_input_like_any_other() -> None:
@@ -93,7 +93,7 @@ def test_a_message_of_an_agent_is_an_input_like_any_other() -> None:
     message = record("payments", 13, scored)
     told = decision("fraud", THIRD, KNOWN[2], [message], at=502.0)
     assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2], message], decisions=[*FRAUD[:2], told, *CONFIRMATION]) == {
-        "undecided": ["m3 by recovery"]
+        "undecided": ["m3 of urn:innervate:agent:fraud by recovery"]
     }
 
 
@@ -108,9 +108,9 @@ def test_an_acknowledged_event_that_is_not_in_kafka_is_a_fault_of_kafka() -> Non
 
 def test_a_lost_input_is_found() -> None:
     assert found(decisions=[*FRAUD[:2], *CONFIRMATION], domain=[*INPUTS, RUBBISH, *SCORES[:2]]) == {
-        "undecided": ["e3 by fraud"]
+        "undecided": ["e3 of urn:shop by fraud"]
     }
-    assert found(decisions=[*FRAUD, *CONFIRMATION[:2]]) == {"undecided": ["e3 by confirmation"]}
+    assert found(decisions=[*FRAUD, *CONFIRMATION[:2]]) == {"undecided": ["e3 of urn:shop by confirmation"]}
 
 
 def test_a_lost_message_is_found() -> None:
@@ -122,18 +122,18 @@ def test_a_message_that_waits_or_was_refused_is_found() -> None:
 
 
 def test_a_doubled_decision_is_found() -> None:
-    assert found(decisions=[*CLEAN.decisions, CONFIRMATION[2]]) == {"decided_twice": ["e3 by confirmation"]}
+    assert found(decisions=[*CLEAN.decisions, CONFIRMATION[2]]) == {"decided_twice": ["e3 of urn:shop by confirmation"]}
 
 
 def test_a_decision_on_an_event_nobody_sent_is_found() -> None:
     assert found(domain=[*INPUTS[:2], RUBBISH, *SCORES], acknowledged=set()) == {
-        "decided_on_nothing": ["e3 by confirmation", "e3 by fraud"]
+        "decided_on_nothing": ["e3 of urn:shop by confirmation", "e3 of urn:shop by fraud"]
     }
 
 
 def test_a_decision_of_an_agent_that_does_not_react_to_the_event_is_found() -> None:
     stray = decision("recovery", FIRST, history())
-    assert found(decisions=[*CLEAN.decisions, stray])["decided_on_nothing"] == ["e1 by recovery"]
+    assert found(decisions=[*CLEAN.decisions, stray])["decided_on_nothing"] == ["e1 of urn:shop by recovery"]
 
 
 def test_an_uncommitted_message_is_found() -> None:
@@ -256,12 +256,12 @@ def test_a_dead_letter_is_a_message_like_any_other() -> None:
 )
 def test_a_wrong_window_is_found(known: dict[str, Any]) -> None:
     wrong = decision("fraud", THIRD, known, [SCORES[2]], at=502.0)
-    assert found(decisions=[*FRAUD[:2], wrong, *CONFIRMATION]) == {"wrong_history": ["e3 by fraud"]}
+    assert found(decisions=[*FRAUD[:2], wrong, *CONFIRMATION]) == {"wrong_history": ["e3 of urn:shop by fraud"]}
 
 
 def test_a_decision_that_names_the_wrong_place_is_found() -> None:
     elsewhere = replace(FRAUD[2], place=SECOND.place)
-    assert found(decisions=[*FRAUD[:2], elsewhere, *CONFIRMATION]) == {"wrong_history": ["e3 by fraud"]}
+    assert found(decisions=[*FRAUD[:2], elsewhere, *CONFIRMATION]) == {"wrong_history": ["e3 of urn:shop by fraud"]}
 
 
 def error() -> dict[str, Any]:
@@ -279,7 +279,7 @@ PLACED = record("timeline-order", 0, {**error(), "id": "b1", "type": "OrderPlace
 
 @pytest.mark.parametrize(
     ("known", "expected"),
-    [(history(PLACED), {}), (history(), {"wrong_history": ["x1 by root_cause"]})],
+    [(history(PLACED), {}), (history(), {"wrong_history": ["x1 of urn:shop by root_cause"]})],
 )
 def test_each_agent_knows_what_it_remembers_of_its_own_timeline(known: dict[str, Any], expected: object) -> None:
     strange = record("timeline-order", 1, {**error(), "id": "b2", "type": "OrderAdmired"})

@@ -165,7 +165,7 @@ def test_a_capture_that_lost_count_is_found() -> None:
 
 def test_a_refund_without_the_decision_it_belongs_to_is_found() -> None:
     assert found(evidence(issued(), posted(), decisions=[])) == {
-        "undecided": ["v1 by recovery", "v1 by root_cause"],
+        "undecided": ["v1 of urn:shop by recovery", "v1 of urn:shop by root_cause"],
         "uncommitted": ["m1", "m2"],
         "refund_undecided": ["r1"],
     }

@@ -65,16 +65,21 @@ def test_everything_planted_is_found_and_a_clean_run_is_clean(
     [late] = _messages(clean, "fraud", later)
     unfounded, *_ = (row for row in clean.decisions if row.id == orphaned.decision_id)
 
+    named = {(row.agent, row.event_id): str(row) for row in clean.decisions}
+    stranger = next(event["source"] for record in look().domain if (event := record.event) and event["id"] == "planted")
+
     found = {name: sorted(each) for name, each in audit(look(), []).broken().items()}
     assert found == {
-        "undecided": sorted([str(unfounded), "planted by confirmation", "planted by fraud", "planted by fulfilment"]),
-        "decided_twice": [f"{doubled} by fraud"],
+        "undecided": sorted(
+            [str(unfounded), *(f"planted of {stranger} by {each}" for each in ("confirmation", "fraud", "fulfilment"))]
+        ),
+        "decided_twice": [named["fraud", doubled]],
         "unpublished": [f"never-sent-{lost}"],
         "uncommitted": sorted(["never-committed", "never-refunded", *(one["id"] for one in unfounded.messages)]),
         "out_of_order": [late],
         "altered": [message, message],
         "repeated_for_no_reason": [message],
-        "wrong_history": sorted([f"{wrong} by fraud", f"{misled} by root_cause"]),
+        "wrong_history": sorted([named["fraud", wrong], named["root_cause", misled]]),
         "dropped": [dropped],
         "refund_undecided": [orphaned.refund_id],
         # The refund nobody was told of, and that it is not booked either.
@@ -117,7 +122,11 @@ def _spoil_decisions(url: str, *, earlier: str, later: str, lost: str, doubled: 
     never = json.dumps([{"id": f"never-sent-{lost}", "topic": "payments", "key": "o", "value": {}}])
     rows(url, f"UPDATE decisions SET messages = messages || %s::jsonb {of}", never, "fraud", lost)
     rows(url, "ALTER TABLE refunds DROP CONSTRAINT refunds_decision_id_fkey")
-    rows(url, "ALTER TABLE decisions DROP CONSTRAINT decisions_agent_event_id_key, DROP CONSTRAINT decisions_pkey")
+    rows(
+        url,
+        "ALTER TABLE decisions"
+        " DROP CONSTRAINT decisions_agent_event_source_event_id_key, DROP CONSTRAINT decisions_pkey",
+    )
     rows(
         url,
         f"INSERT INTO decisions SELECT (jsonb_populate_record(d, '{{\"messages\": []}}')).* FROM decisions AS d {of}",

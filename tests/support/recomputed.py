@@ -86,8 +86,8 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         "order",
         "RootCauseIdentified FraudScored FulfilmentRequested",
         "RootCauseIdentified FraudScored FulfilmentRequested FulfilmentCancelled OrderPlaced OrderCancelled"
-        " PaymentSucceeded RefundIssued PriceChanged AddressChanged InventoryShort LabelFailed ShipmentDispatched"
-        " EscalationRequested",
+        " PaymentSucceeded ChargebackReceived RefundIssued PriceChanged AddressChanged InventoryShort LabelFailed"
+        " ShipmentDispatched EscalationRequested",
         50,
         timedelta(days=90),
     ),

@@ -158,3 +158,15 @@ def test_a_digest_tells_offsets_apart() -> None:
     history = history_of(paid("now"), paid("e0"))
     moved = replace(history, entries=[replace(history.entries[0], offset=1)])
     assert moved.digest() != history.digest()
+
+
+def test_an_event_is_named_by_its_id_and_with_its_source_where_several_have_that() -> None:
+    till, mirror = replace(paid("1001"), source="urn:till"), replace(paid("1001 of urn:till"), source="urn:mirror")
+    history = history_of(paid("now"), paid("1001", MINUTE), till, failed("f", MINUTE))
+    assert list(history.names().values()) == ["now", "1001 of urn:test:shop", "1001 of urn:till", "f"]
+    assert [history.named(name).id for name in ("f", "1001 of urn:till")] == ["f", "1001"]  # type: ignore[union-attr]
+    assert [history.named(name) for name in ("1001", "now", "nobody")] == [None, None, None]
+    assert [history.is_ambiguous(event_id) for event_id in ("1001", "f", "nobody")] == [True, False, False]
+    # An id that looks like such a name makes it nobody's.
+    assert history_of(paid("now"), paid("1001"), till, mirror).named("1001 of urn:till") is None
+    assert history_of(paid("1001"), till).named("1001") is None

@@ -14,11 +14,11 @@ from tables.event import Event
 ORDINARY = (placed(), reserved("r-lamp", 99), reserved("r-cup", 99, "cup", 1, 1), captured("paid", 60), booked("b", 50))
 
 
-def story(*events: Event, blamed: tuple[str, ...] = ()) -> Story:
+def story(*events: Event, blamed: tuple[tuple[str, str], ...] = ()) -> Story:
     return Story(Chronicle(history_of(error(), *events)), NOON, frozenset(blamed))
 
 
-def found(*events: Event, blamed: tuple[str, ...] = ()) -> list[tuple[str, str]]:
+def found(*events: Event, blamed: tuple[tuple[str, str], ...] = ()) -> list[tuple[str, str]]:
     return [(each.failure.value, each.culprit.id) for each in candidates(story(*events, blamed=blamed))]
 
 
@@ -94,9 +94,9 @@ def test_of_three_captures_the_second_that_was_kept_is_to_blame() -> None:
 
 def test_a_refund_that_answers_an_earlier_error_does_not_clear_the_capture_to_blame_for_it() -> None:
     twice = (placed(), captured("one", 60), captured("two", 50, "p-2"), refunded("x", 40, "p-2"))
-    assert found(*twice, blamed=("two",)) == [("duplicate_capture", "two")]
+    assert found(*twice, blamed=(("urn:test:shop", "two"),)) == [("duplicate_capture", "two")]
     third = captured("three", 30, "p-3")
-    assert found(*twice, third, blamed=("two",)) == [("duplicate_capture", "three")]
+    assert found(*twice, third, blamed=(("urn:test:shop", "two"),)) == [("duplicate_capture", "three")]
 
 
 def test_the_latest_label_that_failed_for_a_passing_reason_is_to_blame_until_a_shipment_is_booked() -> None:

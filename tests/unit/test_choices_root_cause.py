@@ -13,8 +13,9 @@ from stories import captured, error, happened, label, moved, placed, priced, res
 
 from agents.causes import CULPRITS, Failure
 from agents.decision import Decision
-from agents.errors import Violation
+from agents.errors import OutsidePolicy, Violation
 from agents.events import RootCauseIdentified, RootCauseSuspected
+from agents.plans import GUESS_TO
 from agents.root_cause import root_cause
 from tables.event import Event
 
@@ -257,3 +258,12 @@ def verdicts_open_by_the_rules(earlier: list[Event]) -> set[str]:
             return named
         named.add(event.culprit_event_id)
         left = [each for each in left if each.id != event.culprit_event_id]
+
+
+def test_of_events_with_one_id_a_model_names_one_with_its_source_and_is_believed_as_a_guess() -> None:
+    log = (*RIVALS[:5], short("1001", 40), label("1001", 40, source="urn:test:till"))
+    found = verdict(judged("1001 of urn:test:shop", "stock_shortage", *log, evidence=("1001 of urn:test:till",)))
+    assert (found.culprit_event_id, found.confidence) == ("1001", GUESS_TO)
+    with pytest.raises(OutsidePolicy) as caught:
+        judged("1001", "stock_shortage", *log)
+    assert caught.value.reason is Violation.UNKNOWN_EVENT

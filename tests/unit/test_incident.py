@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -293,3 +294,19 @@ def test_the_agent_decides_by_these_rules_in_the_timeline_of_a_service() -> None
     assert incident.reacts_to == {"RootCauseSuspected", "ErrorOccurred"}
     assert incident.remembers == {"RootCauseSuspected", "ErrorOccurred", "ServiceDeployed", "ConfigChanged"}
     assert (incident.window.events, incident.window.age) == (200, timedelta(days=7))
+
+
+def test_errors_of_the_service_count_each_although_their_sources_number_them_alike() -> None:
+    tills = [replace(broken("1001", minute), source=f"urn:till:{minute}") for minute in (5, 6, 8)]
+    assert answers(deployed(), *tills) == {"1001": "deployed"}
+
+
+def test_an_error_that_two_sources_could_mean_gives_no_time_to_its_suspicion() -> None:
+    far = replace(failed("9", -3 * DAY), id="1001", source="urn:elsewhere")
+    mine = replace(failed("3", 8), id="1001")
+    third = suspected("3", 8.1, error_id="1001")
+    assert answers(deployed(), far, *ONE, *TWO, mine, third) == {
+        "1001": "deployed",
+        "e-1": "deployed",
+        "e-2": "deployed",
+    }

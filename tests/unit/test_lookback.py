@@ -13,7 +13,7 @@ from agents.replay.comparison import HistoryKind
 from agents.replay.records import RecordedDecision, TimelineRecord
 from agents.replay.sources import MemoryTimeline
 from app.timemachine.knowledge import Knowledge, knowledge_of, line
-from app.timemachine.lookback import UnknownEvent, look_back
+from app.timemachine.lookback import AmbiguousEvent, UnknownEvent, look_back
 
 SHOP = "urn:shop"
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -180,3 +180,13 @@ async def test_the_event_decided_on_may_be_gone_while_the_history_is_not() -> No
 
     assert (what.event, what.dropped, what.kind) == (None, (), HistoryKind.DIFFERS)
     assert what.sentence.startswith("DIFFERENT: timeline-order[0] now holds other events")
+
+
+async def test_an_id_that_several_sources_have_needs_its_source() -> None:
+    log = [record(0), record(1, "1001"), record(2), record(3, "1001", source="urn:till"), record(4)]
+    with pytest.raises(AmbiguousEvent, match="urn:shop, urn:till"):
+        await found(Reader(log), before="1001")
+    assert await found(Reader(log), before="1001", source="urn:shop") == [0]
+    assert await found(Reader(log), {"1001": 3}, before="1001", source="urn:till") == [0, 1, 2]
+    with pytest.raises(UnknownEvent):
+        await found(Reader(log), before="1001", source="urn:nobody")

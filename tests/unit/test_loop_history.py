@@ -91,3 +91,19 @@ async def test_a_decision_refers_to_what_the_agent_knew_and_where_the_event_came
     assert str(record.origin) == "timeline-customer[0]@5"
     assert (record.agent, record.entity, record.entity_id) == ("watcher", "customer", "ada")
     assert record.decided_at.isoformat() == "2024-05-02T00:00:00+00:00"
+
+
+async def test_the_same_id_from_another_source_is_remembered_and_decided_beside_it(rig: Any) -> None:
+    alike = [rig.event(0), rig.event(1, event_id="e0"), rig.event(2, event_id="e0"), rig.event(3)]
+    sources = [None, b"urn:till", b"urn:till", None]
+    for delivery, source in zip(alike, sources, strict=True):
+        if source:
+            delivery.value = delivery.value.replace(b"urn:test:shop", source)
+    await rig.accept(*alike)
+    assert [(each.event_id, each.event_source) for each in rig.writer.decisions] == [
+        ("e0", "urn:test:shop"),
+        ("e0", "urn:till"),
+        ("e3", "urn:test:shop"),
+    ]
+    assert rig.known("e3") == "e0 e0"
+    assert rig.acknowledged == [0, 1, 2, 3]

@@ -349,9 +349,20 @@ def test_whatever_strangers_write_hidden_values_are_absent(history: History) -> 
 @given(HISTORIES)
 def test_whatever_strangers_write_every_id_is_one_of_the_history_or_marked_as_cut(history: History) -> None:
     document = told(history, Redaction())
-    known = {event.id for event in (history.event, *history.events())}
+    known = set(history.names().values())
     shown = [event["id"] for event in (document["decide_on"], *document["history"])]
     assert all(event_id in known or event_id.endswith("…") for event_id in shown)
+
+
+def test_events_of_several_sources_with_one_id_are_named_with_their_sources() -> None:
+    shop, till = short("1001", 3), short("1001", 2, source="urn:test:till")
+    document = told(history_of(error("e", by="1001"), placed(9), shop, till))
+    assert [event["id"] for event in document["history"]] == [
+        "placed",
+        "1001 of urn:test:shop",
+        "1001 of urn:test:till",
+    ]
+    assert document["decide_on"]["causationid"] == "1001"
 
 
 @given(HISTORIES, HISTORIES)

@@ -19,6 +19,7 @@ from agents.events import (
     RootCauseSuspected,
     parse_data,
 )
+from agents.plans import GUESS_TO
 from agents.root_cause import explain, root_cause
 from tables.event import Event
 
@@ -297,3 +298,50 @@ def test_looking_again_says_the_same_as_looking_with_everything_there() -> None:
     again = decide(unknown(), *ORDINARY, *HARMLESS, error(), short("late", 40))
 
     assert there == again
+
+
+TILL = "urn:test:till"
+
+
+def test_a_cause_that_two_sources_could_mean_links_to_neither() -> None:
+    log = (*ORDINARY, short("1001", 40), label("1001", 30, source=TILL))
+    assert named(error(by="1001"), *log)[1] <= GUESS_TO
+    linked = (*ORDINARY, short("1001", 40), label("l", 30, source=TILL))
+    assert named(error(by="1001"), *linked) == ("1001", 0.98)
+
+
+def test_a_culprit_whose_id_other_events_have_is_a_guess() -> None:
+    decision = decide(error(), *ORDINARY, short("1001", 40), happened(FulfilmentRequested, "1001", 50, source=TILL))
+    [found] = decision.emit
+    assert isinstance(found, RootCauseIdentified)
+    assert (found.failure, found.culprit_event_id) == ("stock_shortage", "1001")
+    assert (found.confidence, decision.confidence) == (GUESS_TO, GUESS_TO)
+    assert "its id is that of other events too" in decision.reason
+
+
+def test_events_with_the_same_id_keep_their_own_places_in_the_story() -> None:
+    numbered = [reserved("1", 95, "cup", 1, 1), short("1", 96, "cup", 1, source=TILL), short("2", 40)]
+    assert named(error(), *ORDINARY, *numbered) == ("2", 0.9)
+
+
+def test_an_error_of_another_source_with_the_same_id_is_an_earlier_error() -> None:
+    earlier = error("error", 30, source=TILL)
+    assert verdict(error(), *ORDINARY, short("culprit", 40), earlier).culprit_event_id == "culprit"
+
+
+def test_an_unknown_error_that_two_sources_could_mean_is_not_looked_at_again() -> None:
+    unknown = happened(
+        RootCauseIdentified,
+        "verdict",
+        0,
+        service="checkout",
+        error_event_id="error",
+        culprit_event_id=None,
+        failure="unknown",
+        confidence=0.1,
+        evidence=["error"],
+        alternatives=[],
+    )
+    one, other = error(minutes=30), error(minutes=20, source=TILL)
+    assert decide(unknown, *ORDINARY, one, short("culprit", 40)).outcome == "stock_shortage"
+    assert decide(unknown, *ORDINARY, one, other, short("culprit", 40)).outcome == "explained"

@@ -1,7 +1,6 @@
 -- The same id from another source is another event (CloudEvents 1.0). Rows of before keep their ids: a decision is
 -- recognised by agent, source and id of its event, whatever its own id was derived from.
-ALTER TABLE decisions
-    ADD CONSTRAINT one_decision_per_event UNIQUE (agent, event_source, event_id);
+ALTER TABLE decisions ADD UNIQUE (agent, event_source, event_id);
 
 -- NULL: journaled by a version that did not keep it, about an event without a decision.
 ALTER TABLE llm_calls ADD COLUMN event_source text;
