@@ -8,6 +8,10 @@ recovers the new windows, with the data directory of before or with none, and re
 What Kafka's retention has dropped from the timeline is taken over from the old windows, if the agent still remembers
 its type; what it did not remember then is gone.
 
+A changelog with records that are no entries of windows stops every worker that recovers from it, and it keeps them
+whatever is appended. Such a changelog is deleted, created again and written in full; workers see that it is another one
+and throw away what they had.
+
 Interrupted, it is run again before any worker starts: what the changelog had before the first attempt is kept on disk
 until the end, so nothing that was overwritten is missing then.
 """
@@ -17,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +37,12 @@ from agents.replay.reading import Read, read_record, type_of
 from agents.replay.records import TimelineRecord
 from agents.routing import timeline
 from app.timemachine.timelines import TimelineReader
-from app.topics import LARGEST_MESSAGE_BYTES
+from app.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
 from app.tuning import TUNING
 from tables.event import InvalidEvent
-from tables.rebuild import PartitionRebuild
+from tables.rebuild import Change, PartitionRebuild
+from tables.ring import RingCorrupt
+from tables.table import require_entry
 
 if TYPE_CHECKING:
     from app.stream import AgentStream
@@ -44,6 +50,8 @@ if TYPE_CHECKING:
 
 #: Longer than Kafka waits for a worker that was killed (`app.worker.SESSION_TIMEOUT_SECONDS`), in seconds.
 GONE_SECONDS: Final = 20.0
+#: Says in the directory of a rebuild what is wrong with the changelog.
+_RUBBISH: Final = "rubbish"
 #: Changelog records on their way at a time.
 _UNDER_WAY: Final = 1000
 
@@ -75,7 +83,7 @@ class WindowRebuild:
     """Rebuilds the windows of one agent, with the settings of an app that does not run."""
 
     def __init__(self, app: Innervate, stream: AgentStream) -> None:
-        settings = app.settings
+        self._settings = settings = app.settings
         tuning = TUNING[settings.kafka_profile]
         self._agent: Agent = stream.agent
         self._spec = stream.windows.spec
@@ -88,12 +96,13 @@ class WindowRebuild:
         self._changelog = TimelineReader(self._options, stream.changelog, exact_ends=tuning.exact_ends)
         self._directory = Path(app.conf.datadir) / "rebuild" / stream.changelog
 
-    async def run(self, tell: Callable[[RebuiltPartition], None], *, are_stopped: bool = False) -> None:
+    async def run(self, tell: Callable[[RebuiltPartition], None], *, are_stopped: bool = False) -> str | None:
         """Rebuild every partition; `tell` is called after each.
 
+        Returns what was wrong with the changelog if it had to be created again.
         `are_stopped` says that no worker runs, whatever Kafka says: the embedded broker never forgets one that ended.
-        Raises `CannotRebuild`, `RebuildSpoiled`, `app.timemachine.timelines.TimelineUnreadable`, `RingCorrupt`, and
-        aiokafka's errors. After all but the first some windows may be old and some new: run it again.
+        Raises `CannotRebuild`, `RebuildSpoiled`, `TopicsUnusable`, `TimelineUnreadable`, `RingCorrupt`, and aiokafka's
+        errors. After all but the first some windows may be old and some new: run it again.
         """
         if not are_stopped and (members := await self._remaining_members()):
             raise CannotRebuild(f"Kafka says that {members} workers of {self._group} run: stop them first")
@@ -102,14 +111,20 @@ class WindowRebuild:
         # Without a commit the group begins at the first offset, and everything comes again.
         spans = {partition: (first, max(first, committed[partition])) for partition, first in firsts.items()}
         await self._keep_what_was(spans)
+        rubbish = await self._rubbish()
+        if rubbish is not None:
+            await create_changelog_again(self._settings, self._changelog.topic)
         async with AIOKafkaProducer(acks="all", **self._options, **self._producer) as producer:
             for partition, (first, end) in spans.items():
-                tell(await self._rebuild(producer, partition, first, end))
+                tell(await self._rebuild(producer, partition, first, end, to_empty=rubbish is not None))
         if (not are_stopped and await self._members()) or await self._committed(sorted(firsts)) != committed:
             raise RebuildSpoiled(f"workers of {self._group} ran in the meantime: stop them and rebuild again")
         await asyncio.to_thread(shutil.rmtree, self._directory)
+        return rubbish
 
-    async def _rebuild(self, producer: AIOKafkaProducer, partition: int, first: int, end: int) -> RebuiltPartition:
+    async def _rebuild(
+        self, producer: AIOKafkaProducer, partition: int, first: int, end: int, *, to_empty: bool
+    ) -> RebuiltPartition:
         with closing(self._windows(partition)) as windows:
             taken_over = windows.begin(first, self._is_remembered)
             async for record in self._timeline.read(partition, first, end):
@@ -123,16 +138,16 @@ class WindowRebuild:
                         event_id=read.event.id,
                         payload=record.value,
                     )
-            written, removed = await self._append(producer, partition, windows)
+            written, removed = await self._append(producer, partition, windows.changes(to_empty=to_empty))
         return RebuiltPartition(
             partition=partition, first=first, end=end, taken_over=taken_over, written=written, removed=removed
         )
 
-    async def _append(self, producer: AIOKafkaProducer, partition: int, windows: PartitionRebuild) -> tuple[int, int]:
+    async def _append(self, producer: AIOKafkaProducer, partition: int, changes: Iterable[Change]) -> tuple[int, int]:
         """Write the changes to the changelog and wait for all of them; returns how many entries and removals."""
         written = removed = 0
         under_way: list[Awaitable[object]] = []
-        for key, value in windows.changes():
+        for key, value in changes:
             under_way.append(await producer.send(self._changelog.topic, key=key, value=value, partition=partition))
             written, removed = written + (value is not None), removed + (value is None)
             if len(under_way) == _UNDER_WAY:
@@ -151,17 +166,38 @@ class WindowRebuild:
             },
             option=orjson.OPT_SORT_KEYS,
         )
+        if await self._rubbish() is not None:
+            # An attempt may have deleted the changelog since: there is no other copy.
+            return
         done = self._directory / "plan.json"
         if done.is_file() and await asyncio.to_thread(done.read_bytes) == plan:
             return
         await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
-        for partition, (first, end) in (await self._changelog.partitions()).items():
-            with closing(self._windows(partition)) as windows:
-                async for record in self._changelog.read(partition, first, end):
+        rubbish = [
+            place
+            for partition, (first, end) in (await self._changelog.partitions()).items()
+            async for place in self._copy(partition, first, end)
+        ]
+        if rubbish:
+            found = f"{len(rubbish)} of its records are no entries of windows, the first one {rubbish[0]}"
+            await asyncio.to_thread(_write, self._directory / _RUBBISH, found.encode())
+        await asyncio.to_thread(_write, done, plan)
+
+    async def _copy(self, partition: int, first: int, end: int) -> AsyncGenerator[str, None]:
+        """Copy a partition of the changelog, without the records that are no entries; yields their places."""
+        with closing(self._windows(partition)) as windows:
+            async for record in self._changelog.read(partition, first, end):
+                try:
+                    require_entry(record.key, record.value)
+                except RingCorrupt as error:
+                    yield f"{record.topic}[{partition}]@{record.offset}: {error}"
+                else:
                     windows.apply(record.key or b"", record.value)
-        unfinished = done.with_suffix(".tmp")
-        await asyncio.to_thread(unfinished.write_bytes, plan)
-        unfinished.rename(done)
+
+    async def _rubbish(self) -> str | None:
+        """What is wrong with the changelog that was copied; None when nothing is."""
+        path = self._directory / _RUBBISH
+        return (await asyncio.to_thread(path.read_bytes)).decode() if path.is_file() else None
 
     def _windows(self, partition: int) -> PartitionRebuild:
         return PartitionRebuild(self._directory / str(partition), self._spec)
@@ -203,6 +239,13 @@ class WindowRebuild:
         if not found.keys() >= set(places):
             raise CannotRebuild(f"Kafka does not know the offsets of {self._group} now: try again")
         return {place.partition: found[place].offset for place in places}
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_bytes(content)
+    unfinished.rename(path)
 
 
 @asynccontextmanager

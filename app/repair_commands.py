@@ -22,6 +22,7 @@ from app.answering import SignedForm, document, expected
 from app.approval_commands import BY
 from app.rebuild import CannotRebuild, RebuildSpoiled, RebuiltPartition, WindowRebuild
 from app.timemachine.timelines import TimelineUnreadable
+from app.topics import TopicsUnusable
 from outbox.database import Database, queries
 from outbox.dead import buried, dig_up
 from outbox.errors import DatabaseUnavailable, StatementRejected
@@ -64,12 +65,14 @@ def register_repair_commands(app: Innervate) -> None:
             )
 
         try:
-            await WindowRebuild(app, stream).run(tell, are_stopped=stopped)
+            rubbish = await WindowRebuild(app, stream).run(tell, are_stopped=stopped)
         except CannotRebuild as error:
             raise SystemExit(f"innervate: {escaped(str(error))}") from error
-        except (RebuildSpoiled, TimelineUnreadable, RingCorrupt, KafkaError, OSError) as error:
+        except (RebuildSpoiled, TopicsUnusable, TimelineUnreadable, RingCorrupt, KafkaError, OSError) as error:
             what = escaped(str(error))
             raise SystemExit(f"innervate: not finished, run it again before a worker starts: {what}") from error
+        if rubbish is not None:
+            self.say(escaped(f"{stream.changelog} was deleted and created again: {rubbish}"))
         self.say(f"the windows of {agent} are rebuilt")
 
 

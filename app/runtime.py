@@ -131,7 +131,9 @@ class Runtime(Service):
         settings = self._app.settings
         await asyncio.to_thread(_prepare_database, settings.database_url, migrating=settings.migrate_at_start)
         await self.database.open()
-        await ensure_topics(settings, [stream.changelog for stream in self._app.agent_streams])
+        known = await ensure_topics(settings, [stream.changelog for stream in self._app.agent_streams])
+        for stream in self._app.agent_streams:
+            stream.require(known)
 
     async def on_stop(self) -> None:
         """Stop in the order of the data: router, writer, relay, publishers, database."""

@@ -13,9 +13,12 @@ from agents.agent import Agent
 from agents.loop import StreamLoop
 from agents.routing import timeline
 from agents.stamps import instant
+from app.tuning import TUNING
+from tables.lineage import Lineage
 from tables.table import WindowTable
 
 if TYPE_CHECKING:
+    from app.topic_ids import KnownTopics
     from app.worker import Innervate
 
 
@@ -118,6 +121,15 @@ class AgentStream:
     def changelog(self) -> str:
         """The topic with every change of the windows."""
         return self.windows.table.changelog_topic_name
+
+    def require(self, known: KnownTopics) -> None:
+        """Use local windows only if they were filled from these topics."""
+        name = timeline(self.agent.entity)
+        has_exact_ends = TUNING[self._app.settings.kafka_profile].exact_ends
+        self.windows.require(
+            Lineage(known.cluster, known.ids[self.changelog], known.ids[name]),
+            timeline=name if has_exact_ends else None,
+        )
 
     @property
     def assigned(self) -> Collection[tuple[str, int]]:

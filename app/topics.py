@@ -1,21 +1,22 @@
 """Topics: creates those that are missing and refuses to run on timelines of the wrong shape.
 
-Existing domain topics are taken as they are. A timeline must have exactly `TOPIC_PARTITIONS` partitions, because the
-changelogs have, and a window lives in the partition of its timeline.
+Existing domain topics are taken as they are. Timelines and changelogs must have exactly `TOPIC_PARTITIONS` partitions,
+because a window lives in the partition of its timeline.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from agents.routing import ENTITIES, timeline
 from app.settings import Settings
+from app.topic_ids import KnownTopics, known_topics
 from outbox.parameters import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,10 @@ class TopicsUnusable(Exception):
     """Kafka could not be prepared; the message says which topic and why."""
 
 
-async def ensure_topics(settings: Settings, changelogs: Iterable[str]) -> None:
-    """Create the domain topics, timelines, dead letters and changelogs that do not exist. Raises `TopicsUnusable`.
+async def ensure_topics(settings: Settings, changelogs: Collection[str]) -> KnownTopics:
+    """Create the domain topics, timelines, dead letters and changelogs that do not exist.
+
+    Returns the ids of timelines and changelogs. Raises `TopicsUnusable`.
 
     Returns when the broker knows all of them: Faust takes a changelog that it has just created itself, and does not see
     yet, for one with no partitions, and crashes.
@@ -47,23 +50,55 @@ async def ensure_topics(settings: Settings, changelogs: Iterable[str]) -> None:
         if missing:
             await _create(admin, missing)
             await _wait_for(admin, {topic.name for topic in missing})
-        await _check_timelines(admin, settings)
+        windows_topics = [*map(timeline, ENTITIES), *changelogs]
+        await _check_partitions(admin, windows_topics, settings.topic_partitions)
+        return await known_topics(admin, windows_topics)
     except (KafkaError, OSError, TimeoutError) as error:
         raise TopicsUnusable(f"Kafka at {','.join(settings.kafka_broker)}: {error}") from error
     finally:
         await admin.close()
 
 
+async def create_changelog_again(settings: Settings, name: str) -> None:
+    """Delete a changelog with all it holds and create it, empty and with another id. Raises `TopicsUnusable`."""
+    admin = AIOKafkaAdminClient(**settings.client_options())
+    try:
+        await admin.start()
+        if name in await admin.list_topics():
+            response = await admin.delete_topics([name])
+            for _, code, *_ in response.topic_error_codes:
+                if code and for_code(code) is not UnknownTopicOrPartitionError:
+                    raise TopicsUnusable(f"topic {name} cannot be deleted: {for_code(code).__name__}")
+        async with asyncio.timeout(CREATION_SECONDS):
+            while name in await admin.list_topics():  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.1)
+            # Some brokers go on knowing it for a moment after they have ceased to name it.
+            while not await _create(admin, [_changelog(name, settings)]):  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.1)
+        await _wait_for(admin, {name})
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise TopicsUnusable(f"topic {name} cannot be deleted and created again: {error!r}") from error
+    finally:
+        await admin.close()
+
+
 def _wanted(settings: Settings, changelogs: Iterable[str]) -> Iterable[NewTopic]:
-    bounded = {"max.message.bytes": str(settings.max_event_bytes + OVERHEAD_BYTES)}
     large = {"max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
     timelines = [timeline(entity) for entity in ENTITIES]
     for name in (*settings.event_topics, DEAD_LETTERS):
         yield _topic(name, settings, large)
     for name in timelines:
-        yield _topic(name, settings, bounded)
+        yield _topic(name, settings, _bounded(settings))
     for name in changelogs:
-        yield _topic(name, settings, {**bounded, "cleanup.policy": "compact"})
+        yield _changelog(name, settings)
+
+
+def _changelog(name: str, settings: Settings) -> NewTopic:
+    return _topic(name, settings, {**_bounded(settings), "cleanup.policy": "compact"})
+
+
+def _bounded(settings: Settings) -> Mapping[str, str]:
+    return {"max.message.bytes": str(settings.max_event_bytes + OVERHEAD_BYTES)}
 
 
 def _topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:
@@ -72,14 +107,19 @@ def _topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic
     return NewTopic(name, settings.topic_partitions, settings.topic_replication_factor, topic_configs=allowed)
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> bool:
+    """Whether all of them are new: another worker that starts at the same time may have been faster."""
+    are_new = True
     response = await admin.create_topics(topics)
     for name, code, *message in response.topic_errors:
         error = for_code(code)
-        # Another worker that starts at the same time may have been faster.
-        if code and error is not TopicAlreadyExistsError:
+        if error is TopicAlreadyExistsError:
+            are_new = False
+        elif code:
             raise TopicsUnusable(f"topic {name} cannot be created: {error.__name__} {message}")
-        log.info("topic created", extra={"topic": name})
+        else:
+            log.info("topic created", extra={"topic": name})
+    return are_new
 
 
 async def _wait_for(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
@@ -88,11 +128,8 @@ async def _wait_for(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _check_timelines(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    described = await admin.describe_topics([timeline(entity) for entity in ENTITIES])
-    for topic in described:
+async def _check_partitions(admin: AIOKafkaAdminClient, topics: Sequence[str], expected: int) -> None:
+    for topic in await admin.describe_topics(topics):
         partitions = len(topic["partitions"])
-        if partitions != settings.topic_partitions:
-            raise TopicsUnusable(
-                f"topic {topic['topic']} has {partitions} partitions, TOPIC_PARTITIONS is {settings.topic_partitions}"
-            )
+        if partitions != expected:
+            raise TopicsUnusable(f"topic {topic['topic']} has {partitions} partitions, TOPIC_PARTITIONS is {expected}")

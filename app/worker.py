@@ -29,6 +29,8 @@ from app.tuning import TUNING
 from app.views import register_views
 from app.web import MAX_BODY_BYTES, middlewares
 from app.web_server import WebServer
+from tables.errors import SlotUnreadable, TimelineReplaced, WindowsUnusable
+from tables.recovery import WindowTables
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Innervate(faust.App):
             broker=[URL(f"kafka://{broker}") for broker in settings.kafka_broker],
             broker_credentials=settings.faust_credentials(),
             store=URL("rocksdb://"),
+            TableManager=WindowTables,
             datadir=settings.datadir,
             processing_guarantee="at_least_once",
             consumer_auto_offset_reset="earliest",
@@ -97,6 +100,21 @@ class Innervate(faust.App):
         self.has_crashed = asyncio.Event()
         self.runtime = Runtime(self)
         self.agent_streams = [AgentStream(self, agent) for agent in settings.running]
+
+    async def crash(self, reason: BaseException) -> None:
+        """Stop this worker; what an operator has to mend is said in one line, at the end of the log."""
+        if isinstance(reason, WindowsUnusable):
+            reason = SystemExit(f"innervate: {reason}; {self._way_out(reason)}")
+        await super().crash(reason)
+
+    def _way_out(self, error: WindowsUnusable) -> str:
+        if isinstance(error, SlotUnreadable):
+            return "start again: the windows are then read back from the changelog"
+        agents = [stream.agent.name for stream in self.agent_streams if stream.windows.table.name == error.table]
+        rebuild = f"stop every worker of the set and run `faust -A app rebuild {' '.join(agents)}`"
+        if isinstance(error, TimelineReplaced):
+            return f"{rebuild}, the same for the other agents of that timeline, and delete the data directories"
+        return rebuild
 
     def _crash(self, reason: BaseException) -> None:
         # Faust comes here whatever crashed: this app, or one of its services.

@@ -103,16 +103,19 @@ class PartitionRebuild:
             slots[key] = entry
         self._cache.put(_HERE, entity, slots)
 
-    def changes(self) -> Iterator[Change]:
-        """What to append to the changelog, ring by ring: its entries from the oldest on, then what is removed."""
+    def changes(self, *, to_empty: bool = False) -> Iterator[Change]:
+        """What to append to the changelog, ring by ring: its entries from the oldest on, then what is removed.
+
+        `to_empty` says that the changelog holds nothing any more: then that is every entry, and no removal.
+        """
         for entity, slots in _rings(self._new):
-            old = _slots(self._old, entity)
+            old = {} if to_empty else _slots(self._old, entity)
             if self._is_same(old, slots):
                 continue
             for entry in ring.entries(slots, self._capacity):
                 yield ring.key(entity, entry.seq % self._capacity), ring.encode(entry)
             yield from ((key, None) for key in sorted(old.keys() - slots.keys()))
-        for entity, old in _rings(self._old):
+        for entity, old in () if to_empty else _rings(self._old):
             if not _slots(self._new, entity):
                 yield from ((key, None) for key in sorted(old))
 

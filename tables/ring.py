@@ -105,6 +105,18 @@ def seq_of(value: bytes) -> int:
     return int(seq)
 
 
+def check(slot_key: bytes | None, value: bytes | None) -> None:
+    """Raise RingCorrupt when a changelog record cannot be one of this layout.
+
+    A removal (None) is fine whatever key it has: it takes away what should never have been there.
+    """
+    if slot_key is None:
+        raise RingCorrupt("ring key is null")
+    if value is not None:
+        entity_of(slot_key)
+        decode(value)
+
+
 def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
     """Return the ring in `seq` order from an entity's slots, whatever capacity they were written with.
 

@@ -7,10 +7,14 @@ cache. Recovery, standbys and persisted offsets are Faust's own, inherited as th
 
 A database that another process holds open cannot be opened; Faust retries that for half a minute at a
 rebalance.
+
+A database says which topics it was filled from (`tables.lineage`). One that was filled from others, that does not say
+it, or that cannot be read is emptied when it is opened, and Faust fills it again from the changelog.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -19,13 +23,22 @@ import rocksdict
 from faust.stores import rocksdb
 from faust.types import TP, EventT
 
-from tables.ring import end_of, seq_of
+from tables import lineage
+from tables.errors import TimelineReplaced
+from tables.ring import RingCorrupt, check, end_of, seq_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tables.lineage import Lineage
+
+log = logging.getLogger(__name__)
+
 #: Where Faust asks for a URL; the table name is added to it.
 URL: Final = "rocksdb://"
+
+#: Where a database keeps its lineage, beside Faust's offset. No key of a ring: its entity id would have 24,415 bytes.
+LINEAGE_KEY: Final = b"__innervate\0lineage__"
 
 #: Blocks read from disk, for all databases of the process. 64 MiB hold the rings of about 1,500 busy entities
 #: of 128 slots with 340 bytes each (own choice).
@@ -76,7 +89,10 @@ class Store(rocksdb.Store):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.rocksdb_options = StoreOptions()
+        self.rocksdb_options: StoreOptions = StoreOptions()
+        #: What the databases must have been filled from; None takes them as they are.
+        self.lineage: Lineage | None = None
+        self._said: set[str] = set()
 
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Return every (key, value) of the partition whose key starts with `prefix`, in key order.
@@ -86,8 +102,71 @@ class Store(rocksdb.Store):
         """
         options = rocksdict.ReadOptions()
         options.set_iterate_upper_bound(end_of(prefix))
-        # One seek and a list that leaves no iterator behind: an iterator would keep a revoked database open.
-        return list(self._db_for_partition(partition).items(from_key=prefix, read_opt=options))
+        database = self._db_for_partition(partition)
+        try:
+            # One seek and a list that leaves no iterator behind: an iterator would keep a revoked database open.
+            return list(database.items(from_key=prefix, read_opt=options))
+        except Exception as error:
+            if _is_corruption(error):
+                raise RingCorrupt(str(error)) from error
+            raise
+
+    def empty(self, partition: int, reason: str) -> None:
+        """Throw the database of a partition away, so that it is filled again from the changelog, and say so."""
+        database = self._dbs.pop(partition, None)
+        if database is not None:
+            database.close()
+            del database
+        self._throw_away(partition, reason)
+
+    def distrust(self, partition: int) -> None:
+        """Have the database thrown away when it is opened the next time; until then it is what there is."""
+        self._db_for_partition(partition).delete(LINEAGE_KEY)
+
+    def _open_for_partition(self, partition: int) -> rocksdict.Rdict:
+        database, reason = self._open_as_it_is(partition)
+        if reason is not None:
+            if database is not None:
+                database.close()
+            del database
+            self._throw_away(partition, reason)
+            database = super()._open_for_partition(partition)
+        assert database is not None, "there is a reason when there is no database"
+        if self.lineage is not None:
+            database.put(LINEAGE_KEY, lineage.encode(self.lineage))
+        return database
+
+    def _open_as_it_is(self, partition: int) -> tuple[rocksdict.Rdict | None, str | None]:
+        """The database of a partition, if it can be opened, and why it must not be used."""
+        try:
+            database = super()._open_for_partition(partition)
+            return database, self._why_not(database)
+        except Exception as error:
+            if not _is_corruption(error):
+                raise
+            return None, f"RocksDB cannot read them ({error})"
+
+    def _why_not(self, database: rocksdict.Rdict) -> str | None:
+        """Why the windows in a database must not be used; None when they may, or when there are none."""
+        if self.lineage is None or _is_empty(database):
+            return None
+        offset = database.get(self.offset_key)
+        if offset is not None and not offset.isdigit():
+            return "they do not say how much of the changelog they know"
+        return lineage.why_not(database.get(LINEAGE_KEY), self.lineage)
+
+    def _throw_away(self, partition: int, reason: str) -> None:
+        path = self.partition_path(partition)
+        if reason == lineage.OTHER_TIMELINE:
+            raise TimelineReplaced(self.table_name, f"{self.table_name} in {path.parent} cannot be used: {reason}")
+        # Takes RocksDB's lock, so nothing is taken from under a process that has it open.
+        rocksdict.Rdict.destroy(str(path), self.rocksdb_options.as_options())
+        # Once for all partitions of a table with the same reason.
+        level = logging.DEBUG if reason in self._said else logging.WARNING
+        self._said.add(reason)
+        log.log(
+            level, "the windows of %s in %s are rebuilt from the changelog: %s", self.table_name, path.parent, reason
+        )
 
     def apply_changelog_batch(
         self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
@@ -96,20 +175,19 @@ class Store(rocksdb.Store):
 
         A worker that was frozen beyond its session wakes up and writes what it had still to fold, behind what its
         successor wrote: the same events in the same slots, but perhaps older than what stands there by then.
+
+        Raises RingCorrupt, with the record's place and before anything is written, when one is no entry of a ring.
         """
-        newest: dict[tuple[int, bytes], int] = {}
+        newest: dict[tuple[int, Any], int] = {}
 
         def is_newest(event: EventT[Any]) -> bool:
             key, value = event.message.key, event.message.value
-            if key is None:
-                return True  # not ours; Faust's own way with it
             place = (event.message.partition, key)
             if value is None:  # a rebuild removed the entry; the slot takes any other again
                 newest[place] = -1
                 return True
             if place not in newest:
-                stored = self._db_for_partition(place[0]).get(key)
-                newest[place] = -1 if stored is None else seq_of(stored)
+                newest[place] = self._stored_seq(*place)
             seq = seq_of(value)
             if seq < newest[place]:
                 return False
@@ -117,12 +195,39 @@ class Store(rocksdb.Store):
             return True
 
         events = list(batch)
+        for event in events:
+            _check(event)
         super().apply_changelog_batch(filter(is_newest, events), to_key, to_value)
         for event in events:
             # Skipped or not, everything up to here is known now.
             self._advance(event.message.tp, event.message.offset)
 
+    def _stored_seq(self, partition: int, key: Any) -> int:
+        """The `seq` that stands in a slot; -1 when none does, or none that can be read."""
+        stored = self._db_for_partition(partition).get(key)
+        try:
+            return -1 if stored is None else seq_of(stored)
+        except RingCorrupt:
+            return -1
+
     def _advance(self, tp: TP, offset: int) -> None:
         known = self.persisted_offset(tp)
         if known is None or offset > known:
             self.set_persisted_offset(tp, offset)
+
+
+def _check(event: EventT[Any]) -> None:
+    message = event.message
+    try:
+        check(message.key, message.value)
+    except RingCorrupt as error:
+        raise RingCorrupt(f"{message.tp.topic}[{message.partition}]@{message.offset}: {error}") from error
+
+
+def _is_empty(database: rocksdict.Rdict) -> bool:
+    return next(iter(database.keys()), None) is None
+
+
+def _is_corruption(error: Exception) -> bool:
+    # rocksdict raises bare exceptions with RocksDB's status in front; a file that is gone is corruption too.
+    return str(error).startswith(("Corruption", "IO error: No such file or directory"))

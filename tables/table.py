@@ -2,8 +2,8 @@
 
 Remembering an event is one put and one changelog record of about the event's own size. A fold works only
 inside the stream, while its event is Faust's current event, because Faust takes the partition of a write from
-there; anywhere else it raises TypeError before anything is written. Offsets are those of the timeline: whoever
-empties a timeline topic empties the table and its changelog too, or the new events pass for redelivered ones.
+there; anywhere else it raises TypeError before anything is written. Offsets are those of the timeline: in a timeline
+that was created again the new events would pass for redelivered ones, so such windows are not used (`tables.lineage`).
 
 The rings folded last stay decoded in memory (`tables.cache`): decoding costs most of a fold. Every rebalance
 and every record recovered from the changelog empties that memory.
@@ -11,16 +11,20 @@ and every record recovered from the changelog empties that memory.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from faust.streams import current_event
 from faust.tables import Table
 from faust.types import TP, EventT, FutureMessage, RecordMetadata
 
 from tables import ring, window
 from tables.cache import RingCache
+from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced, WindowsUnusable
+from tables.ring import RingCorrupt
 from tables.store import URL, Store
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     import faust
 
+    from tables.lineage import Lineage
     from tables.window import Entry, WindowSpec
 
 
@@ -49,6 +54,11 @@ class SlotTable(Table[bytes, bytes]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cache = RingCache()
+        #: The topic the windows are filled from, where its ends are known exactly.
+        self.timeline: str | None = None
+        #: The newest offset of the timeline that was recovered, by partition.
+        self._newest: dict[int, int] = {}
+        self._has_stopped = False
 
     def put(self, key: bytes, value: bytes) -> FutureMessage:
         """Write a slot to the local database, then to the changelog; returns the changelog's acknowledgement.
@@ -71,10 +81,61 @@ class SlotTable(Table[bytes, bytes]):
         if sent.offset == (-1 if known is None else known) + 1:
             super()._on_changelog_sent(fut)
 
+    async def on_changelog_event(self, event: EventT[Any]) -> None:
+        """Look at a record before it is recovered; one that is no entry of a window ends the worker."""
+        message = event.message
+        try:
+            entry = require_entry(message.key, message.value)
+        except RingCorrupt as error:
+            place = f"{message.topic}[{message.partition}]@{message.offset}"
+            await self._stop_recovery(ChangelogUnreadable(self.name, f"{place} is no entry of a window: {error}"))
+        else:
+            if entry is not None:
+                known = self._newest.get(message.partition, -1)
+                self._newest[message.partition] = max(known, entry.offset)
+
+    async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
+        """Look whether the timeline is long enough for what was recovered; a shorter one ends the worker.
+
+        It was created again or cut off, and there is no local database that would know it.
+        """
+        newest = {
+            TP(self.timeline, tp.partition): self._newest[tp.partition]
+            for tp in active_tps
+            if self.timeline is not None and tp.partition in self._newest
+        }
+        ends = await self.app.consumer.highwaters(*newest) if newest else {}
+        for tp, offset in sorted(newest.items()):
+            if offset >= (ends.get(tp) or 0):
+                message = (
+                    f"{self.name} holds offset {offset} of {tp.topic}[{tp.partition}], which ends at {ends.get(tp)}"
+                )
+                await self._stop_recovery(TimelineReplaced(self.name, message))
+        await super().on_recovery_completed(active_tps, standby_tps)
+
+    async def _stop_recovery(self, error: WindowsUnusable) -> None:
+        """Stop the worker; never returns, so that nothing more is recovered and no window is taken for complete.
+
+        Faust logs what recovery raises, forgets the record and goes on. Stopping cancels whoever waits here.
+        """
+        self._has_stopped = True
+        await self.app.crash(error)
+        await asyncio.Event().wait()
+
     def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
-        """Recover from the changelog, which changes rings behind the cache."""
+        """Recover from the changelog, which changes rings behind the cache.
+
+        Raises RingCorrupt when a record is no entry of a ring.
+        """
         self.cache.clear()
-        super().apply_changelog_batch(batch)
+        # After a stop at a record Faust still flushes it with those before it; it comes again, and so may they.
+        if not self._has_stopped:
+            super().apply_changelog_batch(batch)
+
+    def empty(self, tp: TP, reason: str) -> None:
+        """Throw the local database of a partition away, so that recovery fills it again."""
+        self.cache.clear()
+        self.data.empty(tp.partition, reason)
 
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
@@ -117,6 +178,14 @@ class WindowTable:
         )
         app.tables.add(self.table)
 
+    def require(self, lineage: Lineage, *, timeline: str | None = None) -> None:
+        """Use no windows that were filled from anything else; to be called before the app opens them.
+
+        `timeline` is the name of that topic; None when the broker does not say exactly where its partitions end.
+        """
+        self.table.data.lineage = lineage
+        self.table.timeline = timeline
+
     def fold(
         self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
     ) -> Folded:
@@ -124,7 +193,7 @@ class WindowTable:
 
         `partition` and `offset` are those of the event in the timeline, `time` is UTC. Copies and redelivered
         events change nothing (see `tables.window.fold`). Raises TypeError outside the stream, ValueError when
-        `partition` is not the one of Faust's current event, RingCorrupt when a stored value cannot be read.
+        `partition` is not the one of Faust's current event, SlotUnreadable when a stored value cannot be read.
         """
         _require_current(partition)
         capacity = self.spec.capacity
@@ -150,14 +219,20 @@ class WindowTable:
         """Return the ring of an entity in `seq` order; empty when nothing is remembered in this partition.
 
         Up to `spec.capacity` entries, more than a history holds. Works anywhere, on the worker that has the
-        partition; elsewhere it creates an empty database. Raises RingCorrupt when a stored value cannot be
+        partition; elsewhere it creates an empty database. Raises SlotUnreadable when a stored value cannot be
         read.
         """
         return ring.entries(self._slots(partition, entity), self.spec.capacity)
 
     def _slots(self, partition: int, entity: str) -> dict[bytes, Entry]:
-        found = self.table.data.scan(partition, ring.prefix(entity))
-        return {key: ring.decode(value) for key, value in found}
+        data = self.table.data
+        try:
+            return {key: ring.decode(value) for key, value in data.scan(partition, ring.prefix(entity))}
+        except RingCorrupt as error:
+            # What recovery has checked is readable: the disk is not as it was written.
+            data.distrust(partition)
+            message = f"{self.table.name} in {data.partition_path(partition)} cannot be read: {error}"
+            raise SlotUnreadable(self.table.name, message) from error
 
 
 def _require_current(partition: int) -> None:
@@ -166,3 +241,22 @@ def _require_current(partition: int) -> None:
         raise TypeError("a window can be folded only inside the stream")
     if event.message.partition != partition:
         raise ValueError(f"folding into partition {partition} during an event of {event.message.partition}")
+
+
+def require_entry(key: bytes | None, value: bytes | None) -> Entry | None:
+    """Return the entry of a changelog record; None when it removes one.
+
+    Raises RingCorrupt when it is neither, or when the payload is no JSON object as every event is: the layout alone
+    would not notice that a value was cut off.
+    """
+    ring.check(key, value)
+    if value is None:
+        return None
+    entry = ring.decode(value)
+    try:
+        document = orjson.loads(entry.payload)
+    except orjson.JSONDecodeError as error:
+        raise RingCorrupt(f"payload of ring value is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RingCorrupt("payload of ring value is no JSON object")
+    return entry
