@@ -9,7 +9,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, cast
 
 import faust
 import faust.streams
@@ -23,7 +23,7 @@ from app.connections import Connections, Limits
 from app.consumer import Transport
 from app.runtime import Runtime
 from app.settings import Settings
-from app.signals import end_after
+from app.signals import bound_stop, end_after
 from app.stream import AgentStream
 from app.tuning import TUNING
 from app.views import register_views
@@ -42,6 +42,12 @@ SESSION_TIMEOUT_SECONDS: Final = 15.0
 #: How long a worker that has crashed may take to end, in seconds: what hangs would keep its router and lanes alive.
 CRASHED_SECONDS: Final = 30.0
 
+#: How long a worker that was told to stop waits for what is in flight, in seconds; then it leaves the group, and what
+#: was in flight comes again elsewhere.
+DRAIN_SECONDS: Final = 30.0
+#: How long it may take in all, in seconds: docs/operations.md promises to be done within 60.
+STOP_SECONDS: Final = 50.0
+
 #: New objects before the youngest are looked through, and how often the older ones are then.
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 
@@ -54,6 +60,18 @@ class Boot(BootStrategy):
     def server(self) -> Iterable[ServiceT]:
         """The runtime, then Faust's own services."""
         return [self.app.runtime, *super().server()]
+
+
+class Signalled(faust.Worker):
+    """A process that ends in bounded time when it is told to."""
+
+    def _install_signal_handlers_unix(self) -> None:
+        super()._install_signal_handlers_unix()
+        bound_stop(STOP_SECONDS)
+
+    def _flag_as_shutdown_by_signal(self) -> None:
+        super()._flag_as_shutdown_by_signal()
+        self.loop.call_later(DRAIN_SECONDS, cast("Innervate", self.app).has_crashed.set)
 
 
 class Innervate(faust.App):
@@ -73,6 +91,7 @@ class Innervate(faust.App):
             broker_credentials=settings.faust_credentials(),
             store=URL("rocksdb://"),
             TableManager=WindowTables,
+            Worker=Signalled,
             datadir=settings.datadir,
             processing_guarantee="at_least_once",
             consumer_auto_offset_reset="earliest",
@@ -96,7 +115,8 @@ class Innervate(faust.App):
             },
             **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
         )
-        #: Set when this worker has to stop because going on is not safe.
+        #: Set when this worker has to stop because going on is not safe, and when stopping has taken too long: nothing
+        #: that is in flight is waited for.
         self.has_crashed = asyncio.Event()
         self.runtime = Runtime(self)
         self.agent_streams = [AgentStream(self, agent) for agent in settings.running]

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from observe import DEADLINE_SECONDS, eventually, get, read, settled
+from observe import eventually, get, read, settled
 from shop import Payment, ids, records, send, series
+from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
 from app.sandbox_process import clean_environment
@@ -85,7 +86,7 @@ def run_to_its_end(worker: WorkerProcess) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=2 * DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     return done.returncode, done.stdout.rstrip().rpartition("\n")[2]
@@ -100,7 +101,7 @@ def rebuild(sandbox: Sandbox, datadir: Path, agent: str) -> str:
         env={**clean_environment(), **sandbox.worker_environment()},
         capture_output=True,
         text=True,
-        timeout=2 * DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

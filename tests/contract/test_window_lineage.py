@@ -16,6 +16,7 @@ import pytest
 import rocksdict
 from faust import streams
 from faust.types import TP
+from waiting import PATIENCE_SECONDS
 
 from tables import ring
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced
@@ -251,7 +252,7 @@ async def test_recovery_stops_the_worker_at_rubbish_and_never_takes_the_windows_
         app.tables.changelog_queue.put_nowait(event)
 
     recovery.add_future(recovery._slurp_changelogs.fun(recovery))  # noqa: SLF001
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not crashes:  # noqa: ASYNC110 - Faust says nothing
             await asyncio.sleep(0.01)
     await recovery.stop()
@@ -325,7 +326,7 @@ async def test_a_timeline_shorter_than_the_windows_recovered_stops_the_worker(
     for offset in (7, 3):
         await table.table.on_changelog_event(slot(offset))  # type: ignore[arg-type]
     recovering = asyncio.ensure_future(table.table.on_recovery_completed({TP(CHANGELOG, 0)}, set()))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.wait({recovering, crashed}, return_when=asyncio.FIRST_COMPLETED)
 
     assert recovering.done() is is_long_enough
