@@ -12,6 +12,7 @@ from typing import Any
 
 import aiokafka.producer.producer
 import pytest
+from acls import AUTHORIZER, Acls
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.producer import message_accumulator as accumulator
@@ -20,7 +21,7 @@ from waiting import PATIENCE_SECONDS
 
 from agents.fetching import COMMITTED_ONLY
 from agents.router import Router
-from app.sandbox import PROVIDERS, Broker
+from app.sandbox import PROVIDERS, ApacheBroker, Broker
 from app.tuning import TUNING
 from outbox.publisher import Publisher
 from outbox.records import DeadLetter, DecisionRecord
@@ -103,7 +104,7 @@ class Shop:
         consumer = AIOKafkaConsumer(
             "timeline-order", bootstrap_servers=self.broker.address, auto_offset_reset="earliest", **COMMITTED_ONLY
         )
-        origin = self.topics[0].encode()
+        origin = self.topics[0].encode()  # the names of the test's other topics begin with it
         async with consumer, asyncio.timeout(PATIENCE_SECONDS):
             while not set(event_ids) <= set(ids):
                 record = await consumer.getone()
@@ -115,7 +116,8 @@ class Shop:
 @pytest.fixture(scope="module", params=["tansu", APACHE])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A broker of this module, by its provider."""
-    broker = PROVIDERS[request.param](tmp_path_factory.mktemp("reading") / "kafka")
+    directory = tmp_path_factory.mktemp("reading") / "kafka"
+    broker = ApacheBroker(directory, AUTHORIZER) if request.param == "apache" else PROVIDERS[request.param](directory)
     try:
         broker.start()
         asyncio.run(create_topics(broker, ["timeline-order", "timeline-customer"]))
@@ -288,3 +290,82 @@ async def test_an_aborted_transaction_is_not_routed_and_an_open_one_holds_up_no_
             assert await shop.routed("other", "kept-True") == ["kept-True", "other"]
             await producer.commit_transaction()
             assert (await shop.routed("behind-open"))[-2:] == ["open", "behind-open"]
+
+
+@ON_APACHE
+@pytest.mark.parametrize("right", ["READ", "ALL"])
+async def test_a_topic_that_may_not_be_read_stops_no_other_and_is_read_when_it_may_be(shop: Shop, right: str) -> None:
+    await shop.send(event("denied"), topic=1)
+    await shop.send(event("first"))
+
+    acls = Acls(shop.broker.address)
+    await acls.deny("topic", shop.topics[1], right)
+
+    async with shop.router():
+        assert await shop.routed("first") == ["first"]
+        await shop.send(event("second"))
+        assert await shop.routed("second") == ["first", "second"]
+        await acls.restore("topic", shop.topics[1], right)
+        assert await shop.routed("denied") == ["first", "second", "denied"]
+
+
+@ON_APACHE
+async def test_a_right_that_is_taken_while_the_router_runs_and_given_back_loses_nothing(shop: Shop) -> None:
+    acls = Acls(shop.broker.address)
+    async with shop.router():
+        await shop.send(event("before"), topic=1)
+        await shop.routed("before")
+        async with acls.denied("topic", shop.topics[1], "READ"):
+            await shop.send(event("meanwhile"))
+            assert await shop.routed("meanwhile") == ["before", "meanwhile"]
+        await shop.send(event("after"), topic=1)
+        assert (await shop.routed("after"))[-1] == "after"
+
+
+@ON_APACHE
+async def test_a_group_that_may_not_be_used_is_waited_for(shop: Shop) -> None:
+    await shop.send(event("waits"))
+    acls = Acls(shop.broker.address)
+    await acls.deny("group", f"router-{shop.topics[0]}", "READ")
+    async with shop.router() as router:
+        await asyncio.sleep(1)
+        assert router.routed == 0
+        await acls.restore("group", f"router-{shop.topics[0]}", "READ")
+        assert await shop.routed("waits") == ["waits"]
+
+
+@ON_APACHE
+async def test_a_topic_that_is_deleted_stops_no_other(shop: Shop) -> None:
+    async with shop.router():
+        await shop.send(event("deleted-with-it"), topic=1)
+        await shop.routed("deleted-with-it")
+        admin = AIOKafkaAdminClient(bootstrap_servers=shop.broker.address)
+        await admin.start()
+        await admin.delete_topics([shop.topics[1]])
+        await admin.close()
+        for n in range(3):
+            await shop.send(event(f"after-{n}"))
+            assert f"after-{n}" in await shop.routed(f"after-{n}")
+
+
+@ON_APACHE
+async def test_a_batch_that_is_broken_on_the_broker_s_disk_is_passed_over_by_name(shop: Shop) -> None:
+    await shop.send(event("before"))
+    await shop.send(event("broken-0"), event("broken-1"))
+    await shop.send(event("behind"))
+    await shop.send(event("other"), topic=1)
+    await asyncio.to_thread(shop.broker.stop)
+    [segment] = shop.broker.directory.glob(f"data/{shop.topics[0]}-0/*.log")
+    log = bytearray(segment.read_bytes())
+    log[log.index(b"broken-1")] ^= 1
+    segment.write_bytes(log)
+    await asyncio.to_thread(shop.broker.start)
+
+    async with shop.router():
+        ids = await shop.routed("before", "behind", "other")
+
+    assert sorted(ids) == ["before", "behind", "other"]
+    [letter] = shop.writer.letters
+    assert (letter.reason, letter.origin.offset) == ("unreadable", 1)
+    assert letter.detail.startswith("offsets 1 to 2 cannot be read: its checksum is wrong")
+    assert b"broken-0" in (letter.value or b"")
