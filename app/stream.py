@@ -107,6 +107,9 @@ class AgentStream:
             timeline(agent.entity),
             key_type=bytes,
             value_type=bytes,
+            # The types alone leave Faust reading JSON, and it ends the worker where there is none.
+            key_serializer="raw",
+            value_serializer="raw",
             allow_empty=True,
             partitions=app.settings.topic_partitions,
         )
