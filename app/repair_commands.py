@@ -128,7 +128,7 @@ def _register_dead_letters(app: Innervate) -> None:
                 done = await _replay_all(replays, consumer, reason, _name(by))
                 self.say(f"{done} dead letters are on their way back")
             else:
-                parameters = {"consumer": consumer, "reason": reason, "limit": limit}
+                parameters = {"consumer": consumer, "reason": reason, "before": None, "limit": limit}
                 rows = [_letter(row) for row in await database.run(_VIEWS_SQL["dead_letters"], parameters)]
                 self.say(self.tabulate(rows, headers=_LETTERS, title="Dead letters"))
 

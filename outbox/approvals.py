@@ -109,9 +109,13 @@ class Approvals:
         rows = await self._database.run(_SQL["approval"], {"decision_id": str(decision_id)})
         return _approval(rows[0]) if rows else None
 
-    async def waiting(self, *, limit: int) -> Sequence[Approval]:
-        """The newest of those that wait for an answer. Raises `DatabaseUnavailable`."""
-        return [_approval(row) for row in await self._database.run(_SQL["waiting"], {"limit": limit})]
+    async def waiting(self, *, limit: int, before: str | None = None) -> Sequence[Approval]:
+        """The newest of those that wait for an answer, or those held before that decision.
+
+        Raises `DatabaseUnavailable`.
+        """
+        rows = await self._database.run(_SQL["waiting"], {"limit": limit, "before": before})
+        return [_approval(row) for row in rows]
 
     async def approve(self, decision_id: uuid.UUID, content_sha256: str, by: str) -> None:
         """Publish the messages and make the state changes of a held decision, all or nothing.

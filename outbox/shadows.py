@@ -79,9 +79,14 @@ async def agreements(database: Database, label: str | None = None) -> Sequence[A
     return [_agreement(row) for row in await database.run(_SQL["agreements"], {"label": label})]
 
 
-async def disagreements(database: Database, shadow: str, *, limit: int) -> Sequence[Disagreement]:
-    """The newest disagreements of the shadow with this name (`Agreement.shadow`). Raises `DatabaseUnavailable`."""
-    rows = await database.run(_SQL["disagreements"], {"shadow": shadow, "limit": limit})
+async def disagreements(
+    database: Database, shadow: str, *, limit: int, before: str | None = None
+) -> Sequence[Disagreement]:
+    """The newest disagreements of the shadow with this name (`Agreement.shadow`), or those before that decision.
+
+    Raises `DatabaseUnavailable`.
+    """
+    rows = await database.run(_SQL["disagreements"], {"shadow": shadow, "limit": limit, "before": before})
     return [_disagreement(row) for row in rows]
 
 

@@ -95,18 +95,26 @@ def event_json(record: TimelineRecord) -> Mapping[str, Any]:
     return {"offset": record.offset, "recorded_at": record.at, "event": _document(record)}
 
 
+def identity(record: TimelineRecord) -> tuple[str | None, str | None]:
+    """Id and source of the event; None where a record of a timeline is none."""
+    document = _document(record)
+    if not isinstance(document, dict):
+        return None, None
+    return document.get("id"), document.get("source")
+
+
 def line(record: TimelineRecord) -> str:
     """A record of a timeline in one line that is safe on a terminal: offset, time, type, id, data."""
     document = _document(record)
     if not isinstance(document, dict):
         return f"@{record.offset:<8} {escaped(str(document))[:SUMMARY_CHARACTERS]}"
-    time, kind, event_id = (escaped(str(document.get(name, "?"))) for name in ("time", "type", "id"))
+    time, kind, event = (escaped(str(document.get(name, "?"))) for name in ("time", "type", "id"))
     data = document.get("data")
     told = " ".join(f"{name}={_short(value)}" for name, value in data.items()) if isinstance(data, dict) else ""
     summary = escaped(told)
     if len(summary) > SUMMARY_CHARACTERS:
         summary = f"{summary[: SUMMARY_CHARACTERS - 1]}…"
-    return f"@{record.offset:<8} {time:<27} {kind:<24} {event_id}  {summary}".rstrip()
+    return f"@{record.offset:<8} {time:<27} {kind:<24} {event}  {summary}".rstrip()
 
 
 def _document(record: TimelineRecord) -> Any:

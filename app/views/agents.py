@@ -26,7 +26,7 @@ def register_agent_views(app: Innervate) -> None:
     @page(app, "/agents", name="agents")
     async def agents(self: View, _request: Request) -> Response:
         """The agents of this worker's set."""
-        return self.json({"set": app.settings.agent_set, "agents": [_agent(stream) for stream in app.agent_streams]})
+        return self.json({"set": app.settings.agent_set, "agents": list(map(_agent, app.agent_streams)), "next": None})
 
     @page(app, "/agents/{agent}/windows/{entity_id:.+}", name="window")
     async def window(self: View, request: Request, agent: str, entity_id: str) -> Response:
@@ -45,7 +45,7 @@ def register_agent_views(app: Innervate) -> None:
         entries = stream.windows.read(partition, entity_id)[-stream.windows.spec.events :]
         return self.json(
             {"agent": agent, "entity": stream.agent.entity, "entity_id": entity_id, "partition": partition}
-            | {"events": [_entry(entry) for entry in entries]}
+            | {"events": [_entry(entry) for entry in entries], "next": None}
         )
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from faust.web import Request, Response, View
 from pydantic import ValidationError
 
 from app.answering import AnswerForm, expected, shown, summary
-from app.views.pages import limit_of, page, uuid_of
+from app.views.pages import before_of, cut, limit_of, page, uuid_of
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, UnknownApproval
+from outbox.database import queries
 from outbox.errors import StatementRejected
 
 if TYPE_CHECKING:
     from app.worker import Innervate
+
+_SQL: Final = queries("approvals.sql")
 
 #: Answers for the decision with this id: hash of the content, who.
 Answering = Callable[[uuid.UUID, str, str], Awaitable[None]]
@@ -31,9 +35,12 @@ def register_approval_views(app: Innervate) -> None:
 
     @page(app, "/approvals", name="approvals", query=("limit", "before"))
     async def approvals(self: View, request: Request) -> Response:
-        """The newest decisions that wait for a person; `?limit=`."""
-        waiting = await app.runtime.approvals.waiting(limit=limit_of(request))
-        return self.json({"approvals": [summary(approval) for approval in waiting]})
+        """The newest decisions that wait for a person; `?limit= before=ID`, also of one answered in the meantime."""
+        limit = limit_of(request)
+        before = await before_of(request, app.runtime.database, _SQL["known_approval"], "held decision")
+        waiting = await app.runtime.approvals.waiting(limit=limit + 1, before=before)
+        found, following = cut([summary(approval) for approval in waiting], limit, itemgetter("id"))
+        return self.json({"approvals": found, "next": following})
 
     @page(app, "/decisions/{decision_id}/approve", name="approve")
     class Approve(View):

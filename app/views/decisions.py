@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from faust.web import Request, Response, View
 
 from app.answering import shown
-from app.views.pages import as_objects, limit_of, page, uuid_of
+from app.views.pages import as_objects, before_of, cut, limit_of, page, uuid_of
 from outbox.database import queries
 
 if TYPE_CHECKING:
@@ -35,14 +36,12 @@ def register_decision_views(app: Innervate) -> None:
 
         `before` is the id of a decision. Events of several sources may have the same id.
         """
-        parameters = {name: request.query.get(name) for name in _FILTERS}
-        before = request.query.get("before")
-        if before is not None:
-            uuid_of(before)
-        rows = await app.runtime.database.run(
-            _SQL["decisions"], {**parameters, "before": before, "limit": limit_of(request)}
-        )
-        return self.json({"decisions": as_objects(_SUMMARY, rows)})
+        database, limit = app.runtime.database, limit_of(request)
+        parameters: dict[str, Any] = {name: request.query.get(name) for name in _FILTERS}
+        before = await before_of(request, database, _SQL["known_decision"])
+        rows = await database.run(_SQL["decisions"], {**parameters, "before": before, "limit": limit + 1})
+        found, following = cut(as_objects(_SUMMARY, rows), limit, itemgetter("id"))
+        return self.json({"decisions": found, "next": following})
 
     @page(app, "/decisions/{decision_id}", name="decision")
     async def decision(self: View, _request: Request, decision_id: str) -> Response:

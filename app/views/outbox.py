@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from faust.web import Request, Response, View
 
-from app.views.pages import as_objects, limit_of, page
+from app.views.pages import as_objects, before_of, cut, limit_of, page
 from outbox.database import queries
 
 if TYPE_CHECKING:
@@ -43,13 +44,10 @@ def register_outbox_views(app: Innervate) -> None:
 
     @page(app, "/dead-letters", name="dead_letters", query=("reason", "consumer", "limit", "before"))
     async def dead_letters(self: View, request: Request) -> Response:
-        """The newest dead letters; `?reason= consumer= limit=`."""
-        rows = await app.runtime.database.run(
-            _SQL["dead_letters"],
-            {
-                "reason": request.query.get("reason"),
-                "consumer": request.query.get("consumer"),
-                "limit": limit_of(request),
-            },
-        )
-        return self.json({"dead_letters": as_objects(_DEAD_LETTER, rows)})
+        """The newest dead letters; `?reason= consumer= limit= before=ID`."""
+        database, limit = app.runtime.database, limit_of(request)
+        parameters: dict[str, Any] = {name: request.query.get(name) for name in ("reason", "consumer")}
+        before = await before_of(request, database, _SQL["known_dead_letter"], "dead letter")
+        rows = await database.run(_SQL["dead_letters"], {**parameters, "before": before, "limit": limit + 1})
+        found, following = cut(as_objects(_DEAD_LETTER, rows), limit, itemgetter("id"))
+        return self.json({"dead_letters": found, "next": following})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp import web
 from faust.web import Request
 
+from outbox.database import Database
+
 if TYPE_CHECKING:
     from app.worker import Innervate
+
+T = TypeVar("T")
 
 #: Rows of a page when nobody asks for more or fewer.
 DEFAULT_LIMIT: Final = 50
@@ -37,6 +41,29 @@ def uuid_of(text: str, what: str = "decision") -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise web.HTTPBadRequest(reason=f"a {what}'s id is a UUID") from None
+
+
+async def before_of(request: Request, database: Database, known: str, what: str = "decision") -> str | None:
+    """The id of `?before=`, the last one of the page before; None for the first page.
+
+    `known` is a statement that finds the row with this `id`. Raises 400 for what is no id, 404 for one nobody knows.
+    """
+    text = request.query.get("before")
+    if text is None:
+        return None
+    before = str(uuid_of(text, what))
+    if not await database.run(known, {"id": before}):
+        raise web.HTTPNotFound(reason=f"no {what} {before}")
+    return before
+
+
+def cut(rows: Sequence[T], limit: int, place: Callable[[T], object]) -> tuple[Sequence[T], object]:
+    """The rows of a page, of which one more than fit were asked for, and what to give as `before` for the next one.
+
+    None at the end, which is known because the one more was not there.
+    """
+    shown = rows[:limit]
+    return shown, place(shown[-1]) if len(rows) > limit else None
 
 
 def as_objects(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ another origin without asking first.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from faust.web import Request, Response, View
 from pydantic import ValidationError
 
 from app.answering import SignedForm, expected
-from app.views.pages import as_objects, limit_of, page, uuid_of
+from app.views.pages import as_objects, cut, limit_of, page, uuid_of
 from outbox.database import queries
 from outbox.dead import dig_up
 from outbox.replays import NotReplayed, UnknownLetter
@@ -50,10 +51,13 @@ def register_repair_views(app: Innervate) -> None:
     @page(app, "/outbox/dead", name="buried", query=("limit", "before"))
     async def buried(self: View, request: Request) -> Response:
         """The newest messages Kafka refused for good; `?limit= before=SEQ`."""
-        before = request.query.get("before")
-        parameters = {"limit": limit_of(request), "before": None if before is None else _seq(before)}
-        rows = await app.runtime.database.run(_SQL["buried_page"], parameters)
-        return self.json({"messages": as_objects(_BURIED, rows)})
+        database, limit, text = app.runtime.database, limit_of(request), request.query.get("before")
+        before = None if text is None else _seq(text)
+        if before is not None and not await database.run(_SQL["known_seq"], {"seq": before}):
+            raise web.HTTPNotFound(reason=f"there was never a message {before}")
+        rows = await database.run(_SQL["buried_page"], {"limit": limit + 1, "before": before})
+        found, following = cut(as_objects(_BURIED, rows), limit, itemgetter("seq"))
+        return self.json({"messages": found, "next": following})
 
     @page(app, "/outbox/dead/{seq}/replay", name="replay_buried")
     class ReplayBuried(View):

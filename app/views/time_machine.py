@@ -7,6 +7,7 @@ does one at a time, and gives up in the end: the commands `knew` and `window` do
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from faust.web import Request, Response, View
 from agents.routing import ENTITIES, Entity
 from agents.text import escaped
 from app.timemachine.commands import lookback_json
-from app.timemachine.knowledge import as_json, knowledge_of
+from app.timemachine.knowledge import as_json, identity, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.timelines import TimelineUnreadable, timeline_reader
@@ -50,11 +51,12 @@ def register_time_machine_views(app: Innervate) -> None:
             knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
         return self.json(as_json(knowledge))
 
-    @page(app, "/timelines/{entity}/{entity_id:.+}", name="timeline", query=("before", "events"))
+    @page(app, "/timelines/{entity}/{entity_id:.+}", name="timeline", query=("before", "source", "events"))
     async def timeline(self: View, request: Request, entity: str, entity_id: str) -> Response:
         """The last events of an entity, oldest first; `?before=EVENT_ID source= events=50`.
 
-        `source` is that of the event, where several have its id (409 without).
+        `source` is that of the event, where several have its id (409 without). `next` and `next_source` are what to
+        give for the events before these.
         """
         if entity not in ENTITIES:
             raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(ENTITIES)}")
@@ -62,8 +64,10 @@ def register_time_machine_views(app: Innervate) -> None:
         before, source, events = request.query.get("before"), request.query.get("source"), _events_of(request)
         async with _reading(turn):
             reader = timeline_reader(app.settings, kind)
-            found = await look_back(reader, recorded, kind, entity_id, before=before, source=source, events=events)
-        return self.json(lookback_json(found))
+            found = await look_back(reader, recorded, kind, entity_id, before=before, source=source, events=events + 1)
+        shown = dataclasses.replace(found, events=found.events[-events:])
+        following, of = identity(shown.events[0]) if len(found.events) > events else (None, None)
+        return self.json({**lookback_json(shown), "next": following, "next_source": of})
 
 
 @asynccontextmanager

@@ -57,6 +57,9 @@ FROM approvals
 JOIN decisions ON decisions.id = decision_id
 WHERE decision_id = %(decision_id)s;
 
+-- name: known_approval
+SELECT decision_id FROM approvals WHERE decision_id = %(id)s::uuid;
+
 -- name: waiting
 -- The columns are those of `approval`.
 SELECT
@@ -65,5 +68,9 @@ SELECT
 FROM approvals
 JOIN decisions ON decisions.id = decision_id
 WHERE answer IS NULL AND expires_at > clock_timestamp()
-ORDER BY asked_at DESC, decision_id
+  AND (
+      %(before)s::uuid IS NULL
+      OR (asked_at, decision_id) < (SELECT asked_at, decision_id FROM approvals WHERE decision_id = %(before)s::uuid)
+  )
+ORDER BY asked_at DESC, decision_id DESC
 LIMIT %(limit)s;

@@ -9,6 +9,13 @@ WHERE %(before)s::bigint IS NULL OR seq < %(before)s::bigint
 ORDER BY seq DESC
 LIMIT %(limit)s;
 
+-- name: known_seq
+-- One that was put back in the meantime is known still: whoever puts messages back page by page goes on from it.
+SELECT FROM outbox_dead WHERE seq >= %(seq)s::bigint
+UNION ALL
+SELECT WHERE pg_sequence_last_value(pg_get_serial_sequence('outbox_messages', 'seq')::regclass) >= %(seq)s::bigint
+LIMIT 1;
+
 -- name: dig_up
 -- Back into the outbox, at the end of its lane and under its old id; all of them, or one.
 WITH dug_up AS (DELETE FROM outbox_dead WHERE %(seq)s::bigint IS NULL OR seq = %(seq)s::bigint RETURNING *)

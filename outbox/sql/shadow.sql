@@ -55,5 +55,9 @@ JOIN decisions AS l
 WHERE s.status = 'shadow'
   AND s.agent = %(shadow)s
   AND (s.outcome <> l.outcome OR without_ids(s.messages) <> without_ids(l.messages))
+  AND (
+      %(before)s::uuid IS NULL
+      OR (s.decided_at, s.id) < (SELECT decided_at, id FROM decisions WHERE id = %(before)s::uuid)
+  )
 ORDER BY s.decided_at DESC, s.id DESC
 LIMIT %(limit)s;

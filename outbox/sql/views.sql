@@ -18,6 +18,9 @@ WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
 ORDER BY decided_at DESC, id DESC
 LIMIT %(limit)s;
 
+-- name: known_decision
+SELECT id FROM decisions WHERE id = %(id)s::uuid;
+
 -- name: decision
 SELECT
     id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
@@ -39,5 +42,12 @@ SELECT
 FROM dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
   AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)
+  AND (
+      %(before)s::uuid IS NULL
+      OR (died_at, id) < (SELECT died_at, id FROM dead_letters WHERE id = %(before)s::uuid)
+  )
 ORDER BY died_at DESC, id DESC
 LIMIT %(limit)s;
+
+-- name: known_dead_letter
+SELECT id FROM dead_letters WHERE id = %(id)s::uuid;

@@ -190,7 +190,7 @@ def test_dead_letters_are_listed_by_reason(sandbox: Sandbox, worker: WorkerProce
     [(letter_id,)] = rows(sandbox.database_url, "SELECT id::text FROM dead_letters WHERE key = %s", b"web-tombstone")
     [letter] = [letter for letter in body["dead_letters"] if letter["id"] == letter_id]
     assert (status, letter["topic"], letter["reason"], letter["value_bytes"]) == (200, "payments", "tombstone", None)
-    assert none == {"dead_letters": []}
+    assert none == {"dead_letters": [], "next": None}
 
 
 @pytest.mark.parametrize(

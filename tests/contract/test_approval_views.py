@@ -174,7 +174,7 @@ async def test_an_answer_is_given_and_says_who_and_when(
     assert (body["answer"], body["answered_by"], body["content_sha256"]) == (written, "Ada Löwe", hashed)
     assert datetime.fromisoformat(body["answered_at"]) >= datetime.fromisoformat(body["asked_at"])
     assert query("SELECT message_id, (SELECT count(*) FROM refunds) FROM outbox_messages") == done
-    assert await asked(client, "/approvals") == (200, {"approvals": []})
+    assert await asked(client, "/approvals") == (200, {"approvals": [], "next": None})
 
 
 async def test_an_answer_that_comes_second_says_who_was_first_and_when(

@@ -171,6 +171,19 @@ async def test_a_decision_that_points_elsewhere_does_not_mislead(
     assert ids(body["events"]) == ["e-18", "e-19"]
 
 
+async def test_a_timeline_is_read_back_page_by_page(ask: Ask) -> None:
+    path = "/timelines/order/o%2F17%20%C3%A4?events=12"
+    seen, before = [], ""
+    for length in (12, 12, EVENTS - 24):
+        _, body = await ask(path + before)
+        assert len(body["events"]) == length
+        seen = ids(body["events"]) + seen
+        before = f"&before={body['next']}&source={body['next_source']}"
+
+    assert seen == [f"e-{n}" for n in range(EVENTS)]
+    assert (body["next"], body["next_source"]) == (None, None)
+
+
 async def test_without_an_event_the_newest_are_shown(ask: Ask) -> None:
     _, body = await ask("/timelines/order/o%2F17%20%C3%A4")
 

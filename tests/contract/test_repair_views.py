@@ -159,4 +159,4 @@ async def test_shadows_are_shown_with_their_disagreements(
     )
     [one] = found["disagreements"]
     assert (one["event_id"], one["live"]["reason"], one["shadow"]["reason"]) == ("e-2", "nothing unusual", "large")
-    assert none == {"shadows": []}
+    assert none == {"shadows": [], "next": None}
