@@ -183,7 +183,7 @@ def _name(by: str) -> str:
 
 
 def _letter(row: Any) -> tuple[str, ...]:
-    letter_id, consumer, reason, detail, topic, partition, offset, _, died_at, _, replayed_at, replayed_by = row
+    letter_id, consumer, reason, detail, topic, partition, offset, _, died_at, _, replayed_at, replayed_by, _ = row
     replayed = "" if replayed_at is None else f"{replayed_at.isoformat(timespec='seconds')} by {replayed_by}"
     place = f"{topic}[{partition}]@{offset}"
     return tuple(

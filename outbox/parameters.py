@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
 import psycopg2
 
+from outbox.keeping import DETAIL_CHARACTERS, keep
 from outbox.records import DeadLetter, DecisionRecord, Message, lane_of
 
 #: The topic of dead letters, part of the public surface.
@@ -66,37 +68,42 @@ def message_parameters(messages: Sequence[Message]) -> Mapping[str, Any]:
 
 
 def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
-    """Parameters of `record_dead_letter`: the row, and the original bytes as a message with its reason in headers."""
+    """Parameters of `record_dead_letter`: the row, and what is kept as a message with its reason in headers."""
     origin = letter.origin
-    key = letter.key or b""
+    kept = keep(letter)
+    key = kept.key or b""
+    detail = storable(letter.detail)[:DETAIL_CHARACTERS]
     provenance = {
         "reason": letter.reason,
-        "detail": letter.detail,
+        "detail": detail,
         "consumer": letter.consumer,
         "topic": origin.topic,
         "partition": str(origin.partition),
         "offset": str(origin.offset),
         "time": origin.at.isoformat().replace("+00:00", "Z"),
+        **{f"{part}_bytes": str(truncated.bytes) for part, truncated in kept.truncated.items()},
+        **{f"{part}_sha256": truncated.sha256 for part, truncated in kept.truncated.items()},
     }
     added = tuple((name, text.encode()) for name, text in provenance.items())
     return {
         "id": str(letter.id),
         "consumer": letter.consumer,
         "reason": letter.reason,
-        "detail": letter.detail,
+        "detail": detail,
         "topic": origin.topic,
         "partition": origin.partition,
         "offset": origin.offset,
         "recorded_at": origin.at,
-        "key": _binary(letter.key),
-        "value": _binary(letter.value),
-        "headers": _headers(letter.headers),
+        "key": _binary(kept.key),
+        "value": _binary(kept.value),
+        "headers": _headers(kept.headers),
+        "truncated": _json({part: asdict(one) for part, one in kept.truncated.items()}) if kept.truncated else None,
         "is_published": letter.is_published,
         "lane": lane_of(DEAD_LETTERS, key),
         "message_id": str(letter.id),
         "message_topic": DEAD_LETTERS,
         "message_key": psycopg2.Binary(key),
-        "message_headers": _headers((*letter.headers, *added)),
+        "message_headers": _headers((*kept.headers, *added)),
     }
 
 
@@ -107,7 +114,12 @@ def headers_from(stored: Sequence[Sequence[str]]) -> list[tuple[str, bytes]]:
 
 def stored_headers(headers: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, str]]:
     """Kafka headers in their stored form."""
-    return [(name.replace("\0", ""), base64.b64encode(value).decode()) for name, value in headers]
+    return [(storable(name), base64.b64encode(value).decode()) for name, value in headers]
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL takes in no text: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "backslashreplace").decode()
 
 
 def _headers(headers: Sequence[tuple[str, bytes]]) -> str:

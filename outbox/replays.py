@@ -7,6 +7,7 @@ comes back with an empty one. After `DatabaseUnavailable` it may have been repla
 NotReplayed           nothing was written, and asking again cannot help
 ├── UnknownLetter     there is no such dead letter
 ├── AlreadyReplayed   somebody else was first
+├── LetterTruncated   it is larger than any event may be, so it was not kept whole
 └── LetterOfShadow    what a shadow cannot decide on is no matter of the topics; start it under another label
 """
 
@@ -43,6 +44,10 @@ class AlreadyReplayed(NotReplayed):
     """Somebody else was first."""
 
 
+class LetterTruncated(NotReplayed):
+    """It was not kept whole."""
+
+
 class LetterOfShadow(NotReplayed):
     """It came from a shadow."""
 
@@ -62,6 +67,8 @@ class Letter:
     key: bytes
     replayed_at: datetime | None
     replayed_by: str | None
+    #: Whether everything of it was kept; else it cannot go back.
+    is_whole: bool
 
 
 class Replays:
@@ -76,7 +83,7 @@ class Replays:
         rows = await self._database.run(_SQL["letter"], {"id": str(letter_id)})
         if not rows:
             return None
-        [(_, consumer, reason, detail, topic, partition, offset, key, replayed_at, replayed_by)] = rows
+        [(_, consumer, reason, detail, topic, partition, offset, key, replayed_at, replayed_by, is_whole)] = rows
         return Letter(
             id=letter_id,
             consumer=consumer,
@@ -88,6 +95,7 @@ class Replays:
             key=bytes(key or b""),
             replayed_at=replayed_at,
             replayed_by=replayed_by,
+            is_whole=is_whole,
         )
 
     async def replay(self, letter_id: uuid.UUID, *, by: str) -> Letter:
@@ -97,6 +105,11 @@ class Replays:
             raise UnknownLetter(f"no dead letter {letter_id}")
         if SHADOW_MARK in letter.consumer:
             raise LetterOfShadow(f"it is of the shadow {letter.consumer}: start that under another label")
+        if not letter.is_whole:
+            place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
+            raise LetterTruncated(
+                f"it is larger than any event may be; its beginning was kept, and Kafka may still have it at {place}"
+            )
         lane = lane_of(letter.topic, letter.key)
         parameters = {"id": str(letter_id), "by": by, "lane": lane, "message_id": str(message_id(letter_id))}
         if not await self._database.run(_REPLAY, {**parameters, **lock_parameters({lane})}):

@@ -20,7 +20,7 @@ COUNTED: Final = 10_000
 
 _DEAD_LETTER: Final = (
     "id", "consumer", "reason", "detail", "topic", "partition", "offset", "recorded_at", "died_at", "value_bytes",
-    "replayed_at", "replayed_by",
+    "replayed_at", "replayed_by", "truncated",
 )  # fmt: skip
 
 

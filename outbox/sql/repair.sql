@@ -1,5 +1,5 @@
 -- name: letter
-SELECT id::text, consumer, reason, detail, topic, partition, "offset", key, replayed_at, replayed_by
+SELECT id::text, consumer, reason, detail, topic, partition, "offset", key, replayed_at, replayed_by, truncated IS NULL
 FROM dead_letters
 WHERE id = %(id)s;
 
@@ -8,7 +8,7 @@ WHERE id = %(id)s;
 WITH replayed AS (
     UPDATE dead_letters
     SET replayed_at = clock_timestamp(), replayed_by = %(by)s
-    WHERE id = %(id)s AND replayed_at IS NULL
+    WHERE id = %(id)s AND replayed_at IS NULL AND truncated IS NULL
     RETURNING topic, coalesce(key, '') AS key, value, headers
 )
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
@@ -22,6 +22,7 @@ SELECT id::text, recorded_at
 FROM dead_letters
 WHERE consumer = %(consumer)s
   AND replayed_at IS NULL
+  AND truncated IS NULL
   AND died_at <= %(until)s
   AND (%(reason)s::text IS NULL OR reason = %(reason)s)
   AND (recorded_at, id) > (%(after_at)s::timestamptz, %(after_id)s::uuid)

@@ -37,8 +37,8 @@ SELECT
 
 -- name: dead_letters
 SELECT
-    id::text, consumer, reason, detail, topic, partition, "offset", recorded_at, died_at, octet_length(value),
-    replayed_at, replayed_by
+    id::text, consumer, reason, detail, topic, partition, "offset", recorded_at, died_at,
+    coalesce((truncated -> 'value' ->> 'bytes')::bigint, octet_length(value)), replayed_at, replayed_by, truncated
 FROM dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
   AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)

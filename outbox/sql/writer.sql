@@ -57,16 +57,16 @@ SELECT tell_sources_apart();
 -- name: record_dead_letter
 WITH inserted AS (
     INSERT INTO dead_letters (
-        id, consumer, reason, detail, topic, partition, "offset", recorded_at, key, value, headers
+        id, consumer, reason, detail, topic, partition, "offset", recorded_at, key, value, headers, truncated
     )
     VALUES (
         %(id)s, %(consumer)s, %(reason)s, %(detail)s, %(topic)s, %(partition)s, %(offset)s, %(recorded_at)s,
-        %(key)s, %(value)s, %(headers)s
+        %(key)s, %(value)s, %(headers)s, %(truncated)s
     )
     ON CONFLICT (id) DO NOTHING
-    RETURNING id
+    RETURNING value
 )
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
-SELECT %(lane)s, %(message_id)s, %(message_topic)s, %(message_key)s, %(value)s, %(message_headers)s
+SELECT %(lane)s, %(message_id)s, %(message_topic)s, %(message_key)s, value, %(message_headers)s
 FROM inserted
 WHERE %(is_published)s;

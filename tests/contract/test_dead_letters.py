@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -152,3 +153,53 @@ async def test_a_burial_waits_for_postgresql(
         await burial
 
     assert query("SELECT count(*) FROM dead_letters") == [(1,)]
+
+
+async def test_of_a_letter_larger_than_any_event_the_beginning_the_length_and_the_hash_are_kept(
+    writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    value = b"0123456789" * 1_500_000
+
+    await writer.bury(replace(LETTER, reason="too_large", value=value))
+
+    sha256 = hashlib.sha256(value).hexdigest()
+    [(key, kept, headers, truncated)] = query("SELECT key, value, headers, truncated FROM dead_letters")
+    assert (bytes(key), bytes(kept), headers_from(headers)) == (b"customer-1\xff", value[: 64 * 1024], list(HEADERS))
+    assert truncated == {"value": {"bytes": 15_000_000, "sha256": sha256}}
+    [(message, message_headers)] = query("SELECT value, headers FROM outbox_messages")
+    assert bytes(message) == value[: 64 * 1024]
+    assert headers_from(message_headers)[-2:] == [("value_bytes", b"15000000"), ("value_sha256", sha256.encode())]
+
+
+async def test_headers_and_keys_of_any_size_are_bounded_too(writer: DecisionWriter, query: Callable[..., Any]) -> None:
+    many = tuple((f"h{n}", b"") for n in range(200_000))
+
+    await writer.bury(replace(LETTER, key=b"k" * 2_000_000, headers=many))
+
+    [(bytes_of_row, parts)] = query(
+        "SELECT octet_length(key) + octet_length(value) + octet_length(headers::text), truncated FROM dead_letters"
+    )
+    assert bytes_of_row < 64 * 1024
+    assert parts["key"]["bytes"] == 2_000_000
+    assert set(parts) == {"key", "headers"}
+    [(message_bytes,)] = query("SELECT octet_length(key) + octet_length(headers::text) FROM outbox_messages")
+    assert message_bytes < 64 * 1024
+
+
+async def test_what_an_event_may_be_at_most_is_kept_whole(writer: DecisionWriter, query: Callable[..., Any]) -> None:
+    await writer.bury(replace(LETTER, value=b"x" * 900 * 1024))
+
+    assert query("SELECT octet_length(value), truncated FROM dead_letters") == [(900 * 1024, None)]
+
+
+async def test_no_text_of_a_letter_is_one_that_postgresql_refuses(
+    writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    headers = (("nul\0", b"\0"), ("half \udc80", b""))
+
+    await writer.bury(replace(LETTER, detail="nul \0 half \udc80 " + "long" * 10_000, headers=headers))
+
+    [(detail, stored)] = query("SELECT detail, headers FROM dead_letters")
+    assert detail.startswith("nul  half \\udc80 long")
+    assert len(detail) == 2000
+    assert headers_from(stored) == [("nul", b"\0"), ("half \\udc80", b"")]

@@ -15,7 +15,15 @@ from outbox.database import Database
 from outbox.dead import dig_up
 from outbox.parameters import headers_from
 from outbox.records import DeadLetter, Origin, lane_of
-from outbox.replays import AlreadyReplayed, LetterOfShadow, NotReplayed, Replays, UnknownLetter, message_id
+from outbox.replays import (
+    AlreadyReplayed,
+    LetterOfShadow,
+    LetterTruncated,
+    NotReplayed,
+    Replays,
+    UnknownLetter,
+    message_id,
+)
 from outbox.writer import DecisionWriter
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -181,7 +189,7 @@ async def test_more_than_a_page_is_replayed_and_what_dies_again_meanwhile_is_not
 
 
 async def test_every_refusal_is_one_that_asking_again_cannot_help() -> None:
-    assert {UnknownLetter, AlreadyReplayed, LetterOfShadow} == set(NotReplayed.__subclasses__())
+    assert {UnknownLetter, AlreadyReplayed, LetterTruncated, LetterOfShadow} == set(NotReplayed.__subclasses__())
 
 
 async def test_one_buried_message_is_put_back_and_the_others_stay(
@@ -198,3 +206,17 @@ async def test_one_buried_message_is_put_back_and_the_others_stay(
 
     assert query("SELECT lane, message_id FROM outbox_messages") == [(2, "m-2")]
     assert query("SELECT seq FROM outbox_dead ORDER BY seq") == [(1,), (3,)]
+
+
+async def test_a_letter_that_was_not_kept_whole_is_not_put_back_and_says_where_it_may_be(
+    replays: Replays, writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    large = replace(LETTER, reason="too_large", value=b"x" * 1_000_000)
+    await writer.bury(large)
+
+    with pytest.raises(LetterTruncated, match=r"payments\[3\]@41"):
+        await replays.replay(large.id, by="ada")
+
+    assert [letter async for letter in replays.replayable("router")] == []
+    assert query("SELECT replayed_at FROM dead_letters") == [(None,)]
+    assert query("SELECT count(*) FROM outbox_messages WHERE topic = 'payments'") == [(0,)]
