@@ -7,13 +7,22 @@ is not stuck, however old what is left of it is; one whose first message stays i
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from outbox.database import Database, queries
+from outbox.records import LANES
 
 _SQL: Final = queries("relay.sql")
+
+
+#: How long after a seq was drawn its transaction is over, in seconds: longer than a session may be silent in one and
+#: `Database` waits for its end.
+SETTLED_SECONDS: Final = 60.0
+#: How often everything is looked at, whatever is thought to be gone, in seconds.
+FORGET_SECONDS: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +62,56 @@ class Pending:
         return {lane: now - since for lane, (_, since) in self._first.items()}
 
 
+class Floors:
+    """Below which seq nothing is pending any more in each lane. `now` is always the monotonic clock, in seconds.
+
+    A seq is drawn before it is committed, so only what was drawn `SETTLED_SECONDS` ago says something about what is
+    gone. Nobody relies on that for ever: every `FORGET_SECONDS` all of it is looked at again.
+    """
+
+    def __init__(self) -> None:
+        self._floors = dict.fromkeys(range(LANES), 0)
+        self._drawn: deque[tuple[float, int]] = deque()
+        self._forgotten_at: float | None = None
+
+    def of_all_lanes(self, now: float) -> Mapping[int, int]:
+        """Lane to the seq behind which a look has to begin."""
+        if self._forgotten_at is None or now - self._forgotten_at >= FORGET_SECONDS:
+            self._floors = dict.fromkeys(range(LANES), 0)
+            self._drawn.clear()
+            self._forgotten_at = now
+        return self._floors
+
+    def observe(self, first: Mapping[int, int], drawn: int | None, now: float) -> None:
+        """Take in the lowest pending seq of each lane that has one, and the highest that was drawn before the look."""
+        if drawn is not None:
+            self._drawn.append((now, drawn))
+        settled = 0
+        while self._drawn and self._drawn[0][0] <= now - SETTLED_SECONDS:
+            settled = self._drawn.popleft()[1]
+        for lane, floor in self._floors.items():
+            self._floors[lane] = max(floor, min(settled, first.get(lane, settled + 1) - 1))
+
+
 class OutboxWatch:
     """Keeps a `Pending` up to date."""
 
     def __init__(self, database: Database) -> None:
         self.pending = Pending()
         self._database = database
+        self._floors = Floors()
+
+    @property
+    def floors(self) -> Mapping[int, int]:
+        """Lane to the seq behind which the next look begins."""
+        return self._floors.of_all_lanes(time.monotonic())
 
     async def look(self) -> Pending:
         """Look at the outbox. Raises `DatabaseUnavailable`."""
-        rows = await self._database.run(_SQL["first_pending"])
-        self.pending.observe([PendingLane(*row) for row in rows], time.monotonic())
+        [(drawn,)] = await self._database.run(_SQL["drawn"])
+        floors = self.floors
+        rows = await self._database.run(_SQL["first_pending"], {"lanes": list(floors), "floors": list(floors.values())})
+        lanes, now = [PendingLane(*row) for row in rows], time.monotonic()
+        self._floors.observe({lane.lane: lane.seq for lane in lanes}, drawn, now)
+        self.pending.observe(lanes, now)
         return self.pending

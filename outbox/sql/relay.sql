@@ -10,12 +10,14 @@ WITH sized AS (
             lane, seq, message_id, topic, key, value, headers,
             octet_length(key) + coalesce(octet_length(value), 0) + pg_column_size(headers) AS bytes
         FROM outbox_messages
-        WHERE outbox_messages.lane = l.lane
+        -- By (lane, seq) and not by lane alone: the planner would think that a lane's first rows are soon found by seq,
+        -- and read all of a long backlog for each lane that has no part in it.
+        WHERE (outbox_messages.lane, seq) > (l.lane, 0::bigint) AND (outbox_messages.lane, seq) < (l.lane + 1, 0::bigint)
           AND (lane, topic) NOT IN (
               SELECT h.lane, h.topic
               FROM unnest(%(held_up_lanes)s::smallint[], %(held_up_topics)s::text[]) AS h (lane, topic)
           )
-        ORDER BY seq
+        ORDER BY outbox_messages.lane, seq
         LIMIT %(limit)s
     ) AS m
 ), in_lane AS (
@@ -41,20 +43,25 @@ FROM buried
 ON CONFLICT (seq) DO NOTHING;
 
 -- name: first_pending
--- The oldest message of each lane that has one, and who holds the lane. However many messages are pending it reads one
--- row for each lane: comparing and ordering by (lane, seq) leaves the planner no index but the one on both, and where a
--- lane is empty the first row behind it, of another lane, ends the search.
+-- The oldest message of each lane that has one, and who holds the lane; looked for behind what is known to be gone
+-- (`floors`), so that rows that are deleted and not yet removed are not read again and again. However many messages are
+-- pending it reads one row for each lane: bounds and order by (lane, seq) leave the planner no index but the one on both.
 SELECT
     l.lane, m.seq, extract(epoch FROM clock_timestamp() - m.committed_at)::double precision,
     CASE WHEN o.leased_until > clock_timestamp() THEN o.owner END
-FROM generate_series(0, 63) AS l (lane)
+FROM unnest(%(lanes)s::smallint[], %(floors)s::bigint[]) AS l (lane, floor)
 CROSS JOIN LATERAL (
-    SELECT lane, seq, committed_at
+    SELECT seq, committed_at
     FROM outbox_messages
-    WHERE (outbox_messages.lane, outbox_messages.seq) > (l.lane::smallint, 0::bigint)
-    ORDER BY outbox_messages.lane, outbox_messages.seq
+    WHERE (outbox_messages.lane, seq) > (l.lane, l.floor) AND (outbox_messages.lane, seq) < (l.lane + 1, 0::bigint)
+    ORDER BY outbox_messages.lane, seq
     LIMIT 1
 ) AS m
 LEFT JOIN outbox_lanes AS o ON o.lane = l.lane
-WHERE m.lane = l.lane
 ORDER BY l.lane;
+
+-- name: drawn
+-- The highest seq that anybody has drawn; NULL for a role that must not know.
+SELECT last_value
+FROM pg_sequences
+WHERE quote_ident(schemaname) || '.' || quote_ident(sequencename) = pg_get_serial_sequence('outbox_messages', 'seq');
