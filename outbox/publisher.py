@@ -69,7 +69,7 @@ class Publisher:
     async def stop(self) -> None:
         """Close the producer once nothing is under way on it."""
         self._retire(self._producer)
-        await asyncio.gather(*self._retiring)
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def _attempt(self, messages: Sequence[Message], outcomes: list[Outcome]) -> bool:
         """Send what is not settled; returns whether another attempt at the rest is worth it at once."""
@@ -120,7 +120,12 @@ class Publisher:
         self._producer = None
         task = asyncio.create_task(self._close_when_idle(producer), name="producer retirement")
         self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        task.add_done_callback(self._retired)
+
+    def _retired(self, task: asyncio.Task[None]) -> None:
+        self._retiring.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a producer that is not used any more did not close: %r", error)
 
     async def _close_when_idle(self, producer: AIOKafkaProducer) -> None:
         await asyncio.gather(*self._calls[producer])

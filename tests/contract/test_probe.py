@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from acls import AUTHORIZER, Acls
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from waiting import PATIENCE_SECONDS
 
 from app.probe import ProgressProbe
-from app.sandbox import PROVIDERS, Broker
+from app.sandbox import PROVIDERS, ApacheBroker, Broker
 
 ROUTER = "innervate-router"
 APACHE = pytest.param("apache", marks=pytest.mark.apache)
@@ -25,7 +26,8 @@ LATER_SECONDS = 1_000_000.0
 @pytest.fixture(params=["tansu", APACHE])
 async def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broker]:
     """A broker with one domain topic of one partition and one timeline."""
-    running = PROVIDERS[request.param](tmp_path_factory.mktemp("probe") / "kafka")
+    directory = tmp_path_factory.mktemp("probe") / "kafka"
+    running = ApacheBroker(directory, AUTHORIZER) if request.param == "apache" else PROVIDERS[request.param](directory)
     try:
         await asyncio.to_thread(running.start)
         admin = AIOKafkaAdminClient(bootstrap_servers=running.address)
@@ -148,6 +150,20 @@ async def test_a_transaction_that_stays_open_is_seen_and_is_over_when_it_ends(br
         await rounds(probe, 3)
         assert stuck(probe.transactions.stuck_seconds) == set()
         assert stuck(probe.router.stuck_seconds) == set()
+
+
+@ON_APACHE
+async def test_a_topic_that_must_not_be_read_is_named_until_it_may_be(broker: Broker) -> None:
+    acls = Acls(broker.address)
+    async with producing(broker) as producer:
+        await producer.send_and_wait("payments", b"1", key=b"k")
+    async with acls.denied("topic", "payments", "READ"), probing(broker) as probe:
+        await rounds(probe)
+        assert probe.unreadable == {"payments": "TopicAuthorizationFailedError"}
+
+        await acls.restore("topic", "payments", "READ")
+        await rounds(probe, 3)
+        assert probe.unreadable == {}
 
 
 async def test_a_broker_that_is_away_is_known_and_asked_again(broker: Broker) -> None:
