@@ -11,7 +11,9 @@ The limits are set after connecting and not with the address, because poolers re
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import aiopg
@@ -98,9 +100,7 @@ async def connect(dsn: str, *, timeout_seconds: float) -> aiopg.Connection:
     problem: Exception = DatabaseUnavailable("the address names no host")
     for address in addresses(dsn):
         try:
-            return await _connect_to(address, timeout_seconds)
-        except TimeoutError:
-            problem = DatabaseUnavailable(f"PostgreSQL did not let a client in within {CONNECT_SECONDS} s")
+            return await _connect_to_any(await _numbered(address), timeout_seconds)
         except (psycopg2.OperationalError, OSError) as error:
             problem = error
     raise problem
@@ -136,17 +136,42 @@ def check_encoding(connection: Any) -> None:
         )
 
 
+async def _numbered(address: str) -> Sequence[str]:
+    """The same address once for each number its host has: libpq would look them up while everything else waits."""
+    parts = parse_dsn(address)
+    host = parts.get("host", "")
+    if not host or host.startswith(("/", "@")) or parts.get("hostaddr"):
+        return [address]
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    numbers = dict.fromkeys(place[0] for *_, place in found)
+    return [make_dsn(address, hostaddr=number) for number in numbers]
+
+
+async def _connect_to_any(addresses: Sequence[str], timeout_seconds: float) -> aiopg.Connection:
+    *others, last = addresses
+    for address in others:
+        with suppress(psycopg2.OperationalError, OSError):
+            return await _connect_to(address, timeout_seconds)
+    return await _connect_to(last, timeout_seconds)
+
+
 async def _connect_to(address: str, timeout_seconds: float) -> aiopg.Connection:
-    limits = {**_LIMITS, "lock_timeout": LOCK_SECONDS * 1000}
-    async with asyncio.timeout(CONNECT_SECONDS):
-        connection = await aiopg.connect(address, timeout=timeout_seconds, enable_hstore=False)
-        try:
-            check_encoding(connection.raw)
-            async with connection.cursor() as cursor:
-                await cursor.execute(_SQL["begin_session"], _parameters(limits))
-        except BaseException:
-            await connection.close()
-            raise
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await _begun(address, timeout_seconds)
+    except TimeoutError as error:
+        raise TimeoutError(f"PostgreSQL did not let a client in within {CONNECT_SECONDS} s") from error
+
+
+async def _begun(address: str, timeout_seconds: float) -> aiopg.Connection:
+    connection = await aiopg.connect(address, timeout=timeout_seconds, enable_hstore=False)
+    try:
+        check_encoding(connection.raw)
+        async with connection.cursor() as cursor:
+            await cursor.execute(_SQL["begin_session"], _parameters({**_LIMITS, "lock_timeout": LOCK_SECONDS * 1000}))
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 

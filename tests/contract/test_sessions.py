@@ -411,6 +411,34 @@ async def test_a_host_that_is_away_does_not_keep_from_the_next(
         assert await opened(url).run("SELECT inet_server_port()") == [(postgres.port,)]
 
 
+async def test_every_number_of_a_host_is_tried(
+    database_url: str, opened: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def two_numbers(host: str, _port: None, **_: object) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        # PostgreSQL listens on the second one alone.
+        return [(2, 1, 6, "", ("127.0.0.2", 0)), (2, 1, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_numbers)
+
+    assert await opened(database_url.replace("127.0.0.1", "db.example")).run("SELECT 1") == [(1,)]
+    assert asked == ["db.example"]
+
+
+async def test_a_host_nobody_knows_is_an_outage(
+    database_url: str, opened: Callable[..., Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nobody(*_: object, **__: object) -> list[tuple[Any, ...]]:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", nobody)
+
+    with pytest.raises(DatabaseUnavailable, match="not known"):
+        await opened(database_url.replace("127.0.0.1", "db.example")).open()
+
+
 async def test_a_statement_that_is_given_up_leaves_no_backend(
     database_url: str, query: Callable[..., Any], opened: Callable[..., Database], until: Callable[..., Any]
 ) -> None:
