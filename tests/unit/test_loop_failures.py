@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from fakes import NOON, idle
 
+from agents import loop
 from agents.decision import Decision
 from agents.events import FraudScored, PaymentFailed
 from outbox.errors import StatementRejected
 from outbox.records import Origin
+from tables.event import Event
 
 MakeRig = Callable[..., Any]
 
@@ -185,3 +187,21 @@ async def test_a_dead_letter_that_cannot_be_written_stops_the_worker_unacknowled
     await rig.accept(rig.raw(0, b"{"), rig.event(1))
     assert rig.crashes == [rig.writer.bury_error]
     assert rig.acknowledged == []
+
+
+async def test_a_record_that_breaks_the_reading_is_a_dead_letter_and_the_next_one_is_decided(
+    rig: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(value: bytes, headers: Any) -> Event:
+        if value == b"odd":
+            raise ZeroDivisionError
+        return right(value, headers)
+
+    right = loop.parse
+    monkeypatch.setattr(loop, "parse", parse)
+
+    await rig.accept(rig.raw(0, b"odd"), rig.event(1))
+
+    assert [(letter.reason, letter.detail) for letter in rig.writer.letters] == [("unprocessable", "ZeroDivisionError")]
+    assert [record.event_id for record in rig.writer.decisions] == ["e1"]
+    assert (rig.acknowledged, rig.crashes) == ([0, 1], [])
