@@ -55,6 +55,10 @@ RUNS ?= 12
 crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every crash point, RUNS=n random faults; SEED=n repeats, FENCED=1
 	$(BIN)/pytest tests/crash --faults $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(FENCED),--fenced)
 
+.PHONY: crash-points
+crash-points: $(READY)  ## The part of crash-test without chance: kill and freeze a worker at every point; FENCED=1
+	$(BIN)/pytest tests/crash -m apache --ignore tests/crash/test_random_faults.py $(if $(FENCED),--fenced)
+
 .PHONY: bench
 bench: $(READY)  ## Measure; prints ratios and medians
 	$(BIN)/python -m benchmarks.run

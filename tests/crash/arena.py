@@ -6,22 +6,31 @@ exit code and its last words, and started again.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from acls import Acls
 from evidence import Disturbance
 from proxy import Proxy
+from waiting import PATIENCE_SECONDS
+from witness import rows
 
 from app.sandbox import Sandbox, SandboxError
 from app.sandbox_process import is_free
 from app.worker_process import WorkerProcess
 
+#: On a connection that may write: the database is read-only for everybody who does not say so.
+READ_ONLY = "ALTER DATABASE innervate SET default_transaction_read_only = on"
+WRITABLE = "ALTER DATABASE innervate RESET default_transaction_read_only"
 #: As a shell shows it.
 KILLED = 128 + signal.SIGKILL
 #: What an orchestrator waits before it starts a worker again.
@@ -59,9 +68,33 @@ class CrashWorker(WorkerProcess):
         """How it ended, as a shell shows it; None while it runs or before it was started."""
         return None if self._guard is None else self._guard.poll()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the kernel has stopped it (SIGSTOP)."""
+        if not self.is_running:
+            return False
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    @property
+    def tables(self) -> Path:
+        """Its disk."""
+        return self.directory / "tables"
+
     def forget(self) -> None:
         """Lose the disk: the tables have to come back from Kafka."""
-        shutil.rmtree(self.directory / "tables", ignore_errors=True)
+        shutil.rmtree(self.tables, ignore_errors=True)
+
+    def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One of the product's commands (`rebuild`, …) with its settings and its disk."""
+        return subprocess.run(
+            [sys.executable, "-m", "faust", "-A", "app", "--datadir", str(self.tables), *arguments],
+            cwd=self.working_directory(),
+            env=dict(self.environment()),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
 
     def last_words(self) -> list[str]:
         """What its log says about the end: the last errors, then the last lines."""
@@ -112,6 +145,9 @@ class Arena:
     disturbances: list[Disturbance] = field(default_factory=list)
     #: When a fault last touched a service, by the wall clock.
     service_touched_at: float | None = None
+    #: Rights that everybody lacks: operation and topic.
+    denied: list[tuple[str, str]] = field(default_factory=list)
+    is_read_only: bool = False
 
     def supervise(self) -> None:
         """Start again what ended and should run."""
@@ -168,6 +204,43 @@ class Arena:
             os.kill(seat.process.pid, signal.SIGCONT)
         seat.frozen = False
 
+    def order(self, number: int, point: str | None) -> None:
+        """Have a worker stop itself when it passes a point (`points/crashing`); None withdraws the order."""
+        order = self.seats[number].process.directory.with_suffix(".order")
+        if point is None:
+            order.unlink(missing_ok=True)
+            return
+        # It must never be read half.
+        unfinished = order.with_suffix(".tmp")
+        unfinished.write_text(point)
+        unfinished.rename(order)
+
+    def deny(self, operation: str, topic: str) -> None:
+        """Take everybody's right to read or to write a topic."""
+        asyncio.run(Acls(self.sandbox.kafka).deny("topic", topic, operation))
+        self.denied.append((operation, topic))
+
+    def allow(self) -> None:
+        """Give every right back."""
+        while self.denied:
+            operation, topic = self.denied[-1]
+            asyncio.run(Acls(self.sandbox.kafka).restore("topic", topic, operation))
+            self.denied.pop()
+
+    def make_read_only(self) -> None:
+        """Whoever connects from now on may not write."""
+        self.is_read_only = True
+        rows(self._writable_url, READ_ONLY)
+
+    def make_writable(self) -> None:
+        """Whoever connects from now on may write again."""
+        rows(self._writable_url, WRITABLE)
+        self.is_read_only = False
+
+    @property
+    def _writable_url(self) -> str:
+        return f"{self.sandbox.database_url}?options=-cdefault_transaction_read_only%3Doff"
+
     def ready(self, number: int) -> bool:
         """Whether its web view says so."""
         seat = self.seats[number]
@@ -178,7 +251,11 @@ class Arena:
         self.proxy.heal()
         self.sandbox.postgres.start()
         self.sandbox.broker.start()
+        self.allow()
+        if self.is_read_only:
+            self.make_writable()
         for number, seat in enumerate(self.seats):
+            self.order(number, None)
             self.thaw(number)
             if seat.wanted:
                 seat.process.launch()

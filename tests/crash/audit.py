@@ -23,6 +23,7 @@ from audit_money import check_money
 from evidence import DecisionRow, Disturbance, Evidence, Logged, Place
 from findings import Findings
 from recomputed import MEMORIES, recompute, who_decides
+from sale import name_of
 
 from app.checker import Decided, EventKey, Published, check
 from outbox.records import lane_of
@@ -36,9 +37,11 @@ AFTERMATH_SECONDS: Final = 20.0
 def audit(evidence: Evidence, disturbances: Sequence[Disturbance], *, fenced: bool = False) -> Findings:
     """Compare everything with everything."""
     findings = Findings()
-    findings.lost_by_kafka = sorted(set(evidence.acknowledged) - {event["id"] for event in _events(evidence)})
+    there = {name_of(event["source"], event["id"]) for event in _events(evidence)}
+    findings.lost_by_kafka = sorted(set(evidence.acknowledged) - there)
     findings.left_in_outbox = list(evidence.unpublished)
     findings.refused = list(evidence.refused)
+    _check_routing(evidence, findings)
     _check_messages(evidence, findings)
     _check_dead_letters(evidence, findings)
     _check_repeats(evidence, disturbances, findings, fenced=fenced)
@@ -63,6 +66,13 @@ def _due(evidence: Evidence) -> Mapping[str, Collection[EventKey]]:
         for agent in who_decides(event["type"], event.get("data", {})):
             due[agent].add((event["source"], event["id"]))
     return due
+
+
+def _check_routing(evidence: Evidence, findings: Findings) -> None:
+    """Only what is in a domain topic, and committed, is in a timeline."""
+    sent = {name_of(event["source"], event["id"]) for event in _events(evidence)}
+    events = (event for log in evidence.timelines.values() for record in log if (event := record.event) is not None)
+    findings.routed_from_nothing = sorted({name_of(event["source"], event["id"]) for event in events} - sent)
 
 
 def _check_messages(evidence: Evidence, findings: Findings) -> None:

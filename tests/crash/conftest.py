@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from acls import AUTHORIZER
 from arena import Arena, CrashWorker, Seat
 from proxy import Proxy
 
-from app.sandbox import Sandbox
+from app.sandbox import ApacheBroker, Sandbox
 
 SEED = pytest.StashKey[int]()
 
@@ -67,15 +68,37 @@ def make_arena(fenced: bool, tmp_path: Path) -> Iterator[Callable[[int], Arena]]
     with ExitStack() as stack:
 
         def build(seats: int) -> Arena:
-            sandbox = stack.enter_context(Sandbox(tmp_path / "sandbox", "apache"))
+            sandbox = stack.enter_context(guarded_sandbox(tmp_path / "sandbox"))
             proxy = stack.enter_context(Proxy(sandbox.postgres.port))
             settings = worker_settings(sandbox, proxy, fenced=fenced)
-            workers = [CrashWorker(sandbox, tmp_path / f"worker-{number}", settings) for number in range(seats)]
+            workers = [ordered(sandbox, tmp_path / f"worker-{number}", settings) for number in range(seats)]
             arena = Arena(sandbox, proxy, [Seat(worker) for worker in workers])
             stack.callback(arena.release)
             return arena
 
         yield build
+
+
+#: What wraps the product from outside.
+POINTS = Path(__file__).parent / "points"
+
+
+def at_point(point: str, passings: int, signal_name: str = "SIGKILL") -> dict[str, str]:
+    """Settings of a worker (module `crashing`) that gets the signal when it passes a point for the n-th time."""
+    return {"CRASH_POINT": f"{point}:{passings}", "CRASH_SIGNAL": signal_name, "PYTHONPATH": str(POINTS)}
+
+
+def ordered(sandbox: Sandbox, directory: Path, settings: Mapping[str, str]) -> CrashWorker:
+    """A worker that can be ordered to freeze (`Arena.order`)."""
+    order = {"CRASH_ORDER": str(directory.with_suffix(".order")), "PYTHONPATH": str(POINTS)}
+    return CrashWorker(sandbox, directory, {**settings, **order}, module="crashing")
+
+
+def guarded_sandbox(directory: Path) -> Sandbox:
+    """Services of which Kafka asks for rights; everybody has all of them until one is taken away."""
+    sandbox = Sandbox(directory, "apache")
+    sandbox.broker = ApacheBroker(sandbox.broker.directory, AUTHORIZER)
+    return sandbox
 
 
 def worker_settings(sandbox: Sandbox, proxy: Proxy, *, fenced: bool) -> dict[str, str]:

@@ -158,7 +158,7 @@ class Disturbance:
 class Evidence:
     """All there is. Logs in the order of each partition, decisions in the order of the commits."""
 
-    #: Ids of the events Kafka said it has.
+    #: Names of the events Kafka said it has.
     acknowledged: Collection[str]
     #: Orders that were made to fail, and the payment to be given back for it.
     to_refund: Mapping[str, str] = field(default_factory=dict)

@@ -11,17 +11,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+#: Hit by what takes several steps, each of which needs everything else in order.
+EVERYTHING: Final = "everything"
+
 #: Kind → how often it is drawn, what it hits, and the shortest and longest time it lasts, in seconds.
 KINDS: Final[dict[str, tuple[int, str, float, float]]] = {
     "kill": (14, "worker", 0.0, 6.0),
     "kill and lose the disk": (6, "worker", 0.0, 6.0),
     "freeze": (10, "worker", 1.0, 25.0),
+    "freeze in a transaction": (6, "worker", 5.0, 35.0),
+    "freeze at a point": (4, "worker", 5.0, 35.0),
+    "disk of another cluster": (4, "worker", 0.0, 4.0),
     "leave": (6, "worker", 0.0, 4.0),
     "join or leave": (10, "third", 0.0, 0.0),
     "broker restart": (4, "broker", 0.0, 4.0),
     "broker kill": (5, "broker", 0.0, 4.0),
+    "deny a write": (5, "broker", 2.0, 15.0),
+    "deny a read": (4, "broker", 2.0, 15.0),
+    "poison a changelog": (2, EVERYTHING, 0.0, 0.0),
     "postgresql crash": (9, "postgresql", 0.0, 6.0),
     "terminate backends": (8, "postgresql", 0.0, 0.0),
+    "read-only": (6, "postgresql", 1.0, 10.0),
     "cut": (8, "proxy", 0.0, 0.0),
     "delay": (6, "proxy", 2.0, 8.0),
     "swallow a commit": (10, "proxy", 0.0, 3.0),
@@ -80,6 +90,8 @@ def _plan(seed: int) -> Iterator[Fault]:
 def _may_overlap(before: Fault, kind: str, worker: int | None) -> bool:
     """Only what lasts can be overlapped, by one that hits something else, and never two that already overlap."""
     if before.lasts_seconds == 0.0 or before.overlapping:
+        return False
+    if KINDS[kind][1] == EVERYTHING:
         return False
     same_thing = KINDS[before.kind][1] == KINDS[kind][1]
     return not same_thing or (worker is not None and worker != before.worker)

@@ -14,6 +14,8 @@ class Findings:
     undecided: list[str] = field(default_factory=list)
     decided_twice: list[str] = field(default_factory=list)
     decided_on_nothing: list[str] = field(default_factory=list)
+    #: In a timeline and not in any domain topic: of an aborted transaction, or made up.
+    routed_from_nothing: list[str] = field(default_factory=list)
     left_in_outbox: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)

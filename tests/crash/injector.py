@@ -11,6 +11,8 @@ import psycopg2
 from arena import Arena
 from evidence import Disturbance
 from faults import THIRD, Fault
+from foreign import ForeignDisk
+from poisoning import poison
 from witness import rows
 
 from app.sandbox import SandboxError
@@ -18,6 +20,17 @@ from app.sandbox import SandboxError
 #: How slow a delaying proxy is, per chunk and direction, in seconds.
 _DELAY_SECONDS = 0.25
 _POLL_SECONDS = 0.1
+#: Where the transaction of a refund is open, and where nothing is or everything was done.
+IN_A_TRANSACTION = ("mid_refund", "before_refund_commit")
+AT_A_POINT = (
+    *("before_fold", "after_put", "after_changelog", "before_commit", "after_commit", "after_refund_commit"),
+    *("after_publish", "mid_lease"),
+)
+#: How long a worker may take to pass a point; it may be starting, or own nothing, or have no refund to make.
+_PASSING_SECONDS = 30.0
+#: Topics that only workers write to, and such that workers read from.
+WRITTEN = ("timeline-order", "ledger", "timeline-customer", "dead-letters")
+READ = ("shipping", "payments", "orders", "platform")
 #: A worker that is to be killed is waited for: it may just be being started again.
 _PATIENCE_SECONDS = 120.0
 
@@ -28,9 +41,12 @@ class Injector:
 
     arena: Arena
     say: Callable[[str], None]
+    foreign: ForeignDisk
     #: Workers that were asked to leave and had to be killed.
     stubborn: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    #: Workers that did not pass the point they were to freeze at.
+    missed: list[str] = field(default_factory=list)
 
     def run(self, plan: Sequence[Fault]) -> None:
         """Carry every fault out; returns when the last one has ended. Raises what cannot be repaired."""
@@ -72,10 +88,14 @@ class Injector:
     def _begin(self, fault: Fault) -> None:
         arena, worker = self.arena, fault.worker
         if worker is not None:
-            self._begin_on_worker(fault.kind, worker)
+            self._begin_on_worker(fault, worker)
             return
         proxy, services = arena.proxy, arena.sandbox
         {
+            "deny a write": lambda: arena.deny("WRITE", WRITTEN[fault.number % len(WRITTEN)]),
+            "deny a read": lambda: arena.deny("READ", READ[fault.number % len(READ)]),
+            "read-only": lambda: self._make_read_only(fault),
+            "poison a changelog": lambda: poison(arena, self._wait, fault.number),
             "broker restart": services.broker.stop,
             "broker kill": getattr(services.broker, "kill", services.broker.stop),
             "postgresql crash": services.postgres.crash,
@@ -86,8 +106,8 @@ class Injector:
             "refuse": proxy.refuse,
         }[fault.kind]()
 
-    def _begin_on_worker(self, kind: str, worker: int) -> None:
-        arena = self.arena
+    def _begin_on_worker(self, fault: Fault, worker: int) -> None:
+        arena, kind = self.arena, fault.kind
         if worker == THIRD:
             if not arena.seats[worker].wanted:
                 arena.start(worker)
@@ -97,21 +117,51 @@ class Injector:
         self._until_running(worker)
         if kind == "freeze":
             arena.freeze(worker)
+        elif kind == "freeze in a transaction":
+            self._freeze_at(worker, IN_A_TRANSACTION[fault.number % len(IN_A_TRANSACTION)])
+        elif kind == "freeze at a point":
+            self._freeze_at(worker, AT_A_POINT[fault.number % len(AT_A_POINT)])
         elif kind == "leave":
             self._ask_to_leave(worker)
         else:
             arena.kill(worker)
             if kind == "kill and lose the disk":
                 arena.seats[worker].process.forget()
+            elif kind == "disk of another cluster":
+                self.foreign.put_into(arena.seats[worker].process)
+
+    def _freeze_at(self, worker: int, point: str) -> None:
+        """Wait until the worker has stopped itself there."""
+        seat = self.arena.seats[worker]
+        until = time.monotonic() + _PASSING_SECONDS
+        self.arena.order(worker, point)
+        while not seat.process.is_stopped and time.monotonic() < until:
+            self._wait(_POLL_SECONDS)
+        self.arena.order(worker, None)
+        if seat.process.is_stopped:
+            seat.frozen = True
+            self.say(f"  frozen at {point}")
+        else:
+            self.missed.append(f"worker {worker} did not pass {point}")
+
+    def _make_read_only(self, fault: Fault) -> None:
+        """For new sessions; for those there are as well, every other time."""
+        self.arena.make_read_only()
+        if fault.number % 2:
+            self._terminate_backends()
 
     def _repair(self, fault: Fault) -> None:
         arena, worker = self.arena, fault.worker
-        if fault.kind == "freeze" and worker is not None:
+        if fault.kind.startswith("freeze") and worker is not None:
             arena.thaw(worker)
         elif worker is not None and worker != THIRD:
             arena.start(worker)
         elif fault.kind.startswith("broker"):
             arena.sandbox.broker.start()
+        elif fault.kind.startswith("deny"):
+            arena.allow()
+        elif fault.kind == "read-only":
+            arena.make_writable()
         elif fault.kind == "postgresql crash":
             arena.sandbox.postgres.start()
         elif fault.kind in {"delay", "refuse", "swallow a commit"}:

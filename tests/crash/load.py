@@ -1,19 +1,24 @@
 """Load: a shop that goes on selling whatever breaks, with everything a checker has to cope with in its events.
 
-Forty customers, several events of each, some sent twice, some late, some broken; the messages that follow from a
-customer's payments share a few keys, so that there is an order to keep. A few records in a hundred are stories of
-orders, several told at the same time (`orders`). The producer is idempotent: what was acknowledged is in Kafka once,
-and only that is counted. A record that must become a dead letter says so in a header.
+Forty customers, several events of each, some sent twice, some late, some broken, some with an id that another source
+has used; the messages that follow from a customer's payments share a few keys, so that there is an order to keep. A few
+records in a hundred are stories of orders, several told at the same time (`orders`). The producers are idempotent: what
+was acknowledged is in Kafka once, and only that is counted. A record that must become a dead letter says so in a
+header; half of those have a timestamp that is no time. Batches are compressed with every codec there is, one for each
+key, so that its order is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -23,14 +28,19 @@ import orders
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from evidence import BROKEN
-from sale import Failure, Sale, event
+from sale import SOURCE, Failure, Sale, event
+from transactions import Transactions
 from waiting import PATIENCE_SECONDS
 
 TOPIC: Final = "payments"
+#: All that Kafka knows.
+CODECS: Final = (None, "gzip", "snappy", "lz4", "zstd")
 CUSTOMERS: Final = 40
 OPENING: Final = datetime(2020, 1, 1, tzinfo=UTC)
 #: Fifty events of a customer take some forty days, so that the age of the window counts as well as its length.
 BETWEEN_EVENTS: Final = timedelta(minutes=30)
+#: The stamp of a record, in milliseconds since 1970: the year 0, which is none.
+IMPOSSIBLE_MS: Final = -62_135_683_200_000
 _POLL_SECONDS: Final = 0.5
 
 _KINDS: Final = ("PaymentSucceeded",) * 8 + ("PaymentFailed", "ChargebackReceived")
@@ -46,20 +56,37 @@ def sales(seed: int, name: str, now: datetime) -> Iterator[Sale]:
     while True:
         draw = chance.random()
         if draw < 0.02:
-            yield Sale(TOPIC, b"broken-%d" % number, chance.choice(_RUBBISH), (BROKEN,))
+            stamp = IMPOSSIBLE_MS if number % 2 else None
+            yield Sale(TOPIC, b"broken-%d" % number, chance.choice(_RUBBISH), (BROKEN,), stamp_ms=stamp)
             continue
         if draw < 0.05 and recent:
             yield chance.choice(recent)
             continue
-        if draw < 0.07:
+        if draw < 0.06 and recent:
+            number += 1
+            yield _sale(chance, number, name, namesake=chance.choice(recent))
+            continue
+        if draw < 0.08:
             stories.append(orders.story(begun, name, now))
             begun += 1
-        sale = _next(stories) if draw < 0.20 else None
+        sale = _next(stories) if draw < 0.21 else None
         if sale is None:
             number += 1
             sale = _sale(chance, number, name)
         recent.append(sale)
         yield sale
+
+
+def payments(seed: int, name: str) -> Iterator[Sale]:
+    """Payments without end, the same for the same arguments."""
+    chance = random.Random(seed)
+    for number in itertools.count(1):
+        yield _sale(chance, number, name)
+
+
+def codec_of(key: bytes) -> str | None:
+    """How a batch with this key is compressed; a producer for each codec keeps the order of a key."""
+    return CODECS[zlib.crc32(key) % len(CODECS)]
 
 
 def _next(stories: deque[Iterator[Sale]]) -> Sale | None:
@@ -73,7 +100,8 @@ def _next(stories: deque[Iterator[Sale]]) -> Sale | None:
     return None
 
 
-def _sale(chance: random.Random, number: int, name: str) -> Sale:
+def _sale(chance: random.Random, number: int, name: str, *, namesake: Sale | None = None) -> Sale:
+    """An event of a customer; with a `namesake` of its id, from another source."""
     customer = f"{name}-c-{chance.randrange(CUSTOMERS)}"
     kind = chance.choice(_KINDS)
     at = OPENING + number * BETWEEN_EVENTS
@@ -92,16 +120,19 @@ def _sale(chance: random.Random, number: int, name: str) -> Sale:
     }
     if kind == "PaymentFailed":
         data["reason"] = "card declined"
-    return event(TOPIC, kind, f"{name}-e-{number}", data, at=at, binary=number % 3 == 0)
+    binary = number % 3 == 0
+    if namesake is None or namesake.event_id is None:
+        return event(TOPIC, kind, f"{name}-e-{number}", data, at=at, binary=binary)
+    return event(TOPIC, kind, namesake.event_id, data, at=at, binary=binary, source=f"{SOURCE}:{number}")
 
 
 @dataclass
 class Acknowledged:
     """What Kafka said it has."""
 
-    #: Ids of the events.
+    #: Names of the events.
     ids: set[str] = field(default_factory=set)
-    #: The decisions that have to be made on them: agent and event id.
+    #: The decisions that have to be made on them: agent and name of the event.
     due: set[tuple[str, str]] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     copies: int = 0
@@ -112,13 +143,25 @@ class Acknowledged:
     @property
     def to_refund(self) -> dict[str, str]:
         """The orders that were made to fail, and the payment to be given back for it, as far as all of it is sent."""
-        return {one.order_id: one.payment_id for one in self.failures if one.event_ids <= self.ids}
+        return {one.order_id: one.payment_id for one in self.failures if one.events <= self.ids}
 
 
 class Load:
-    """Sends in a thread of its own for as long as the block lasts, or until `limit` records were sent."""
+    """Sends in a thread of its own for as long as the block lasts, or until `limit` records were sent.
 
-    def __init__(self, kafka: str, *, seed: int, name: str, per_second: float = 50.0, limit: int | None = None) -> None:
+    With `transactional`, transactions are committed and aborted beside it.
+    """
+
+    def __init__(
+        self,
+        kafka: str,
+        *,
+        seed: int,
+        name: str,
+        per_second: float = 50.0,
+        limit: int | None = None,
+        transactional: bool = False,
+    ) -> None:
         self.acknowledged = Acknowledged()
         #: Records Kafka has taken or refused.
         self.answers = 0
@@ -129,6 +172,13 @@ class Load:
         self._pending: set[asyncio.Future[Any]] = set()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
+        self._is_over = threading.Event()
+        #: Events in Kafka transactions beside all others, when they are wanted.
+        self.transactions: Transactions | None = None
+        if transactional:
+            self.transactions = Transactions(
+                kafka, payments(seed, f"{name}-t"), seed=seed, name=name, acknowledge=self._acknowledge
+            )
         # Nothing waits for it at the end of the process, whatever it waits for itself.
         self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="load", daemon=True)
 
@@ -163,26 +213,39 @@ class Load:
 
     async def _send(self) -> None:
         sent = 0
-        producer: AIOKafkaProducer | None = None
+        producers: dict[str | None, AIOKafkaProducer] = {}
+        transacting = asyncio.create_task(self._transact())
         while not self._stopping.is_set() and sent != self._limit:
             try:
-                if producer is None:
-                    producer = AIOKafkaProducer(bootstrap_servers=self._kafka, acks="all", enable_idempotence=True)
-                    await producer.start()
                 sale = next(self._sales)
-                await self._put(producer, sale)
+                await self._put(await self._producer(producers, codec_of(sale.key)), sale)
                 sent += 1
             except (KafkaError, OSError):
-                await _close(producer)
-                producer = None
+                await _close(producers)
             await asyncio.sleep(self._pause_seconds)
-        while self._pending and not self._abandoned.is_set():
-            await asyncio.wait(self._pending, timeout=_POLL_SECONDS)
-        await _close(producer)
+        self._is_over.set()
+        while not self._abandoned.is_set() and (self._pending or not transacting.done()):
+            await asyncio.wait(self._pending or {transacting}, timeout=_POLL_SECONDS)
+        transacting.cancel()
+        await asyncio.gather(transacting, return_exceptions=True)
+        await _close(producers)
+
+    async def _transact(self) -> None:
+        if self.transactions is not None:
+            await self.transactions.run(self._is_over.is_set)
+
+    async def _producer(self, producers: dict[str | None, AIOKafkaProducer], codec: str | None) -> AIOKafkaProducer:
+        if codec not in producers:
+            options = {"acks": "all", "enable_idempotence": True, "compression_type": codec}
+            producers[codec] = AIOKafkaProducer(bootstrap_servers=self._kafka, **options)
+            await producers[codec].start()
+        return producers[codec]
 
     async def _put(self, producer: AIOKafkaProducer, sale: Sale) -> None:
         self.acknowledged.unsure += 1
-        future = await producer.send(sale.topic, key=sale.key, value=sale.value, headers=list(sale.headers))
+        future = await producer.send(
+            sale.topic, key=sale.key, value=sale.value, headers=list(sale.headers), timestamp_ms=sale.stamp_ms
+        )
         self._pending.add(future)
         future.add_done_callback(lambda done: self._on_answer(done, sale))
 
@@ -191,23 +254,25 @@ class Load:
         self.answers += 1
         if done.cancelled() or done.exception() is not None:
             return
+        self.acknowledged.unsure -= 1
+        self._acknowledge(sale)
+
+    def _acknowledge(self, sale: Sale) -> None:
         counts = self.acknowledged
-        counts.unsure -= 1
-        if sale.event_id is None:
+        if sale.name is None:
             counts.broken += 1
-        elif sale.event_id in counts.ids:
+        elif sale.name in counts.ids:
             counts.copies += 1
         else:
-            counts.ids.add(sale.event_id)
-            counts.due.update((agent, sale.event_id) for agent in sale.deciders)
+            counts.ids.add(sale.name)
+            counts.due.update((agent, sale.name) for agent in sale.deciders)
             if sale.failure is not None:
                 counts.failures.append(sale.failure)
 
 
-async def _close(producer: AIOKafkaProducer | None) -> None:
-    if producer is not None:
-        try:
+async def _close(producers: dict[str | None, AIOKafkaProducer]) -> None:
+    while producers:
+        _, producer = producers.popitem()
+        with suppress(TimeoutError, KafkaError, OSError):
             async with asyncio.timeout(5):
                 await producer.stop()
-        except (TimeoutError, KafkaError, OSError):
-            return

@@ -32,8 +32,8 @@ def story(number: int, name: str, now: datetime) -> Iterator[Sale]:
     if refunded is None:
         yield sales[-1]
     else:
-        event_ids = frozenset(sale.event_id for sale in sales if sale.event_id is not None)
-        yield replace(sales[-1], failure=Failure(order_id, refunded, event_ids))
+        names = frozenset(sale.name for sale in sales if sale.name is not None)
+        yield replace(sales[-1], failure=Failure(order_id, refunded, names))
 
 
 def _sales(order_id: str, ending: str) -> Iterator[tuple[str, str, dict[str, Any]]]:

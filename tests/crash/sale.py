@@ -13,6 +13,11 @@ from recomputed import who_decides
 SOURCE: Final = "urn:shop:crash"
 
 
+def name_of(source: str, event_id: str) -> str:
+    """What tells an event from every other, as text."""
+    return f"{event_id} of {source}"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An order that is made to fail."""
@@ -20,8 +25,8 @@ class Failure:
     order_id: str
     #: What has to be given back for it.
     payment_id: str
-    #: All events of its story.
-    event_ids: frozenset[str]
+    #: All events of its story, by name.
+    events: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +38,35 @@ class Sale:
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     event_id: str | None = None
+    source: str = SOURCE
     #: Who must decide on it.
     deciders: tuple[str, ...] = ()
+    #: The record's timestamp in milliseconds since 1970; None for the producer's clock.
+    stamp_ms: int | None = None
     #: What the last record of a story says about the whole of it.
     failure: Failure | None = None
 
+    @property
+    def name(self) -> str | None:
+        """What tells its event from every other; None for what is broken."""
+        return None if self.event_id is None else name_of(self.source, self.event_id)
 
-def event(topic: str, kind: str, event_id: str, data: Mapping[str, Any], *, at: datetime, binary: bool = False) -> Sale:
+
+def event(
+    topic: str,
+    kind: str,
+    event_id: str,
+    data: Mapping[str, Any],
+    *,
+    at: datetime,
+    binary: bool = False,
+    source: str = SOURCE,
+) -> Sale:
     """An event of an order, keyed by it, as structured JSON or in Kafka's binary mode."""
     attributes = {
         "specversion": "1.0",
         "id": event_id,
-        "source": SOURCE,
+        "source": source,
         "type": kind,
         "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
@@ -52,7 +74,8 @@ def event(topic: str, kind: str, event_id: str, data: Mapping[str, Any], *, at: 
     deciders = tuple(who_decides(kind, data))
     if not binary:
         structured = json.dumps({**attributes, "data": data}).encode()
-        return Sale(topic, key, structured, (("content-type", b"application/cloudevents+json"),), event_id, deciders)
+        headers = [("content-type", b"application/cloudevents+json")]
+        return Sale(topic, key, structured, tuple(headers), event_id, source, deciders)
     headers = [(f"ce_{attribute}", text.encode()) for attribute, text in attributes.items()]
     headers.append(("content-type", b"application/json"))
-    return Sale(topic, key, json.dumps(data).encode(), tuple(headers), event_id, deciders)
+    return Sale(topic, key, json.dumps(data).encode(), tuple(headers), event_id, source, deciders)

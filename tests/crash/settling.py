@@ -8,6 +8,7 @@ from typing import Any
 from arena import Arena
 from load import Load
 from recomputed import REACTED_TO, who_decides
+from sale import name_of
 from witness import rows
 
 #: Give up when nothing has moved for this long, in seconds.
@@ -16,7 +17,7 @@ STALLED_AFTER_SECONDS = 180.0
 
 #: Every message somebody may have to decide on, whoever it came from.
 _MESSAGES = """
-    SELECT m ->> 'id', m -> 'value' ->> 'type', m -> 'value' -> 'data'
+    SELECT m -> 'value' ->> 'source', m ->> 'id', m -> 'value' ->> 'type', m -> 'value' -> 'data'
     FROM decisions, jsonb_array_elements(messages) AS m
     WHERE m -> 'value' ->> 'type' = ANY (%s)
 """
@@ -53,14 +54,15 @@ def settle(arena: Arena, load: Load) -> None:
 
 
 def decided(url: str) -> set[tuple[str, str]]:
-    """Agent and event of every decision."""
-    return {(agent, event_id) for agent, event_id in rows(url, "SELECT agent, event_id FROM decisions")}
+    """Agent and event's name of every decision."""
+    found = rows(url, "SELECT agent, event_source, event_id FROM decisions")
+    return {(agent, name_of(source, event_id)) for agent, source, event_id in found}
 
 
 def _undecided(url: str, load: Load) -> set[tuple[str, str]]:
     due = set(load.acknowledged.due)
-    for message_id, kind, data in rows(url, _MESSAGES, list(REACTED_TO)):
-        due.update((agent, message_id) for agent in who_decides(kind, data))
+    for source, message_id, kind, data in rows(url, _MESSAGES, list(REACTED_TO)):
+        due.update((agent, name_of(source, message_id)) for agent in who_decides(kind, data))
     return due - decided(url)
 
 

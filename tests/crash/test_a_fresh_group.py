@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from arena import KILLED, Arena, CrashWorker, Seat
 from audit import audit
-from conftest import worker_settings
+from conftest import POINTS, at_point, worker_settings
 from evidence import Disturbance
 from group import dismiss_members
 from load import Load
@@ -23,8 +23,6 @@ from waiting import eventually
 from witness import gather
 
 pytestmark = pytest.mark.apache
-
-POINTS = Path(__file__).parent / "points"
 
 
 def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
@@ -39,8 +37,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
         load.wait()
     began_at = time.time()
     settings = worker_settings(sandbox, arena.proxy, fenced=fenced)
-    crashing = {"CRASH_POINT": "after_changelog:20", "PYTHONPATH": str(POINTS)}
-    doomed = CrashWorker(sandbox, tmp_path / "doomed", {**settings, **crashing}, module="crashing")
+    doomed = CrashWorker(sandbox, tmp_path / "doomed", settings | at_point("after_changelog", 20), module="crashing")
     doomed.launch()
     try:
         eventually(lambda: doomed.exit_code is not None, what="the worker to die")
@@ -56,7 +53,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     settle(arena, load)
     arena.stop_workers()
 
-    evidence = gather(sandbox.kafka, sandbox.database_url, [load.acknowledged], read_committed=fenced)
+    evidence = gather(sandbox.kafka, sandbox.database_url, [load.acknowledged])
     findings = audit(evidence, arena.disturbances, fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
     assert arena.exits == []

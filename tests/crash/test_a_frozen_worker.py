@@ -52,7 +52,7 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
             later.wait()
             settle(arena, later)
     arena.stop_workers()
-    evidence = gather(arena.sandbox.kafka, url, [load.acknowledged, later.acknowledged], read_committed=fenced)
+    evidence = gather(arena.sandbox.kafka, url, [load.acknowledged, later.acknowledged])
 
     findings = audit(evidence, arena.disturbances, fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]

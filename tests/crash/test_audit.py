@@ -65,7 +65,7 @@ def decisions(agent: str, *, tell: bool) -> list[DecisionRow]:
 
 FRAUD, CONFIRMATION = decisions("fraud", tell=True), decisions("confirmation", tell=False)
 CLEAN = Evidence(
-    acknowledged={"e1", "e2", "e3"},
+    acknowledged={"e1 of urn:shop", "e2 of urn:shop", "e3 of urn:shop"},
     domain=[*INPUTS, RUBBISH, *SCORES],
     dead_letters=[LETTER],
     timelines={"timeline-customer": TIMELINE},
@@ -103,7 +103,8 @@ def test_an_event_that_names_nobody_is_nobodys_to_decide() -> None:
 
 
 def test_an_acknowledged_event_that_is_not_in_kafka_is_a_fault_of_kafka() -> None:
-    assert found(acknowledged={"e1", "e9"}) == {"lost_by_kafka": ["e9"]}
+    assert found(acknowledged={"e1 of urn:shop", "e9 of urn:shop"}) == {"lost_by_kafka": ["e9 of urn:shop"]}
+    assert found(acknowledged={"e1 of urn:else"}) == {"lost_by_kafka": ["e1 of urn:else"]}
 
 
 def test_a_lost_input_is_found() -> None:
@@ -127,8 +128,14 @@ def test_a_doubled_decision_is_found() -> None:
 
 def test_a_decision_on_an_event_nobody_sent_is_found() -> None:
     assert found(domain=[*INPUTS[:2], RUBBISH, *SCORES], acknowledged=set()) == {
-        "decided_on_nothing": ["e3 of urn:shop by confirmation", "e3 of urn:shop by fraud"]
+        "decided_on_nothing": ["e3 of urn:shop by confirmation", "e3 of urn:shop by fraud"],
+        "routed_from_nothing": ["e3 of urn:shop"],
     }
+
+
+def test_an_event_of_an_aborted_transaction_that_is_remembered_is_found() -> None:
+    aborted = record("timeline-customer", 3, {**payment(4), "type": "PaymentFailed"}, key=b"c-1")
+    assert found(timelines={"timeline-customer": [*TIMELINE, aborted]}) == {"routed_from_nothing": ["e4 of urn:shop"]}
 
 
 def test_a_decision_of_an_agent_that_does_not_react_to_the_event_is_found() -> None:
@@ -274,7 +281,9 @@ def error() -> dict[str, Any]:
     }
 
 
-PLACED = record("timeline-order", 0, {**error(), "id": "b1", "type": "OrderPlaced"})
+PLACED = record("timeline-order", 0, {**error(), "id": "b1", "type": "InventoryReserved"})
+STRANGE = record("timeline-order", 1, {**error(), "id": "b2", "type": "OrderAdmired"})
+ORDERED = [replace(one, topic="orders") for one in (PLACED, STRANGE)]
 
 
 @pytest.mark.parametrize(
@@ -282,13 +291,12 @@ PLACED = record("timeline-order", 0, {**error(), "id": "b1", "type": "OrderPlace
     [(history(PLACED), {}), (history(), {"wrong_history": ["x1 of urn:shop by root_cause"]})],
 )
 def test_each_agent_knows_what_it_remembers_of_its_own_timeline(known: dict[str, Any], expected: object) -> None:
-    strange = record("timeline-order", 1, {**error(), "id": "b2", "type": "OrderAdmired"})
     of_order, of_service = record("timeline-order", 2, error()), record("timeline-service", 0, error(), key=b"stock")
     planted = found(
-        domain=[*CLEAN.domain, record("platform", 0, error())],
+        domain=[*CLEAN.domain, *ORDERED, record("platform", 0, error())],
         timelines={
             "timeline-customer": TIMELINE,
-            "timeline-order": [PLACED, strange, of_order],
+            "timeline-order": [PLACED, STRANGE, of_order],
             "timeline-service": [of_service],
         },
         decisions=[

@@ -56,7 +56,7 @@ ENTRY = EntryRow("l1", "r1", "o-1", "refunds", "payments", 700, "EUR")
 def evidence(*messages: Logged, taken: int = 1000, **changed: Any) -> Evidence:
     """One capture, one refund of it, and the messages that tell of it."""
     clean = Evidence(
-        acknowledged={"e1", "v1"},
+        acknowledged={"e1 of urn:shop", "v1 of urn:shop"},
         to_refund={"o-1": "p1"},
         domain=[captured(taken), ASKED, *messages],
         dead_letters=[],
@@ -121,7 +121,7 @@ def test_refunds_that_are_only_told_count_towards_the_bound() -> None:
 
 
 def test_a_refund_of_what_was_never_taken_is_found() -> None:
-    planted = evidence(issued(), posted(), domain=[ASKED, issued(), posted()], acknowledged={"v1"})
+    planted = evidence(issued(), posted(), domain=[ASKED, issued(), posted()], acknowledged={"v1 of urn:shop"})
     assert found(planted) == {"refunds_over_captures": ["p1"], "captures_wrong": ["p1"]}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from arena import KILLED, Arena, CrashWorker, Seat
 from audit import audit
-from conftest import worker_settings
+from conftest import at_point, worker_settings
 from evidence import Disturbance
 from group import dismiss_members
 from load import Acknowledged, Load
@@ -24,7 +24,6 @@ from witness import gather
 
 from app.sandbox import Sandbox
 
-POINTS = Path(__file__).parent / "points"
 #: Six seconds long, because the worker needs some to start.
 SALES = 300
 #: Enough passings for a window, a decision and a message to lie behind the worker when it dies.
@@ -83,8 +82,8 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
 ) -> None:
     sandbox, proxy = services
     settings = worker_settings(sandbox, proxy, fenced=fenced)
-    crashing = {"CRASH_POINT": f"{point}:{PASSINGS[point]}", "PYTHONPATH": str(POINTS)}
-    doomed = CrashWorker(sandbox, tmp_path / "worker", {**settings, **crashing}, module="crashing")
+    crashing = settings | at_point(point, PASSINGS[point])
+    doomed = CrashWorker(sandbox, tmp_path / "worker", crashing, module="crashing")
     successor = CrashWorker(sandbox, tmp_path / "worker", settings)
     arena = Arena(sandbox, proxy, [Seat(successor)])
     began_at = time.time()
@@ -103,7 +102,7 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
         doomed.begin_release()
         arena.release()
     sent.append(load.acknowledged)
-    evidence = gather(sandbox.kafka, sandbox.database_url, sent, read_committed=fenced)
+    evidence = gather(sandbox.kafka, sandbox.database_url, sent)
 
     findings = audit(evidence, disturbances, fenced=fenced)
     new = {name: found for name, all_found in findings.broken().items() if (found := set(all_found) - found_before)}

@@ -26,6 +26,12 @@ def test_a_fault_lasts_as_long_as_its_kind_may() -> None:
         assert shortest <= fault.lasts_seconds <= longest
 
 
+def test_what_takes_several_steps_waits_for_all_that_was_before() -> None:
+    poisoned = [fault for fault in plan(7, 2000) if fault.kind == "poison a changelog"]
+    assert len(poisoned) > 10
+    assert not any(fault.overlapping for fault in poisoned)
+
+
 def test_only_faults_that_hit_different_things_overlap() -> None:
     faults = plan(7, 500)
     overlapping = [(before, after) for before, after in itertools.pairwise(faults) if after.overlapping]

@@ -19,6 +19,7 @@ from arena import Arena, SandboxError
 from audit import audit
 from faults import STEADY, THIRD, plan
 from findings import Findings
+from foreign import ForeignDisk
 from injector import Injector
 from load import Load
 from settling import settle
@@ -42,24 +43,25 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     say: Callable[[str], None],
     seed: int,
     fenced: bool,
+    tmp_path: Path,
 ) -> None:
     faults = request.config.getoption("--faults")
     arena = make_arena(THIRD + 1)
-    injector = Injector(arena, say)
+    injector = Injector(arena, say, ForeignDisk(tmp_path / "foreign", seed=seed + 1, name="crash"))
     began_at = time.monotonic()
     for number in range(STEADY):
         arena.start(number)
     eventually(lambda: all(arena.ready(number) for number in range(STEADY)), what="the workers to become ready")
     say(f"seed {seed}: {faults} faults, {STEADY} workers and one that comes and goes")
 
-    with Load(arena.sandbox.kafka, seed=seed, name="crash") as load:
+    with Load(arena.sandbox.kafka, seed=seed, name="crash", transactional=True) as load:
         injector.run(plan(seed, faults))
         arena.heal()
         load.stop()
         say(f"the last fault is over, {len(load.acknowledged.ids)} events were sent")
         settle(arena, load)
     stuck = _stop_workers(arena)
-    evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged], read_committed=fenced)
+    evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged])
     findings = audit(evidence, arena.disturbances, fenced=fenced)
     replayed = replay(arena, REPLAYS[fenced])
 
@@ -73,6 +75,8 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "copies": load.acknowledged.copies,
         "broken": load.acknowledged.broken,
         "unsure": load.acknowledged.unsure,
+        "transactions": load.transactions.ended if load.transactions is not None else {},
+        "aborted": len(load.transactions.aborted) if load.transactions is not None else 0,
         "decisions": len(evidence.decisions),
         "agents": dict(sorted(Counter(row.agent for row in evidence.decisions).items())),
         "dead_letters": len(evidence.dead_rows),
@@ -85,6 +89,7 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "replay_different": replayed["different"],
         "unasked_exits": [asdict(one) for one in arena.exits],
         "stubborn": injector.stubborn,
+        "points_missed": injector.missed,
         "stuck": stuck,
         "broken_promises": {name: found[:5] for name, found in findings.broken().items()},
         "details": findings.details[:20],

@@ -36,9 +36,9 @@ _ENTRIES = """
 _CAPTURES = "SELECT payment_id, captured_minor, refunded_minor FROM captures"
 
 
-def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged], *, read_committed: bool = False) -> Evidence:
+def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged]) -> Evidence:
     """Everything the audit needs; `sent` is what Kafka said it has."""
-    logs = asyncio.run(_read(kafka, read_committed=read_committed))
+    logs = asyncio.run(_read(kafka))
     return Evidence(
         acknowledged=frozenset().union(*(each.ids for each in sent)),
         to_refund={order: payment for each in sent for order, payment in each.to_refund.items()},
@@ -94,7 +94,7 @@ def rows(database_url: str, query: str, *parameters: object) -> list[tuple[Any, 
             return cursor.fetchall() if cursor.description else []
 
 
-async def _read(kafka: str, *, read_committed: bool) -> Mapping[str, Sequence[Logged]]:
+async def _read(kafka: str) -> Mapping[str, Sequence[Logged]]:
     topics = (*DOMAIN, DEAD_LETTERS, *TIMELINES)
     found: dict[str, list[Logged]] = {topic: [] for topic in topics}
     # Without a group every partition is assigned at the start.
@@ -102,7 +102,8 @@ async def _read(kafka: str, *, read_committed: bool) -> Mapping[str, Sequence[Lo
         *topics,
         bootstrap_servers=kafka,
         auto_offset_reset="earliest",
-        isolation_level="read_committed" if read_committed else "read_uncommitted",
+        # What was aborted is as if it had never been sent, and must be so for everybody.
+        isolation_level="read_committed",
     )
     await consumer.start()
     try:

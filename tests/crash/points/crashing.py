@@ -1,7 +1,9 @@
-"""A worker that kills itself at a chosen point: `faust -A crashing … worker`, with this folder on the path.
+"""A worker that kills or freezes itself at a chosen point: `faust -A crashing … worker`, with this folder on the path.
 
-The product has no hooks for this; its seams are wrapped from outside. `CRASH_POINT=name:n` ends the process with
-SIGKILL at the n-th passing of that point, as a power cut would.
+The product has no hooks for this; its seams are wrapped from outside. `CRASH_POINT=name:n` sends the process
+`CRASH_SIGNAL` at the n-th passing of that point: SIGKILL, as a power cut would, or SIGSTOP, as a machine that is
+suspended. `CRASH_ORDER` names a file: once it is there and holds the name of a point, the next passing of that point
+takes it away and stops the process.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from app.settings import load_settings
@@ -19,17 +22,33 @@ from outbox.fenced import FencedPublisher
 from outbox.publisher import Publisher
 from tables.table import SlotTable, WindowTable
 
-_point, _, _passing = os.environ["CRASH_POINT"].partition(":")
+_point, _, _passing = os.environ.get("CRASH_POINT", "").partition(":")
 _left = {_point: int(_passing or 1)}
+_signal = signal.Signals[os.environ.get("CRASH_SIGNAL", "SIGKILL")]
+_order = os.environ.get("CRASH_ORDER")
 
 
 def passing(point: str) -> None:
-    """End here and now, if this is the chosen point and its turn."""
-    if point not in _left:
-        return
-    _left[point] -= 1
-    if _left[point] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    """End or stop here and now, if this is the chosen point and its turn."""
+    if _is_ordered(point):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if point in _left:
+        _left[point] -= 1
+        if _left[point] == 0:
+            os.kill(os.getpid(), _signal)
+
+
+def _is_ordered(point: str) -> bool:
+    if _order is None:
+        return False
+    order = Path(_order)
+    try:
+        ordered = order.read_text() == point
+    except FileNotFoundError:
+        return False
+    if ordered:
+        order.unlink()
+    return ordered
 
 
 def _around_folds(fold: Callable[..., Any], send_changelog: Callable[..., Any]) -> None:

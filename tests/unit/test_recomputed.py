@@ -1,0 +1,25 @@
+"""What the audits recompute histories from is what the agents declare: written twice, and the same."""
+
+from __future__ import annotations
+
+from recomputed import MEMORIES
+
+from agents.registry import AGENTS
+
+
+def test_the_audits_know_what_each_agent_reacts_to_and_remembers() -> None:
+    declared = {
+        agent.name: (
+            agent.entity,
+            agent.reacts_to,
+            agent.remembers,
+            agent.window.events,
+            agent.window.age,
+        )
+        for agent in AGENTS.values()
+    }
+
+    assert declared == {
+        name: (one.entity, set(one.reacts_to.split()), set(one.remembers.split()), one.events, one.age)
+        for name, one in MEMORIES.items()
+    }
