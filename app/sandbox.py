@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -21,7 +21,7 @@ from typing import Self
 from app.sandbox_apache import ApacheBroker
 from app.sandbox_broker import Broker
 from app.sandbox_postgres import Postgres
-from app.sandbox_process import SandboxError
+from app.sandbox_process import LOOPBACK, SandboxError
 from app.sandbox_tansu import TansuBroker
 
 __all__ = ["PROVIDERS", "ApacheBroker", "Broker", "Postgres", "Sandbox", "SandboxError", "TansuBroker"]
@@ -29,6 +29,16 @@ __all__ = ["PROVIDERS", "ApacheBroker", "Broker", "Postgres", "Sandbox", "Sandbo
 #: The brokers a sandbox can run, by the name of their provider.
 PROVIDERS: MappingProxyType[str, Callable[[Path], Broker]] = MappingProxyType(
     {"tansu": TansuBroker, "apache": ApacheBroker}
+)
+
+#: Settings of a worker here that nothing else may say, `.env` in the checkout included: one broker, open and alone.
+OF_THE_SANDBOX: Mapping[str, str] = MappingProxyType(
+    {
+        "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        "MIGRATE_AT_START": "true",
+        "TOPIC_REPLICATION_FACTOR": "1",
+        "WEB_BIND": LOOPBACK,
+    }
 )
 
 
@@ -60,7 +70,12 @@ class Sandbox:
 
     def worker_environment(self) -> dict[str, str]:
         """Return the environment variables that point a worker here and tell it which broker it meets."""
-        return {"KAFKA_BROKER": self.kafka, "DATABASE_URL": self.database_url, "KAFKA_PROFILE": self.provider}
+        return {
+            **OF_THE_SANDBOX,
+            "KAFKA_BROKER": self.kafka,
+            "DATABASE_URL": self.database_url,
+            "KAFKA_PROFILE": self.provider,
+        }
 
     def start(self) -> None:
         """Start both services with empty data and wait until they answer.

@@ -6,12 +6,14 @@ Every setting has the name of its field in capitals. `docs/settings.md` describe
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
@@ -21,13 +23,18 @@ from agents.agent import Agent
 from agents.registry import AGENTS
 from agents.routing import ENTITIES, timeline
 from agents.shadow import Shadow
+from agents.text import escaped
 from app.addresses import is_loopback
 from app.agent_objects import agent_object
 from app.kafka_settings import KafkaSettings
+from app.misspelt import misspelt, unknown
 from app.model_settings import ModelSettings
 from app.setting_values import Names, known_agents
 from outbox.parameters import DEAD_LETTERS
 from tables.window import MAX_EVENTS
+
+#: Read beside the environment, which comes first.
+ENV_FILE = ".env"
 
 #: The domain topics of the design.
 DOMAIN_TOPICS = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
@@ -44,7 +51,7 @@ class Settings(KafkaSettings, ModelSettings):
     Raises pydantic's `ValidationError`.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     #: libpq connection string of the decisions and the outbox.
     database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1)
@@ -169,8 +176,10 @@ class Settings(KafkaSettings, ModelSettings):
 def load_settings(command_line: Sequence[str] = ()) -> Settings:
     """Read the settings; a wrong one ends the process with one line on stderr and exit code 2.
 
-    `command_line` is that of `faust`: it imports the app before it looks at its own `--datadir`, which would be lost.
+    So does a name that means a setting and is none. `command_line` is that of `faust`: it imports the app before it
+    looks at its own `--datadir`, which would be lost.
     """
+    refuse_misspelt()
     try:
         return Settings(**_from_command_line(command_line))
     except ValidationError as error:
@@ -179,6 +188,26 @@ def load_settings(command_line: Sequence[str] = ()) -> Settings:
         message = problem["msg"].removeprefix("Value error, ")
         print(f"innervate: {name}: {message}" if name else f"innervate: {message}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def in_file() -> Mapping[str, str]:
+    """What `.env` in the current folder says, by its names as they are written there."""
+    return {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
+
+
+def refuse_misspelt() -> None:
+    """Stop like `load_settings` when a name in the environment or `.env` means a setting and is none.
+
+    Other unknown names in `.env` are told of on stderr.
+    """
+    ours = {name.upper() for name in Settings.model_fields}
+    written = in_file()
+    wrong = next(misspelt([*os.environ, *written], ours), None)
+    if wrong is not None:
+        print(f"innervate: {escaped(wrong)}", file=sys.stderr)
+        raise SystemExit(2)
+    for line in unknown(written, ours):
+        print(f"innervate: {escaped(line)}", file=sys.stderr)
 
 
 def _from_command_line(arguments: Sequence[str]) -> Mapping[str, Any]:

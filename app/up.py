@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import orjson
 
 from app.sandbox import Sandbox, SandboxError
+from app.settings import Settings, in_file, refuse_misspelt
 from app.signals import end_in_order
 from app.worker_process import WorkerProcess
 
 ADDRESSES: Final = Path("var/sandbox.json")
+#: Settings that the worker's command line says.
+_BY_THE_WORKER: Final = ("DATADIR", "WEB_PORT")
 
 
 def main() -> int:
@@ -21,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make up", description=__doc__)
     parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
     arguments = parser.parse_args()
+    refuse_misspelt()
     end_in_order()
     try:
         with Sandbox(Path("var/up"), arguments.provider) as sandbox:
@@ -34,8 +40,20 @@ def main() -> int:
         ADDRESSES.unlink(missing_ok=True)
 
 
+def chosen_settings(environment: Mapping[str, str], sandbox: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings of the environment and `.env` that hold for the worker here; says which ones do not."""
+    ours = {name.upper() for name in Settings.model_fields}
+    given = {name.upper(): value for name, value in [*in_file().items(), *environment.items()]}
+    settings = {name: value for name, value in given.items() if name in ours}
+    fixed = sorted(name for name in settings if name in {*sandbox, *_BY_THE_WORKER} or name.startswith("KAFKA_"))
+    if fixed:
+        print(f"innervate: not used here, the sandbox has its own: {', '.join(fixed)}", file=sys.stderr)
+    return {name: value for name, value in settings.items() if name not in fixed}
+
+
 def _serve(sandbox: Sandbox) -> int:
-    worker = WorkerProcess(sandbox, Path("var/up/worker").absolute())
+    settings = chosen_settings(os.environ, sandbox.worker_environment())
+    worker = WorkerProcess(sandbox, Path("var/up/worker").absolute(), settings)
     try:
         worker.start()
         addresses = {

@@ -217,3 +217,39 @@ def test_faust_and_the_other_clients_reach_a_secured_broker_alike(
     assert isinstance(found, credentials)
     assert isinstance(getattr(found, "ssl_context", getattr(found, "context", None)), ssl.SSLContext) == encrypted
     assert found.protocol.value == protocol
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("AGENT", "AGENT: there is no such setting; AGENTS is meant? If not, set AGENTS as well"),
+        ("llm_modle", "LLM_MODLE: there is no such setting; LLM_MODEL is meant? If not, set LLM_MODEL as well"),
+        ("HOLD_EVERYTHING", "HOLD_EVERYTHING: there is no such setting"),
+    ],
+)
+def test_a_misspelt_setting_stops_the_start_with_one_line(
+    load: Load, capsys: pytest.CaptureFixture[str], name: str, line: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        load(**{name: "fraud"})
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"innervate: {line}\n"
+
+
+def test_a_misspelt_setting_in_the_file_stops_the_start_too(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".env").write_text("KAFKA_BROKERS=kafka:9092\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        load()
+    assert capsys.readouterr().err.startswith("innervate: KAFKA_BROKERS: there is no such setting; KAFKA_BROKER is")
+
+
+def test_what_the_file_says_for_others_is_told_of_and_the_worker_starts(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".env").write_text("POSTGRES_PASSWORD=secret\nAGENTS=fraud\n", encoding="utf-8")
+    assert load().agents == ("fraud",)
+    assert capsys.readouterr().err == "innervate: .env: POSTGRES_PASSWORD is no setting of Innervate and does nothing\n"
+
+
+def test_the_right_name_beside_it_says_that_the_other_is_somebody_else_s(load: Load) -> None:
+    assert load(AGENT="/usr/bin/agent", AGENTS="fraud").agents == ("fraud",)
