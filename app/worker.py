@@ -18,6 +18,7 @@ from faust.types import TransportT
 from mode import ServiceT
 from yarl import URL
 
+from app import datadir
 from app.commands import register_commands
 from app.connections import Connections, Limits
 from app.consumer import Transport
@@ -62,7 +63,7 @@ class Boot(BootStrategy):
         return [self.app.runtime, *super().server()]
 
 
-class Signalled(faust.Worker):
+class Worker(faust.Worker):
     """A process that ends in bounded time when it is told to."""
 
     def _install_signal_handlers_unix(self) -> None:
@@ -91,7 +92,7 @@ class Innervate(faust.App):
             broker_credentials=settings.faust_credentials(),
             store=URL("rocksdb://"),
             TableManager=WindowTables,
-            Worker=Signalled,
+            Worker=Worker,
             datadir=settings.datadir,
             processing_guarantee="at_least_once",
             consumer_auto_offset_reset="earliest",
@@ -154,7 +155,10 @@ class Innervate(faust.App):
         if self.conf.web_enabled:
             assert isinstance(self.web, WebServer), "see `_new_web`"
             await self.web.bind()
-        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        try:
+            await asyncio.to_thread(datadir.make, self.conf.datadir)
+        except datadir.DataDirectoryUnusable as error:
+            raise SystemExit(f"innervate: {error}") from error
         await super().on_first_start()
         # What is there now stays, and a worker makes few cycles: looking for them as often as Python does by itself
         # takes a tenth of a busy worker's time (measured by `benchmarks/brains.py` with and without).

@@ -182,6 +182,18 @@ def test_a_worker_that_cannot_start_ends_and_says_why_in_its_last_line(
     assert "Traceback" not in run.stderr
 
 
+def test_a_worker_that_cannot_write_its_data_directory_says_so_in_its_last_line(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    run = faust(sandbox, tmp_path / "file" / "data", WORKER, {})
+
+    assert run.returncode == 1
+    assert last_line(run) == f"innervate: DATADIR {tmp_path}/file/data cannot be written: Not a directory"
+    assert "Traceback" not in run.stderr
+
+
 def test_a_worker_that_may_not_migrate_does_not(sandbox: Sandbox, done: Mapping[str, Done]) -> None:
     with pytest.raises(psycopg2.errors.UndefinedTable):
         rows(of_the_server(sandbox, "not_migrated"), "SELECT 1 FROM decisions")
