@@ -125,12 +125,18 @@ class SlotTable(Table[bytes, bytes]):
     def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
         """Recover from the changelog, which changes rings behind the cache.
 
-        Raises RingCorrupt when a record is no entry of a ring.
+        Raises RingCorrupt when a record is no entry of a ring, and what RocksDB raises when it cannot write. Faust
+        would log that and try again for ever; the worker stops.
         """
         self.cache.clear()
         # After a stop at a record Faust still flushes it with those before it; it comes again, and so may they.
-        if not self._has_stopped:
+        if self._has_stopped:
+            return
+        try:
             super().apply_changelog_batch(batch)
+        except Exception as error:
+            self.add_future(self.app.crash(error))
+            raise
 
     def empty(self, tp: TP, reason: str) -> None:
         """Throw the local database of a partition away, so that recovery fills it again."""

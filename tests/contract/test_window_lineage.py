@@ -264,6 +264,38 @@ async def test_recovery_stops_the_worker_at_rubbish_and_never_takes_the_windows_
     assert remembered(table) == []
 
 
+async def test_a_recovery_that_cannot_write_stops_the_worker_and_is_not_taken_for_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = opened(tmp_path)
+    app: Any = table.table.app
+    crashed = asyncio.get_running_loop().create_future()
+
+    async def crash(reason: BaseException) -> None:
+        crashed.set_result(reason)
+
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError("IO error: No space left on device")
+
+    monkeypatch.setattr(app, "crash", crash)
+    monkeypatch.setattr(table.table.data, "apply_changelog_batch", full)
+    recovery = app.tables.recovery
+    tp = TP(CHANGELOG, 0)
+    recovery.add_active(table.table, tp)
+    recovery.active_highwaters[tp] = 0
+    recovery.active_offsets[tp] = -1
+    recovery.in_recovery = True
+    app.tables.changelog_queue.put_nowait(slot(0))
+
+    recovery.add_future(recovery._slurp_changelogs.fun(recovery))  # noqa: SLF001
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        reason = await crashed
+    assert str(reason) == "IO error: No space left on device"
+    assert recovery.in_recovery
+    monkeypatch.undo()
+    await recovery.stop()
+
+
 async def test_the_removal_of_rubbish_is_no_rubbish(tmp_path: Path) -> None:
     table = opened(tmp_path)
     await table.table.on_changelog_event(Event(Message(0, b"x", None)))  # type: ignore[arg-type]

@@ -98,7 +98,7 @@ class Worker:
         """What an event at this offset would know: offset and kind."""
         slots = {key: ring.decode(value) for key, value in self._store.scan(0, ring.prefix(entity))}
         entries = ring.entries(slots, spec.capacity)
-        found = window.history(entries, spec, offset=before, time=NOON, event_id="asking")
+        found = window.history(entries, spec, offset=before, time=NOON, event_id="asking", source=None)
         return [(entry.offset, entry.payload.decode()) for entry in found]
 
     def stop(self) -> None:

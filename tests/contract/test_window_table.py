@@ -126,7 +126,7 @@ async def test_a_history_is_read_as_of_its_event(tmp_path: Path) -> None:
     table, _ = windows(tmp_path)
     for offset in range(1, 9):
         fold(table, "ada", offset)
-    history = window.history(table.read(0, "ada"), FOUR, offset=6, time=NOON, event_id="e6")
+    history = window.history(table.read(0, "ada"), FOUR, offset=6, time=NOON, event_id="e6", source=None)
     assert seen(history) == [(1, "e2"), (2, "e3"), (3, "e4"), (4, "e5")]
 
 
