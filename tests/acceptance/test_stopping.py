@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from observe import eventually, rows
-from shop import records, send, series
+from shop import records, sending, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
+from app.sandbox_process import Service
 from app.worker_process import WorkerProcess
 
 
@@ -69,21 +70,37 @@ def test_a_worker_that_waits_for_a_silent_service_at_its_start_ends(
         process.wait(PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("frozen", ["postgres", "broker"])
-def test_a_worker_whose_services_are_frozen_under_load_ends(own_sandbox: Sandbox, tmp_path: Path, frozen: str) -> None:
+def processes(service: Service) -> list[int]:
+    """The service's own process and those it has started, like the backends of PostgreSQL."""
+    children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text()
+    return [service.pid, *map(int, children.split())]
+
+
+@contextmanager
+def frozen(service: Service) -> Iterator[None]:
+    """It keeps its connections and says nothing."""
+    stopped = processes(service)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("name", ["postgres", "broker"])
+def test_a_worker_whose_services_are_frozen_under_load_ends(own_sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     worker = WorkerProcess(own_sandbox, tmp_path / "worker")
     payments = series("frozen", 4, 200)
     with running(worker, tmp_path / "worker.log", {}) as process:
         eventually(worker.answers)
-        asyncio.run(send(own_sandbox.kafka, records(payments)))
-        service = getattr(own_sandbox, frozen)
-        eventually(lambda: rows(own_sandbox.database_url, "SELECT 1 FROM decisions LIMIT 1"))
-        service.send(signal.SIGSTOP)
-        try:
+        with sending(own_sandbox.kafka, records(payments)):
+            eventually(lambda: rows(own_sandbox.database_url, "SELECT 1 FROM decisions LIMIT 1"))
+        with frozen(getattr(own_sandbox, name)):
             process.terminate()
             process.wait(PATIENCE_SECONDS)
-        finally:
-            service.send(signal.SIGCONT)
 
 
 def test_a_worker_that_is_told_to_stop_before_it_is_ready_ends_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
