@@ -142,7 +142,7 @@ class Writer:
         self.asked: list[str] = []
         self.decisions: list[DecisionRecord] = []
         self.letters: list[DeadLetter] = []
-        self.refusals: dict[str, Exception] = {}
+        self.refusals: dict[str, BaseException] = {}
         self.held: dict[str, asyncio.Event] = {}
         self.bury_error: Exception | None = None
         self.burying = asyncio.Event()

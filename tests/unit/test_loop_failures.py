@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -205,3 +206,11 @@ async def test_a_record_that_breaks_the_reading_is_a_dead_letter_and_the_next_on
     assert [(letter.reason, letter.detail) for letter in rig.writer.letters] == [("unprocessable", "ZeroDivisionError")]
     assert [record.event_id for record in rig.writer.decisions] == ["e1"]
     assert (rig.acknowledged, rig.crashes) == ([0, 1], [])
+
+
+async def test_a_job_that_a_library_cancels_stops_the_worker_and_not_only_its_entity(rig: Any) -> None:
+    cancelled = asyncio.CancelledError()
+    rig.writer.refusals["e0"] = cancelled
+    await rig.accept(rig.event(0), rig.event(1))
+    assert rig.crashes == [cancelled]
+    assert rig.acknowledged == []
