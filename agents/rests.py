@@ -38,6 +38,10 @@ class Rests:
         """The topics that rest."""
         return {topic for topic, until in self._until.items() if until is not None}
 
+    def failing(self) -> Collection[str]:
+        """The topics that rest, or are asked for again and have not answered yet."""
+        return set(self._until)
+
     def end(self, topic: str) -> None:
         """Records of the topic have come."""
         if topic in self._until:

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 
 
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
-    """Faust's, reading committed events only."""
+    """Faust's, reading committed events only, and committing only to topics that may be read."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        return await super()._commit(cast("Consumer", self.consumer).committable(offsets))
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -60,12 +63,26 @@ class Consumer(aiokafka.Consumer):
         """The topics that cannot be read for now."""
         return Rests()
 
+    @cached_property
+    def _left_out(self) -> dict[TP, int]:
+        """What is to be committed to topics that may not be read now, since the last rebalance."""
+        return {}
+
+    def committable(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Those of topics that may be read, and what was left out before; Faust would end the worker for the others."""
+        failing = self._rests.failing()
+        wanted = {**self._left_out, **offsets}
+        self._left_out.clear()
+        self._left_out.update((tp, offset) for tp, offset in wanted.items() if tp.topic in failing)
+        return {tp: offset for tp, offset in wanted.items() if tp.topic not in failing}
+
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """A rebalance begins."""
         self._epoch += 1
+        self._left_out.clear()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:

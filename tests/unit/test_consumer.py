@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
@@ -26,11 +27,15 @@ class ConsumerThread:
     fetching: asyncio.Event = field(default_factory=asyncio.Event)
     fetched: asyncio.Event = field(default_factory=asyncio.Event)
     committed: Mapping[TP, int | None] = field(default_factory=dict)
+    #: Partitions that may not be read.
+    denied: set[TP] = field(default_factory=set)
 
     async def getmany(self, partitions: set[TP] | None, _timeout: float) -> Mapping[TP, list[str]]:
         self.asked.append(("fetch", partitions))
         self.fetching.set()
         await self.fetched.wait()
+        for tp in self.denied & (partitions or set()):
+            raise TopicAuthorizationFailedError(tp.topic)
         return RECORDS
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
@@ -163,3 +168,27 @@ async def test_a_partition_without_a_committed_offset_begins_at_the_earliest_one
     assert await consumer.seek_to_committed() == thread.committed
 
     assert thread.asked == [("seek to committed", None), ("seek", {ONE: 5})]
+
+
+async def test_a_timeline_that_may_not_be_read_rests_and_the_others_are_fetched(
+    consumer: Any, thread: ConsumerThread
+) -> None:
+    customers = TP("timeline-customer", 0)
+    thread.denied = {customers}
+    thread.fetched.set()
+
+    assert await consumer._getmany({ZERO, customers}, 1.0) == {}
+    assert await consumer._getmany({ZERO, customers}, 1.0) == RECORDS
+    assert await consumer._getmany({customers}, 1.0) == {}
+    assert thread.asked == [("fetch", {ZERO, customers}), ("fetch", {ZERO})]
+
+
+async def test_nothing_is_committed_to_a_topic_that_may_not_be_read_until_it_may_be(consumer: Any) -> None:
+    customers = TP("timeline-customer", 0)
+    consumer._rests.begin("timeline-customer", TopicAuthorizationFailedError("timeline-customer"), now=0.0)
+
+    assert consumer.committable({ZERO: 3, customers: 7}) == {ZERO: 3}
+    assert consumer.committable({ZERO: 4}) == {ZERO: 4}
+    consumer._rests.end("timeline-customer")
+    assert consumer.committable({ZERO: 5}) == {ZERO: 5, customers: 7}
+    assert consumer.committable({ZERO: 6}) == {ZERO: 6}
