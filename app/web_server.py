@@ -106,9 +106,8 @@ class WebServer(Web):
                 await self._serve(accepted)
             except OSError as error:
                 self._say(error)
-                # Where files are missing, a connection that waits gives one back.
-                self._connections.make_room()
-                await asyncio.sleep(RETRY_SECONDS)
+                # Where files are missing, a connection that waits gives one back at once.
+                await asyncio.sleep(0 if self._connections.make_room() else RETRY_SECONDS)
 
     async def _serve(self, accepted: socket.socket) -> None:
         server = self._runner.server
