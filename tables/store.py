@@ -14,6 +14,7 @@ it, or that cannot be read is emptied when it is opened, and Faust fills it agai
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -225,7 +226,8 @@ def _check(event: EventT[Any]) -> None:
 
 
 def _is_empty(database: rocksdict.Rdict) -> bool:
-    return next(iter(database.keys()), None) is None
+    """Whether it holds nothing but, perhaps, its lineage."""
+    return all(key == LINEAGE_KEY for key in itertools.islice(database.keys(), 2))
 
 
 def _is_corruption(error: Exception) -> bool:

@@ -133,6 +133,16 @@ async def test_windows_of_a_timeline_that_was_created_again_are_not_used_and_sta
     assert remembered(opened(tmp_path)) == ["e0", "e1"]
 
 
+async def test_a_database_without_windows_is_taken_for_what_it_is_opened_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    empty = opened(tmp_path, replace(HERE, timeline="t-0"))
+    assert remembered(empty) == []
+    await empty.table.data.stop()
+    assert remembered(opened(tmp_path)) == []
+    assert "are rebuilt" not in caplog.text
+
+
 async def test_a_database_that_another_process_holds_is_not_thrown_away(tmp_path: Path) -> None:
     await filled(tmp_path, replace(HERE, cluster="there"))
     there = opened(tmp_path, replace(HERE, cluster="there"))
