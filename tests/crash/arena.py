@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from acls import Acls
@@ -31,6 +32,12 @@ from app.worker_process import WorkerProcess
 #: On a connection that may write: the database is read-only for everybody who does not say so.
 READ_ONLY = "ALTER DATABASE innervate SET default_transaction_read_only = on"
 WRITABLE = "ALTER DATABASE innervate RESET default_transaction_read_only"
+#: How long a batch may have been under way when a worker says that it failed.
+TROUBLE_SECONDS = 10.0
+#: A line of a worker's log that says so, with its time.
+_TROUBLE = re.compile(
+    r"\[([\d-]+ [\d:]+,\d+)\] \[\d+\] \[WARNING\] (publishing failed|lane \d+ could not be|\d+ published messages wait)"
+)
 #: As a shell shows it.
 KILLED = 128 + signal.SIGKILL
 #: What an orchestrator waits before it starts a worker again.
@@ -245,6 +252,20 @@ class Arena:
         """Whether its web view says so."""
         seat = self.seats[number]
         return seat.process.is_running and not seat.frozen and seat.process.answers()
+
+    def troubles(self) -> list[Disturbance]:
+        """What workers wrote of batches that Kafka or PostgreSQL did not take in time: they may have to be repeated.
+
+        On a busy machine that happens without any fault.
+        """
+        return [
+            Disturbance(f"worker {number}: {line.rstrip()}", at - TROUBLE_SECONDS, at)
+            for number, seat in enumerate(self.seats)
+            if seat.process.log_path.exists()
+            for line in seat.process.log_path.read_text(errors="replace").splitlines()
+            if (found := _TROUBLE.match(line))
+            for at in [datetime.fromisoformat(found[1].replace(",", ".")).timestamp()]
+        ]
 
     def heal(self) -> None:
         """Everything up, nothing in the way."""

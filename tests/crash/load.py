@@ -19,7 +19,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
@@ -28,6 +28,7 @@ import orders
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from evidence import BROKEN
+from lenient import ODD, odd_writing
 from sale import SOURCE, Failure, Sale, event
 from transactions import Transactions
 from waiting import PATIENCE_SECONDS
@@ -101,7 +102,7 @@ def _next(stories: deque[Iterator[Sale]]) -> Sale | None:
 
 
 def _sale(chance: random.Random, number: int, name: str, *, namesake: Sale | None = None) -> Sale:
-    """An event of a customer; with a `namesake` of its id, from another source."""
+    """An event of a customer; with a `namesake` of its id, from another source, with a header whose name is no text."""
     customer = f"{name}-c-{chance.randrange(CUSTOMERS)}"
     kind = chance.choice(_KINDS)
     at = OPENING + number * BETWEEN_EVENTS
@@ -123,7 +124,8 @@ def _sale(chance: random.Random, number: int, name: str, *, namesake: Sale | Non
     binary = number % 3 == 0
     if namesake is None or namesake.event_id is None:
         return event(TOPIC, kind, f"{name}-e-{number}", data, at=at, binary=binary)
-    return event(TOPIC, kind, namesake.event_id, data, at=at, binary=binary, source=f"{SOURCE}:{number}")
+    sale = event(TOPIC, kind, namesake.event_id, data, at=at, binary=binary, source=f"{SOURCE}:{number}")
+    return replace(sale, headers=(*sale.headers, ODD))
 
 
 @dataclass
@@ -180,7 +182,7 @@ class Load:
                 kafka, payments(seed, f"{name}-t"), seed=seed, name=name, acknowledge=self._acknowledge
             )
         # Nothing waits for it at the end of the process, whatever it waits for itself.
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._send()), name="load", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -210,6 +212,10 @@ class Load:
                 f"Kafka has acknowledged nothing for {PATIENCE_SECONDS:.0f} s after {seen} records,"
                 f" {len(self._pending)} are under way"
             )
+
+    def _run(self) -> None:
+        with odd_writing():
+            asyncio.run(self._send())
 
     async def _send(self) -> None:
         sent = 0

@@ -54,6 +54,6 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     arena.stop_workers()
 
     evidence = gather(sandbox.kafka, sandbox.database_url, [load.acknowledged])
-    findings = audit(evidence, arena.disturbances, fenced=fenced)
+    findings = audit(evidence, [*arena.disturbances, *arena.troubles()], fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
     assert arena.exits == []

@@ -54,6 +54,6 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
     arena.stop_workers()
     evidence = gather(arena.sandbox.kafka, url, [load.acknowledged, later.acknowledged])
 
-    findings = audit(evidence, arena.disturbances, fenced=fenced)
+    findings = audit(evidence, [*arena.disturbances, *arena.troubles()], fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
     assert arena.exits == []

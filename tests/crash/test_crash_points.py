@@ -98,6 +98,7 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
             load.wait()
             settle(arena, load)
         arena.stop_workers()
+        disturbances += arena.troubles()
     finally:
         doomed.begin_release()
         arena.release()

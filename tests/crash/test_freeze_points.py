@@ -94,6 +94,7 @@ def test_a_worker_frozen_at_this_point_holds_up_nobody_and_doubles_nothing_when_
             settle(arena, load)
             eventually(lambda: arena.ready(0), what="the worker that was frozen to be ready again")
         arena.stop_workers()
+        disturbances += arena.troubles()
     finally:
         arena.release()
     sent.append(load.acknowledged)

@@ -50,6 +50,10 @@ def test_everything_planted_is_found_and_a_clean_run_is_clean(
     findings = audit(clean, [])
     assert findings.broken() == {}, findings.details[:10]
     assert findings.failures_refunded == len(clean.to_refund) > 1
+    # The clean run has met what is strange and right.
+    assert any(name == r"trace\xff\xfe" for record in clean.domain for name, _ in record.headers)
+    assert any(record.is_broken and record.at < 0 for record in clean.domain)
+    assert len({row.event_source for row in clean.decisions if row.agent == "fraud"}) > 1
 
     # Decisions of which each is spoilt in one way; the first two share a key.
     earlier, later = _of_one_key(clean)

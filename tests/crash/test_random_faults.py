@@ -62,7 +62,8 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         settle(arena, load)
     stuck = _stop_workers(arena)
     evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged])
-    findings = audit(evidence, arena.disturbances, fenced=fenced)
+    troubles = arena.troubles()
+    findings = audit(evidence, [*arena.disturbances, *troubles], fenced=fenced)
     replayed = replay(arena, REPLAYS[fenced])
 
     report = {
@@ -89,6 +90,7 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "replay_different": replayed["different"],
         "unasked_exits": [asdict(one) for one in arena.exits],
         "stubborn": injector.stubborn,
+        "publishing_troubles": len(troubles),
         "points_missed": injector.missed,
         "stuck": stuck,
         "broken_promises": {name: found[:5] for name, found in findings.broken().items()},

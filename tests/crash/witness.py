@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg2
 from aiokafka import AIOKafkaConsumer
 from evidence import CaptureRow, DeadRow, DecisionRow, EntryRow, Evidence, Logged, RefundRow
+from lenient import lenient_reading
 from load import Acknowledged
 
 DOMAIN: Final = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
@@ -38,7 +39,8 @@ _CAPTURES = "SELECT payment_id, captured_minor, refunded_minor FROM captures"
 
 def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged]) -> Evidence:
     """Everything the audit needs; `sent` is what Kafka said it has."""
-    logs = asyncio.run(_read(kafka))
+    with lenient_reading():
+        logs = asyncio.run(_read(kafka))
     return Evidence(
         acknowledged=frozenset().union(*(each.ids for each in sent)),
         to_refund={order: payment for each in sent for order, payment in each.to_refund.items()},
