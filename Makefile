@@ -52,8 +52,8 @@ test-kafka: $(READY)  ## The same on a real Apache Kafka, and a round of random 
 
 RUNS ?= 12
 .PHONY: crash-test
-crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every crash point, RUNS=n random faults; SEED=n repeats, FENCED=1
-	$(BIN)/pytest tests/crash --faults $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(FENCED),--fenced)
+crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every crash point, RUNS=n random faults; SEED=n repeats, FENCED=1, RATE=n events a second
+	$(BIN)/pytest tests/crash --faults $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(FENCED),--fenced) $(if $(RATE),--rate $(RATE))
 
 .PHONY: crash-points
 crash-points: $(READY)  ## The part of crash-test without chance: kill and freeze a worker at every point; FENCED=1

@@ -23,6 +23,7 @@ SEED = pytest.StashKey[int]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", type=int, default=12, help="faults of the random crash run")
     parser.addoption("--seed", type=int, default=None, help="seed of the random crash run; from the clock by default")
+    parser.addoption("--rate", type=float, default=50.0, help="records a second the random crash run sends")
     parser.addoption("--fenced", action="store_true", help="workers publish in Kafka transactions")
 
 

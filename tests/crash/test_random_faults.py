@@ -54,7 +54,8 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     eventually(lambda: all(arena.ready(number) for number in range(STEADY)), what="the workers to become ready")
     say(f"seed {seed}: {faults} faults, {STEADY} workers and one that comes and goes")
 
-    with Load(arena.sandbox.kafka, seed=seed, name="crash", transactional=True) as load:
+    rate = request.config.getoption("--rate")
+    with Load(arena.sandbox.kafka, seed=seed, name="crash", per_second=rate, transactional=True) as load:
         injector.run(plan(seed, faults))
         arena.heal()
         load.stop()
