@@ -40,6 +40,10 @@ IN_FLIGHT: Final = 1000
 CROWD: Final = 16
 
 
+#: Why an event is a dead letter whose decision was refused: agents answer each other.
+ECHO: Final = "echo"
+
+
 class Delivery(Acknowledgeable, Protocol):
     """One record of a timeline."""
 
@@ -216,6 +220,10 @@ class StreamLoop:
             )
             if await self._writer.record(record):
                 log.debug("decided %s on %s: %s", record.agent, record.event_id, record.outcome)
+        except outbox_errors.Echo as echo:
+            # Nothing of it is published, so the chain ends here; a person hears once of its story.
+            log.warning("refused, agents answer each other: %s", echo)
+            await self._writer.bury(_dead_letter(self._agent, delivery, ECHO, str(echo), about=echo.correlation_id))
         except (Permanent, InvalidEvent, outbox_errors.Permanent) as error:
             log.exception("agent %s cannot decide on event %s", self._agent.name, known.event.id)
             await self._writer.bury(_dead_letter(self._agent, delivery, _reason(error), str(error)))
@@ -255,7 +263,7 @@ def _origin(delivery: Delivery) -> Origin:
     return Origin(topic=delivery.topic, partition=delivery.partition, offset=delivery.offset, at=delivery.at)
 
 
-def _dead_letter(agent: Agent, delivery: Delivery, reason: str, detail: str) -> DeadLetter:
+def _dead_letter(agent: Agent, delivery: Delivery, reason: str, detail: str, *, about: str | None = None) -> DeadLetter:
     return DeadLetter(
         consumer=agent.name,
         reason=reason,
@@ -264,4 +272,5 @@ def _dead_letter(agent: Agent, delivery: Delivery, reason: str, detail: str) -> 
         key=delivery.key,
         value=delivery.value,
         headers=tuple(delivery.headers),
+        about=about,
     )

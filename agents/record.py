@@ -15,7 +15,7 @@ from agents.decision import Verdict
 from agents.events import DomainEvent
 from agents.history import History
 from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
-from tables.event import Event, to_json
+from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, chain_depth, to_json
 
 #: The media type of a structured CloudEvent, and the only header a message carries.
 STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
@@ -68,6 +68,8 @@ def decision_record(
         effects=tuple(effect.record() for effect in decision.effects),
         hold=None if verdict.hold is None else Hold(reason=verdict.hold, expires_in=hold_for, otherwise=otherwise),
         otherwise=() if verdict.hold else otherwise,
+        correlation_id=_correlation_id(event),
+        chain_depth=chain_depth(event),
     )
 
 
@@ -91,8 +93,14 @@ def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> 
         time=cause.time,
         data=data.model_dump(mode="json"),
         subject=key or None,
-        correlationid=cause.correlationid or cause.id,
+        correlationid=_correlation_id(cause),
         causationid=cause.id,
         traceparent=cause.traceparent,
+        extensions={CHAIN_DEPTH: min(chain_depth(cause) + 1, MAX_CHAIN_DEPTH)},
     )
     return Message(id=message_id, topic=data.topic, key=key.encode(), value=to_json(event), headers=STRUCTURED)
+
+
+def _correlation_id(event: Event) -> str:
+    """The story of the event; one that says none begins its own."""
+    return event.correlationid or event.id

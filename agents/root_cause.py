@@ -59,8 +59,10 @@ def occurred(error: ErrorOccurred, history: History) -> Past[ErrorOccurred]:
 def _look_again(verdict: RootCauseIdentified, history: History) -> Decision:
     """Explain an error that nobody could explain so far, with what has arrived since."""
     errors = [error for error in history.of(ErrorOccurred) if error.id == verdict.error_event_id]
-    if not (_is_open(verdict) and errors) or history.is_ambiguous(verdict.error_event_id):
-        return Decision(outcome="explained", reason="the error has a culprit, or is not remembered, or not for sure")
+    if not (_is_open(verdict) and errors):
+        return Decision(outcome="explained", reason="the error has a culprit, or is not remembered")
+    if history.is_ambiguous(verdict.error_event_id):
+        return Decision(outcome="still_unknown", reason="several sources have an event with the id of the error")
     error = errors[0]
     ranking = rank(error, history)
     if not ranking.ranked:

@@ -25,6 +25,7 @@ from app.probe import ProgressProbe
 from app.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
 from app.tuning import TUNING
 from outbox.approvals import Approvals
+from outbox.chains import ChainLimits
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
 from outbox.fenced import FencedPublisher
@@ -73,7 +74,8 @@ class Runtime(Service):
         self.relay = Relay(self.database, self._relay_publisher, owner=_worker_name())
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
         self.brains = Brains(settings, self.database)
-        self.writer = DecisionWriter(self.database, on_commit=self._on_commit)
+        limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
+        self.writer = DecisionWriter(self.database, on_commit=self._on_commit, limits=limits)
         shadow = settings.shadowing
         #: Where agents commit: a shadow's decisions have no consequences.
         self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)

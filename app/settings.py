@@ -30,6 +30,7 @@ from app.kafka_settings import KafkaSettings
 from app.misspelt import misspelt, unknown
 from app.model_settings import ModelSettings
 from app.setting_values import Names, known_agents
+from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
 from outbox.parameters import DEAD_LETTERS
 from tables.window import MAX_EVENTS
 
@@ -74,6 +75,10 @@ class Settings(KafkaSettings, ModelSettings):
     topic_replication_factor: int = Field(1, ge=1, le=15)
     #: Largest event, in bytes, value and headers together. The timelines and changelogs must be allowed to hold it.
     max_event_bytes: int = Field(512 * 1024, ge=1024, le=900 * 1024)
+
+    #: Decisions in a row that may lead to a message, and messages that one story may have in answer to agents.
+    chain_max_depth: int = Field(MOST_DECISIONS, ge=1, le=1000)
+    chain_max_messages: int = Field(MOST_MESSAGES, ge=1, le=2**31 - 1)
 
     #: Where the RocksDB tables live; `faust --datadir` comes first.
     datadir: Path = Path("var/data")

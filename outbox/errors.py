@@ -8,7 +8,8 @@ OutboxError
 │       ├── RowsLocked       somebody else kept what is needed locked for too long
 │       └── OldWorkersRemain not before the workers of the version before are gone
 └── Permanent                will fail again: dead letter, then go on
-    └── StatementRejected    PostgreSQL refused the rows themselves
+    ├── StatementRejected    PostgreSQL refused the rows themselves
+    └── Echo                 the decision is written as refused: its chain went too far
 """
 
 from __future__ import annotations
@@ -48,3 +49,12 @@ class Permanent(OutboxError):
 
 class StatementRejected(Permanent):
     """PostgreSQL refused the statement because of the values in it."""
+
+
+class Echo(Permanent):
+    """The chain or the story of an event went as far as it may; the decision on it is written, as refused."""
+
+    def __init__(self, correlation_id: str, message: str) -> None:
+        super().__init__(message)
+        #: The story.
+        self.correlation_id = correlation_id

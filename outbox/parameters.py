@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 import psycopg2
 
+from outbox.chains import MOST_MESSAGES
 from outbox.keeping import DETAIL_CHARACTERS, keep
 from outbox.records import DeadLetter, DecisionRecord, Message, lane_of
 
@@ -25,8 +26,11 @@ def lock_parameters(lanes: Collection[int]) -> Mapping[str, Any]:
     return {"lane_lock": LANE_LOCK, "lanes": sorted(lanes)}
 
 
-def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
-    """Parameters of `record_decisions`; messages keep the order of the decisions and their own."""
+def decision_parameters(records: Sequence[DecisionRecord], *, most_messages: int = MOST_MESSAGES) -> Mapping[str, Any]:
+    """Parameters of `record_decisions`; messages keep the order of the decisions and their own.
+
+    `most_messages` is the limit of each story (`outbox.chains`).
+    """
     published = [(record, message) for record in records for message in record.published]
     return {
         "ids": [str(r.id) for r in records],
@@ -50,6 +54,10 @@ def decision_parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
         "messages": [_json([_kept(m) for m in r.messages]) for r in records],
         "statuses": [r.status for r in records],
         "decided_ats": [r.decided_at for r in records],
+        "correlation_ids": [r.correlation_id or r.event_id for r in records],
+        "chain_depths": [r.chain_depth for r in records],
+        "message_counts": [_counted(r) for r in records],
+        "most_messages": most_messages,
         "message_decision_ids": [str(r.id) for r, _ in published],
         **message_parameters([m for _, m in published]),
     }
@@ -133,6 +141,12 @@ def _kept(message: Message) -> Mapping[str, Any]:
         "key": message.key.decode(),
         "value": orjson.Fragment(message.value) if message.value is not None else None,
     }
+
+
+def _counted(record: DecisionRecord) -> int | None:
+    """How many messages count for its story: those that answer an agent, and of which something comes."""
+    is_counted = record.chain_depth and record.messages and record.status in {"committed", "held", "refused"}
+    return len(record.messages) if is_counted else None
 
 
 def _binary(value: bytes | None) -> Any:

@@ -22,7 +22,8 @@ Statement = tuple[str, Mapping[str, Any]]
 #: Why a decision was put to a person when PostgreSQL refused its effects.
 REFUSED: Final = "refused"
 
-Status = Literal["committed", "held", "rejected", "shadow"]
+#: `refused`: its chain went too far (`outbox.chains`).
+Status = Literal["committed", "held", "rejected", "refused", "shadow"]
 
 #: Stands between the name of an agent and the label of its shadow, and in no agent's name.
 SHADOW_MARK: Final = "@"
@@ -126,6 +127,10 @@ class DecisionRecord:
     hold: Hold | None = None
     #: Published in place of messages and effects when PostgreSQL refuses the effects of a committed decision.
     otherwise: tuple[Message, ...] = ()
+    #: The story that the event belongs to.
+    correlation_id: str = ""
+    #: How many decisions of agents led to the event.
+    chain_depth: int = 0
 
     @property
     def id(self) -> uuid.UUID:
@@ -169,10 +174,14 @@ class DeadLetter:
     headers: tuple[tuple[str, bytes], ...]
     #: Whether its bytes are published to the topic of dead letters as well: all but those of shadows.
     is_published: bool = True
+    #: What it tells of once, for whatever input and consumer comes first; None: of this input.
+    about: str | None = None
 
     @property
     def id(self) -> uuid.UUID:
         """Derived from consumer, origin and reason: the same input dies once, however often it is read."""
+        if self.about is not None:
+            return uuid.uuid5(_NAMESPACE, f"dead/{self.reason}/about/{self.about}")
         o = self.origin
         coordinates = f"{o.topic}/{o.partition}/{o.offset}/{o.at.isoformat()}"
         return uuid.uuid5(_NAMESPACE, f"dead/{self.consumer}/{coordinates}/{self.reason}")

@@ -18,10 +18,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from outbox.backoff import Backoff
+from outbox.chains import ChainLimits
 from outbox.content import content_of, sha256_of
 from outbox.database import Database, Row, Transaction, queries
 from outbox.errors import (
     DatabaseUnavailable,
+    Echo,
     OldWorkersRemain,
     OutboxError,
     RowsLocked,
@@ -45,11 +47,15 @@ _APPROVALS_SQL: Final = queries("approvals.sql")
 #: Batches that are not full are this far apart, in seconds: a transaction costs a worker as much as some decisions.
 PACE_SECONDS: Final = 0.02
 
+_ID_IN_USE: Final = "its event's id was used by another source, and older workers remain"
+
 #: The longest pause between attempts of a decision that waits alone, in seconds.
 ALONE_CAP_SECONDS: Final = 10.0
 
-#: Ids of the decisions that are new, and of those that were refused or have to wait alone.
-Written = tuple[set[str], dict[str, OutboxError]]
+#: By the ids of decisions that are there: whether their chains went too far, and their numbers in their stories.
+Found = dict[str, tuple[bool, int | None]]
+#: The decisions that are new, and those that PostgreSQL refused or that have to wait alone.
+Written = tuple[Found, dict[str, OutboxError]]
 
 
 class DecisionWriter:
@@ -60,9 +66,15 @@ class DecisionWriter:
     """
 
     def __init__(
-        self, database: Database, *, on_commit: Callable[[Collection[int]], None], batch_size: int = 100
+        self,
+        database: Database,
+        *,
+        on_commit: Callable[[Collection[int]], None],
+        batch_size: int = 100,
+        limits: ChainLimits = ChainLimits(),  # noqa: B008 - immutable
     ) -> None:
         self._database = database
+        self._limits = limits
         self._on_commit = on_commit
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
@@ -76,10 +88,12 @@ class DecisionWriter:
         """Write the decision and wait for the commit.
 
         Returns True if it is new, False if this (agent, event) had been decided before. One whose effects PostgreSQL
-        refuses is written as rejected, with what is to be published otherwise. Raises `Permanent` if it can never be
-        written. While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot
-        have: a table, a privilege, a row that somebody keeps locked, the end of older workers.
+        refuses is written as rejected, with what is to be published otherwise. Raises `Echo` when it is written as
+        refused, now or before, because its chain went too far, and another `Permanent` if it can never be written.
+        While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot have: a table, a
+        privilege, a row that somebody keeps locked, the end of older workers.
         """
+        record = self._limits.applied_to(record)
         backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
         while True:
             try:
@@ -129,14 +143,15 @@ class DecisionWriter:
         for record in records:
             first.setdefault(str(record.id), record)
         lanes = {message.lane for record in first.values() for message in record.published}
-        new: set[str] = set()
+        new: Found = {}
         backoff = Backoff()
         while True:
             try:
                 written, refused = await self._write(list(first.values()), lanes)
                 new |= written
-                settled = new | refused.keys()
-                blocked = await self._blocked([record for key, record in first.items() if key not in settled])
+                settled = new.keys() | refused.keys()
+                there = await self._decided([record for key, record in first.items() if key not in settled])
+                blocked = first.keys() - settled - there.keys()
                 if blocked and await self._told_apart():
                     continue
             except DatabaseUnavailable as error:
@@ -146,33 +161,60 @@ class DecisionWriter:
             else:
                 if lanes and (new or backoff.attempts):
                     self._on_commit(lanes)
-                errors = {**refused, **blocked}
+                errors = refused | {key: OldWorkersRemain(_ID_IN_USE) for key in blocked}
                 return [
-                    errors.get(key := str(record.id)) or (record is first[key] and key in new) for record in records
+                    errors.get(key := str(record.id))
+                    or self._outcome(record, (new | there)[key], is_new=record is first[key] and key in new)
+                    for record in records
                 ]
+
+    def _outcome(self, record: DecisionRecord, found: tuple[bool, int | None], *, is_new: bool) -> bool | Echo:
+        is_refused, fan_out = found
+        if is_refused:
+            return Echo(record.correlation_id, self._limits.refusal(record, fan_out))
+        return is_new
 
     async def _write(self, records: Sequence[DecisionRecord], lanes: Collection[int]) -> Written:
         """Try one transaction. Raises `DatabaseUnavailable`, or `StatementRejected` for one that is only a row."""
         plain = [record for record in records if not _has_more_than_a_row(record)]
         if len(plain) == len(records):
-            parameters = {**_parameters(plain), **lock_parameters(lanes)}
-            return _ids(await self._database.run(_RECORD_DECISIONS, parameters)), {}
+            parameters = {**self._parameters(plain), **lock_parameters(lanes)}
+            return _found(await self._database.run(_RECORD_DECISIONS, parameters)), {}
         refused: dict[str, OutboxError] = {}
         async with self._database.transaction() as transaction:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
-            new = _ids(await transaction.run(_SQL["record_decisions"], _parameters(plain))) if plain else set()
+            new = _found(await transaction.run(_SQL["record_decisions"], self._parameters(plain))) if plain else {}
             for record in records:
                 if _has_more_than_a_row(record):
                     try:
-                        new |= await _write_alone(transaction, record)
+                        new |= await self._write_alone(transaction, record)
                     except (StatementRejected, SchemaUnusable, RowsLocked) as error:
                         refused[str(record.id)] = error
         return new, refused
 
-    async def _blocked(self, records: Sequence[DecisionRecord]) -> dict[str, OldWorkersRemain]:
-        """Those of the decisions not written that are not there either, by their ids.
+    async def _write_alone(self, transaction: Transaction, record: DecisionRecord) -> Found:
+        async with transaction.savepoint():
+            new = _found(await transaction.run(_SQL["record_decisions"], self._parameters([record])))
+            is_refused, _ = new.get(str(record.id), (True, None))
+            if not is_refused and _is_asked(record):
+                await transaction.run(_APPROVALS_SQL["hold"], _question(record))
+            elif not is_refused:
+                for effect in record.effects:
+                    for statement, parameters in effect.statements(record.id):
+                        await transaction.run(statement, parameters)
+        return new
 
-        The constraint of before migration 0005 takes them for copies of another source's event.
+    def _parameters(self, records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
+        try:
+            return decision_parameters(records, most_messages=self._limits.messages)
+        except ValueError as error:
+            raise StatementRejected(f"a message cannot be kept with its decision: {error}") from error
+
+    async def _decided(self, records: Sequence[DecisionRecord]) -> Found:
+        """Those of the decisions that are there, by the ids they would get today.
+
+        One that was not written and is not there either is in the way of the constraint of before migration 0005,
+        which takes it for a copy of another source's event.
         """
         if not records:
             return {}
@@ -184,12 +226,7 @@ class DecisionWriter:
                 "event_ids": [record.event_id for record in records],
             },
         )
-        there = {place for (place,) in rows}
-        return {
-            str(record.id): OldWorkersRemain("its id was used by another source, and older workers remain")
-            for place, record in enumerate(records, 1)
-            if place not in there
-        }
+        return {str(records[place - 1].id): (is_refused, fan_out) for place, is_refused, fan_out in rows}
 
     async def _told_apart(self) -> bool:
         """Drop the constraint of before, unless older workers still need it."""
@@ -205,18 +242,6 @@ def _is_asked(record: DecisionRecord) -> bool:
     return record.status == "held" or record.is_refused
 
 
-async def _write_alone(transaction: Transaction, record: DecisionRecord) -> set[str]:
-    async with transaction.savepoint():
-        new = _ids(await transaction.run(_SQL["record_decisions"], _parameters([record])))
-        if new and _is_asked(record):
-            await transaction.run(_APPROVALS_SQL["hold"], _question(record))
-        elif new:
-            for effect in record.effects:
-                for statement, parameters in effect.statements(record.id):
-                    await transaction.run(statement, parameters)
-    return new
-
-
 def _question(record: DecisionRecord) -> Mapping[str, Any]:
     assert record.hold is not None, "a held decision says why"
     content = content_of(record)
@@ -230,12 +255,5 @@ def _question(record: DecisionRecord) -> Mapping[str, Any]:
     }
 
 
-def _ids(rows: Sequence[Row]) -> set[str]:
-    return {decision for (decision,) in rows}
-
-
-def _parameters(records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
-    try:
-        return decision_parameters(records)
-    except ValueError as error:
-        raise StatementRejected(f"a message cannot be kept with its decision: {error}") from error
+def _found(rows: Sequence[Row]) -> Found:
+    return {decision: (is_refused, fan_out) for decision, is_refused, fan_out in rows}

@@ -30,6 +30,11 @@ _OPTIONAL: Final = {"subject": 1024, "correlationid": 256, "causationid": 256, "
 #: Names an extension must not take: they are fields here or have a meaning of their own in CloudEvents.
 _RESERVED: Final = frozenset({*_REQUIRED, *_OPTIONAL, "specversion", "time", "data"})
 
+#: The extension that says how many decisions of agents lie between an event and one from outside.
+CHAIN_DEPTH: Final = "chaindepth"
+#: What stands for every depth that is larger, and for what is no depth: no chain begins anew by a forged one.
+MAX_CHAIN_DEPTH: Final = 1_000_000
+
 _NAME: Final = re.compile(r"[a-z0-9]+")
 _JSON_MEDIA_TYPE: Final = re.compile(r"[^/\s;]+/(?:[^/\s;]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _RFC3339: Final = re.compile(
@@ -149,6 +154,15 @@ def source_of(payload: bytes) -> str | None:
         return None
     source = document.get("source") if isinstance(document, dict) else None
     return source if isinstance(source, str) else None
+
+
+def chain_depth(event: Event) -> int:
+    """How many decisions of agents led to the event, as it says itself: 0 without a word, 0 to `MAX_CHAIN_DEPTH`."""
+    said = event.extensions.get(CHAIN_DEPTH, 0)
+    if isinstance(said, str) and said.isascii() and said.isdecimal() and len(said) < len(str(MAX_CHAIN_DEPTH)):
+        said = int(said)  # in binary mode every extension is a text
+    is_depth = isinstance(said, int) and not isinstance(said, bool) and said >= 0
+    return min(int(said), MAX_CHAIN_DEPTH) if is_depth else MAX_CHAIN_DEPTH
 
 
 def to_json(event: Event) -> bytes:

@@ -176,7 +176,7 @@ def _known(knowledge: Knowledge) -> str:
     return "\n".join(
         [
             escaped(f"{decided}: {decision.reason}"),
-            escaped(f"on {decision.event_id} of {decision.event_source} at {place}"),
+            escaped(f"on {decision.event_id} at {place}, from {decision.event_source}"),
             "",
             "It knew, oldest first:" if knowledge.history else "It knew nothing of this entity.",
             *map(line, knowledge.history),

@@ -23,6 +23,7 @@ _SUMMARY: Final = (
 )  # fmt: skip
 _FULL: Final = (
     *_SUMMARY, "event_at", "topic", "partition", "offset", "history", "messages", "committed_at",
+    "correlation_id", "chain_depth", "fan_out",
 )  # fmt: skip
 _FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "event_source", "outcome", "status")
 

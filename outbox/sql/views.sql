@@ -25,7 +25,7 @@ SELECT id FROM decisions WHERE id = %(id)s::uuid;
 SELECT
     id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
     fallback_reason, status, decided_at, event_at, topic, partition, "offset", history, messages,
-    committed_at
+    committed_at, correlation_id, chain_depth, fan_out
 FROM decisions
 WHERE id = %(id)s::uuid;
 

@@ -5,7 +5,8 @@ SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer
 
 -- name: record_decisions
 -- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
--- its row nor its messages a second time. Whichever constraint says that it is there: one of before migration 0005 has
+-- its row nor its messages a second time. One that answers an agent gets the number of messages its story has with it
+-- (from the largest before it: one probe of an index), and is refused beyond the limit. Whichever constraint says that it is there: one of before migration 0005 has
 -- another id.
 WITH input AS (
     SELECT *
@@ -15,22 +16,35 @@ WITH input AS (
         %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(histories)s::text[],
         %(brains)s::text[], %(models)s::text[], %(outcomes)s::text[], %(reasons)s::text[],
         %(confidences)s::double precision[], %(fallback_reasons)s::text[], %(messages)s::text[],
-        %(statuses)s::text[], %(decided_ats)s::timestamptz[]
-    ) AS t (
+        %(statuses)s::text[], %(decided_ats)s::timestamptz[], %(correlation_ids)s::text[], %(chain_depths)s::integer[],
+        %(message_counts)s::integer[]
+    ) WITH ORDINALITY AS t (
         id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
-        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at
+        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at,
+        correlation_id, chain_depth, message_count, place
     )
+), counted AS (
+    SELECT
+        input.*,
+        CASE WHEN message_count IS NOT NULL THEN
+            coalesce((SELECT max(d.fan_out) FROM decisions AS d WHERE d.correlation_id = input.correlation_id), 0)
+            + sum(message_count) OVER (PARTITION BY correlation_id ORDER BY place)
+        END AS fan_out
+    FROM input
 ), inserted AS (
     INSERT INTO decisions (
         id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
-        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at
+        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at,
+        correlation_id, chain_depth, fan_out
     )
     SELECT
         id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
-        history::jsonb, brain, model, outcome, reason, confidence, fallback_reason, messages::jsonb, status, decided_at
-    FROM input
+        history::jsonb, brain, model, outcome, reason, confidence, fallback_reason, messages::jsonb,
+        CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, decided_at,
+        correlation_id, chain_depth, fan_out
+    FROM counted
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, status, fan_out
 ), published AS (
     INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
     SELECT m.lane, m.message_id, m.topic, m.key, m.value, m.headers::jsonb
@@ -39,14 +53,14 @@ WITH input AS (
         %(message_topics)s::text[], %(message_keys)s::bytea[], %(message_values)s::bytea[],
         %(message_headers)s::text[]
     ) WITH ORDINALITY AS m (decision_id, lane, message_id, topic, key, value, headers, position)
-    JOIN inserted ON inserted.id = m.decision_id
+    JOIN inserted ON inserted.id = m.decision_id AND inserted.status <> 'refused'
     ORDER BY m.position
 )
-SELECT id::text FROM inserted;
+SELECT id::text, status = 'refused', fan_out FROM inserted;
 
 -- name: decided
 -- Which of these decisions are there, by their places in the arrays, from 1 on.
-SELECT e.place
+SELECT e.place, d.status = 'refused', d.fan_out
 FROM unnest(%(agents)s::text[], %(event_sources)s::text[], %(event_ids)s::text[])
     WITH ORDINALITY AS e (agent, event_source, event_id, place)
 JOIN decisions AS d ON d.agent = e.agent AND d.event_source = e.event_source AND d.event_id = e.event_id;

@@ -134,6 +134,7 @@ def _spoil_decisions(url: str, *, earlier: str, later: str, lost: str, doubled: 
     never = json.dumps([{"id": f"never-sent-{lost}", "topic": "payments", "key": "o", "value": {}}])
     rows(url, f"UPDATE decisions SET messages = messages || %s::jsonb {of}", never, "fraud", lost)
     rows(url, "ALTER TABLE refunds DROP CONSTRAINT refunds_decision_id_fkey")
+    rows(url, "ALTER TABLE approvals DROP CONSTRAINT approvals_decision_id_fkey")
     rows(
         url,
         "ALTER TABLE decisions"

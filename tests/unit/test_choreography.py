@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +15,8 @@ from undone import said, undone
 from agents.registry import AGENTS
 from app.scoring import score
 from app.simulator import Produced, Simulation, simulate
+from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
+from tables.event import chain_depth, parse
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 #: None of them was looked at while the rules were written.
@@ -113,3 +116,10 @@ def _disordered(records: Sequence[Produced], chance: random.Random) -> list[Prod
 def _type(record: Produced) -> bytes:
     """The type of an event somewhere in it, or what a broken record holds."""
     return dict(record.headers).get("ce_type", record.value or b"")
+
+
+def test_the_chains_of_a_shop_stay_far_below_the_limits() -> None:
+    decisions = undisturbed(7001).decisions.values()
+    messages = [parse(message.value, ()) for record in decisions for message in record.messages]
+    assert max(map(chain_depth, messages)) <= MOST_DECISIONS // 4
+    assert max(Counter(message.correlationid for message in messages).values()) <= MOST_MESSAGES // 100

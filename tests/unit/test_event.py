@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tables.event import MAX_DEPTH, Event, Headers, InvalidEvent, parse, to_json
+from tables.event import MAX_DEPTH, Event, Headers, InvalidEvent, chain_depth, parse, to_json
 
 ENVELOPE = {
     "specversion": "1.0",
@@ -451,3 +451,35 @@ def test_the_cloudevents_sdk_reads_what_is_written() -> None:
     event = kafka.from_structured_event(message)
     assert event.get_attributes() == FOREIGN.get_attributes()
     assert event.get_data() == FOREIGN.get_data()
+
+
+@pytest.mark.parametrize(
+    ("said", "depth"),
+    [
+        (0, 0),
+        (16, 16),
+        ("16", 16),
+        ("007", 7),
+        (10**6 + 1, 10**6),
+        (2**63 - 1, 10**6),
+        ("9" * 200, 10**6),
+        (-1, 10**6),
+        (True, 10**6),
+        (False, 10**6),
+        ("", 10**6),
+        ("1.0", 10**6),
+        ("+1", 10**6),
+        ("\N{SUPERSCRIPT TWO}", 10**6),
+        ("sixteen", 10**6),
+    ],
+)
+def test_a_depth_is_read_as_said_and_what_is_none_counts_as_the_deepest(said: Any, depth: int) -> None:
+    event = Event(
+        id="e", source="s", type="T", time=datetime(2024, 5, 1, tzinfo=UTC), data={}, extensions={"chaindepth": said}
+    )
+    assert chain_depth(event) == depth
+    assert chain_depth(parse(to_json(event), ())) == depth
+
+
+def test_an_event_that_says_no_depth_begins_a_chain() -> None:
+    assert chain_depth(Event(id="e", source="s", type="T", time=datetime(2024, 5, 1, tzinfo=UTC), data={})) == 0

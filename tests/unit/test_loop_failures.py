@@ -12,7 +12,7 @@ from fakes import NOON, idle
 from agents import loop
 from agents.decision import Decision
 from agents.events import FraudScored, PaymentFailed
-from outbox.errors import StatementRejected
+from outbox.errors import Echo, StatementRejected
 from outbox.records import Origin
 from tables.event import Event
 
@@ -214,3 +214,16 @@ async def test_a_job_that_a_library_cancels_stops_the_worker_and_not_only_its_en
     await rig.accept(rig.event(0), rig.event(1))
     assert rig.crashes == [cancelled]
     assert rig.acknowledged == []
+
+
+async def test_a_refused_chain_is_told_once_of_its_story_and_the_worker_goes_on(
+    rig: Any,
+) -> None:
+    rig.writer.refusals.update(e0=Echo("story", "too deep"), e1=Echo("story", "too deep"), e2=Echo("other", "too deep"))
+    deliveries = [rig.event(offset) for offset in range(4)]
+    await rig.accept(*deliveries)
+    assert letters(rig) == [("echo", 0), ("echo", 1), ("echo", 2)]
+    first, second, other = rig.writer.letters
+    assert first.id == second.id != other.id
+    assert (first.value, first.detail, first.consumer) == (deliveries[0].value, "too deep", "watcher")
+    assert rig.acknowledged == [0, 1, 2, 3]

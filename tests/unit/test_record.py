@@ -18,7 +18,7 @@ from agents.fraud import fraud
 from agents.history import History
 from agents.record import decision_record
 from outbox.records import DecisionRecord, Message, Origin
-from tables.event import Event, InvalidEvent, parse
+from tables.event import Event, InvalidEvent, chain_depth, parse
 
 ORIGIN = Origin(topic="timeline-customer", partition=3, offset=17, at=NOON)
 DECIDED_AT = NOON + timedelta(seconds=2)
@@ -76,6 +76,7 @@ def test_an_emitted_event_is_a_structured_cloudevent_that_names_its_cause() -> N
         "subject": "o-1",
         "correlationid": "e-1",
         "causationid": "e-1",
+        "chaindepth": 1,
         "data": {
             "payment_id": "p-1",
             "order_id": "o-1",
@@ -93,6 +94,26 @@ def test_correlation_and_trace_of_the_cause_are_carried_on() -> None:
     [message] = record_of(cause, SCORED).messages
     event = read(message)
     assert (event.correlationid, event.causationid, event.traceparent) == ("story-7", "e-1", trace)
+
+
+@pytest.mark.parametrize(
+    ("said", "depth"),
+    [
+        ({}, 0),
+        ({"chaindepth": 7}, 7),
+        ({"chaindepth": "7"}, 7),
+        ({"chaindepth": "x"}, 1_000_000),
+        ({"chaindepth": -1}, 1_000_000),
+    ],
+)
+def test_a_message_is_one_decision_deeper_than_its_cause_and_no_forged_depth_begins_anew(
+    said: dict[str, Any], depth: int
+) -> None:
+    record = record_of(replace(paid("e-1"), correlationid="story-7", extensions=said), SCORED)
+    assert (record.correlation_id, record.chain_depth) == ("story-7", depth)
+    [message] = record.messages
+    assert chain_depth(read(message)) == min(depth + 1, 1_000_000)
+    assert record_of(paid("e-1")).correlation_id == "e-1"
 
 
 def test_messages_keep_the_order_they_were_emitted_in_and_have_ids_of_their_own() -> None:

@@ -310,3 +310,22 @@ async def test_what_a_person_said_to_a_held_decision_is_not_compared(status: str
 
 def parsed(payload: bytes) -> Event:
     return parse(payload, ())
+
+
+async def test_a_message_of_a_version_that_did_not_say_how_deep_it_was_is_the_same() -> None:
+    row = decided(paid("e0"), 0)
+    [message] = row.messages
+    assert b',"chaindepth":1' in message.value
+    old = replace(row, messages=[replace(message, value=message.value.replace(b',"chaindepth":1', b""))])
+    deeper = replace(
+        row, messages=[replace(message, value=message.value.replace(b'"chaindepth":1', b'"chaindepth":2'))]
+    )
+
+    assert [each.kind for each in await replay(small(paid("e0")), [old])] == [Kind.SAME]
+    assert [each.kind for each in await replay(small(paid("e0")), [deeper])] == [Kind.CHANGED]
+
+
+async def test_a_decision_that_was_refused_is_decided_the_same_again() -> None:
+    event = replace(paid("e0"), extensions={"chaindepth": 16})
+
+    assert [each.kind for each in await replay(small(event), [decided(event, 0, status="refused")])] == [Kind.SAME]

@@ -344,4 +344,4 @@ def test_an_unknown_error_that_two_sources_could_mean_is_not_looked_at_again() -
     )
     one, other = error(minutes=30), error(minutes=20, source=TILL)
     assert decide(unknown, *ORDINARY, one, short("culprit", 40)).outcome == "stock_shortage"
-    assert decide(unknown, *ORDINARY, one, other, short("culprit", 40)).outcome == "explained"
+    assert decide(unknown, *ORDINARY, one, other, short("culprit", 40)).outcome == "still_unknown"
