@@ -39,6 +39,9 @@ class Refused(Permanent):
 #: None: Kafka has it.
 Outcome = NotPublished | Refused | None
 
+#: What is known of a message until an attempt says more.
+NOT_SENT: Final = NotPublished("not sent")
+
 
 class InvalidRecordError(errors.BrokerResponseError):  # type: ignore[misc]  # aiokafka has no types
     """The broker's validation refuses a record of the batch; aiokafka 0.14 does not know the code."""

@@ -4,6 +4,9 @@ An own idempotent producer (`acks=all`): Faust's is not idempotent, and its batc
 An idempotent batch never expires by itself, so every call is bounded here; after a time-out or a batch that failed the
 producer is replaced, because its sequence numbers can no longer be trusted (aiokafka issue 1017). Calls still under way
 on the old one end by themselves. Messages whose fate is unknown then are sent again: at least once, with the same id.
+
+Calls made at the same moment, as by the lanes of one look, share their batches; each ends when its own messages are
+settled.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from outbox.outcomes import NotPublished, Outcome, outcome_of
+from outbox.outcomes import NOT_SENT, NotPublished, Outcome, outcome_of
 from outbox.records import Message
 from outbox.sending import BatchLimits, Sending
 
@@ -33,6 +36,32 @@ CLOSE_SECONDS: Final = 2.0
 _DEFAULT_REQUEST_BYTES: Final = 1024 * 1024
 
 
+class _Call:
+    """Messages of one call, and what became of them; it ends as soon as that is known for all."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self.outcomes: list[Outcome] = [NOT_SENT] * len(messages)
+        self.settled: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._open = len(messages)
+
+    def settle(self, position: int, outcome: Outcome) -> None:
+        """Note an outcome; what was only not published may still be tried again."""
+        self.outcomes[position] = outcome
+        self._open -= type(outcome) is not NotPublished
+        if not self._open:
+            self._end()
+
+    def end(self, failure: Outcome) -> None:
+        """End the call, whose unsettled messages met this failure if they met no other."""
+        self.outcomes = [failure if outcome is NOT_SENT else outcome for outcome in self.outcomes]
+        self._end()
+
+    def _end(self) -> None:
+        if not self.settled.done():  # as it is when the caller was cancelled
+            self.settled.set_result(self.outcomes)
+
+
 class Publisher:
     """Owns one idempotent producer, shared by concurrent calls. `options` are aiokafka's (brokers, security)."""
 
@@ -44,23 +73,23 @@ class Publisher:
         self._starting = asyncio.Lock()
         self._calls: defaultdict[AIOKafkaProducer, set[asyncio.Future[None]]] = defaultdict(set)
         self._retiring: set[asyncio.Task[None]] = set()
+        self._gathered: list[_Call] = []
+        self._running: set[asyncio.Task[None]] = set()
 
     async def publish(self, messages: Sequence[Message]) -> list[Outcome]:
         """Send in order and wait for every acknowledgement, `timeout_seconds` at most.
 
         Returns one outcome per message and never raises for a single message.
         """
-        outcomes: list[Outcome] = [NotPublished("not sent")] * len(messages)
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                while await self._attempt(messages, outcomes):
-                    pass
-        except (TimeoutError, KafkaError, OSError) as error:
-            log.warning("publishing failed: %r", error)
-            failure = outcome_of(error)
-            for position in _unsettled(outcomes):
-                outcomes[position] = failure
-        return outcomes
+        if not messages:
+            return []
+        call = _Call(messages)
+        self._gathered.append(call)
+        if len(self._gathered) == 1:
+            task = asyncio.create_task(self._publish_gathered(), name="publishing")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await call.settled
 
     async def publish_lane(self, _lane: int, _epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
         """Send a lane's batch; see `outbox.relay.LanePublisher`."""
@@ -68,24 +97,44 @@ class Publisher:
 
     async def stop(self) -> None:
         """Close the producer once nothing is under way on it."""
+        await asyncio.gather(*self._running)
         self._retire(self._producer)
         await asyncio.gather(*self._retiring, return_exceptions=True)
 
-    async def _attempt(self, messages: Sequence[Message], outcomes: list[Outcome]) -> bool:
+    async def _publish_gathered(self) -> None:
+        calls, self._gathered = self._gathered, []
+        places = [(call, position) for call in calls for position in range(len(call.messages))]
+        failure: Outcome = NOT_SENT
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                while await self._attempt(places):
+                    pass
+        except (TimeoutError, KafkaError, OSError) as error:
+            log.warning("publishing failed: %r", error)
+            failure = outcome_of(error)
+        finally:
+            for call in calls:
+                call.end(failure)
+
+    async def _attempt(self, places: Sequence[tuple[_Call, int]]) -> bool:
         """Send what is not settled; returns whether another attempt at the rest is worth it at once."""
-        waiting = _unsettled(outcomes)
+        waiting = [(call, position) for call, position in places if type(call.outcomes[position]) is NotPublished]
         if not waiting:
             return False
+
+        def settle(index: int, outcome: Outcome) -> None:
+            call, position = waiting[index]
+            call.settle(position, outcome)
+
         producer = await self._ready()
-        sending = Sending(producer, [messages[position] for position in waiting], self._limits)
+        messages = [call.messages[position] for call, position in waiting]
+        sending = Sending(producer, messages, self._limits, on_settled=settle)
         is_over = False
         try:
             with self._under_way(producer):
                 await sending.run()
             is_over = True
         finally:
-            for position, outcome in zip(waiting, sending.outcomes, strict=True):
-                outcomes[position] = outcome
             if sending.needs_new_producer or not is_over:
                 self._retire(producer)
         return sending.may_go_on
@@ -169,8 +218,3 @@ def _give_up_batches(producer: AIOKafkaProducer) -> None:
     ended = None if transactions is None else transactions._transaction_waiter  # noqa: SLF001
     if ended is not None and ended.done() and not ended.cancelled():
         ended.exception()
-
-
-def _unsettled(outcomes: Sequence[Outcome]) -> list[int]:
-    """Those of which nothing more is known than that they were not sent."""
-    return [position for position, outcome in enumerate(outcomes) if type(outcome) is NotPublished]

@@ -185,7 +185,7 @@ class Relay:
         by_lane = {lane: list(group) for lane, group in itertools.groupby(rows, key=lambda row: int(row[0]))}
         if not self._missed_a_look and not any(map(_is_full, by_lane.values())):
             # This is everything: a topic that waited and of which nothing is left waits no more.
-            self._pauses.forget({(lane, row[4]) for lane, group in by_lane.items() for row in group})
+            self._pauses.forget({(lane, row[4]) for lane, group in by_lane.items() for row in group}.union(held_up))
         for lane, group in by_lane.items():
             # While this look was reading, the lane's lease may have grown too old.
             if lane in self._leases.held(PUBLISH_SECONDS):

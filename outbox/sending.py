@@ -26,7 +26,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from outbox.outcomes import ABOUT_A_BATCH, NotPublished, Outcome, Refused, outcome_of
+from outbox.outcomes import ABOUT_A_BATCH, NOT_SENT, NotPublished, Outcome, Refused, outcome_of
 from outbox.records import Message
 
 #: How long Kafka may take to tell of a topic it was asked for, in seconds; then the topic counts as missing.
@@ -64,13 +64,24 @@ class BatchLimits:
 
 
 class Sending:
-    """Messages on their way through a producer. `outcomes` fills as answers arrive: a time-out keeps what is known."""
+    """Messages on their way through a producer. `outcomes` fills as answers arrive: a time-out keeps what is known.
 
-    def __init__(self, producer: AIOKafkaProducer, messages: Sequence[Message], limits: BatchLimits) -> None:
+    `on_settled` is told the position of each message and what became of it in this attempt.
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        messages: Sequence[Message],
+        limits: BatchLimits,
+        *,
+        on_settled: Callable[[int, Outcome], None] = lambda _position, _outcome: None,
+    ) -> None:
         self._producer = producer
         self._messages = messages
         self._limits = limits
-        self.outcomes: list[Outcome] = [NotPublished("not sent")] * len(messages)
+        self._on_settled = on_settled
+        self.outcomes: list[Outcome] = [NOT_SENT] * len(messages)
         #: A batch failed, and the producer has counted it: what it sends next to that partition has a gap before it.
         self.needs_new_producer = False
         #: A batch was refused, for its size or for its only message: what is left may go in another attempt.
@@ -163,6 +174,7 @@ class Sending:
     def _settle(self, positions: Sequence[int], outcome: Outcome) -> None:
         for position in positions:
             self.outcomes[position] = outcome
+            self._on_settled(position, outcome)
 
 
 def _record(message: Message) -> dict[str, object]:

@@ -15,7 +15,7 @@ from waiting import PATIENCE_SECONDS
 
 from app.sandbox import PROVIDERS, Broker
 from app.tuning import TUNING
-from outbox.outcomes import NotPublished, Refused
+from outbox.outcomes import NotPublished, Refused, Unwritable
 from outbox.publisher import PUBLISH_SECONDS, Publisher
 
 LARGEST_BYTES = 100_000
@@ -199,7 +199,19 @@ async def test_a_topic_that_is_not_there_holds_up_only_its_own_messages(
     finally:
         await publisher.stop()
 
-    assert [type(outcome) for outcome in outcomes] == [type(None), NotPublished, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [type(None), Unwritable, type(None)]
+
+
+@apache_only
+async def test_calls_made_together_do_not_wait_for_each_other(
+    publisher: Publisher, topic: str, message: Callable[..., Any]
+) -> None:
+    missing = asyncio.create_task(publisher.publish([message("m-1", topic="nowhere"), message("m-2", topic=topic)]))
+    others = [asyncio.create_task(publisher.publish([message(f"m-{n}", topic=topic)])) for n in range(3, 20)]
+
+    assert await asyncio.gather(*others) == [[None]] * 17
+    assert not missing.done()
+    assert [type(outcome) for outcome in await missing] == [Unwritable, type(None)]
 
 
 async def test_a_broker_that_is_not_there_publishes_nothing(
