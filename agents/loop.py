@@ -23,11 +23,11 @@ from agents.events import parse_data
 from agents.history import History
 from agents.lanes import Lanes
 from agents.record import HOLD_FOR, decision_record
-from agents.routing import entity_id_of
+from agents.routing import read_timeline
 from outbox import errors as outbox_errors
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from outbox.supervision import is_being_cancelled
-from tables.event import Event, InvalidEvent, parse
+from tables.event import Event, InvalidEvent
 from tables.window import Entry, WindowSpec, history
 
 log = logging.getLogger(__name__)
@@ -148,10 +148,9 @@ class StreamLoop:
         await self._room.acquire()
         try:
             # Read as the history will read it: what the window holds must stay readable for every later decision.
-            event = parse(delivery.value, ())
+            event, entity_id = read_timeline(delivery.key, delivery.value)
             if event.type in self._agent.remembers:
                 parse_data(event)
-            entity_id = entity_id_of(delivery.key)
         except InvalidEvent as error:
             self._give_up(delivery, error.reason, str(error))
             return

@@ -21,6 +21,10 @@ ENTITIES: Final[Mapping[Entity, str]] = MappingProxyType(
     {"customer": "customer_id", "order": "order_id", "service": "service"}
 )
 
+#: Bytes of an event in a timeline: the most that `MAX_EVENT_BYTES` lets the router write there. Others may write more,
+#: packed, and no changelog would take it. With what a window adds it is below 1 MiB, Kafka's default for a message.
+MAX_PAYLOAD_BYTES: Final = 900 * 1024
+
 #: Bytes of an entity id in UTF-8. It is a Kafka key and a part of every RocksDB key, so it is kept short.
 MAX_ENTITY_ID_BYTES: Final = 256
 
@@ -60,6 +64,12 @@ def entity_id_of(key: bytes | None) -> str:
         return key.decode()
     except UnicodeDecodeError:
         raise InvalidEvent("invalid_utf8", "the key of a timeline must be an entity id in UTF-8") from None
+
+
+def read_timeline(key: bytes | None, value: bytes | None) -> tuple[Event, str]:
+    """Read a record of a timeline, whoever wrote it: the event and the id of its entity. Raises `InvalidEvent`."""
+    _check_size("event", len(value or b""), MAX_PAYLOAD_BYTES)
+    return parse(value, ()), entity_id_of(key)
 
 
 def route(value: bytes | None, headers: Headers, *, max_bytes: int, latest: datetime | None = None) -> Routed:

@@ -21,7 +21,7 @@ from pydantic_settings import SettingsConfigDict
 
 from agents.agent import Agent
 from agents.registry import AGENTS
-from agents.routing import ENTITIES, timeline
+from agents.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
 from agents.shadow import Shadow
 from agents.text import escaped
 from app.addresses import is_loopback
@@ -74,7 +74,7 @@ class Settings(KafkaSettings, ModelSettings):
     topic_partitions: int = Field(8, ge=1, le=1024)
     topic_replication_factor: int = Field(1, ge=1, le=15)
     #: Largest event, in bytes, value and headers together. The timelines and changelogs must be allowed to hold it.
-    max_event_bytes: int = Field(512 * 1024, ge=1024, le=900 * 1024)
+    max_event_bytes: int = Field(512 * 1024, ge=1024, le=MAX_PAYLOAD_BYTES)
 
     #: Decisions in a row that may lead to a message, and messages that one story may have in answer to agents.
     chain_max_depth: int = Field(MOST_DECISIONS, ge=1, le=1000)

@@ -14,7 +14,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from agents.routing import ENTITIES, timeline
+from agents.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
 from app.settings import Settings
 from app.topic_ids import KnownTopics, known_topics
 from outbox.parameters import DEAD_LETTERS
@@ -88,17 +88,17 @@ def _wanted(settings: Settings, changelogs: Iterable[str]) -> Iterable[NewTopic]
     for name in (*settings.event_topics, DEAD_LETTERS):
         yield _topic(name, settings, large)
     for name in timelines:
-        yield _topic(name, settings, _bounded(settings))
+        yield _topic(name, settings, _bounded(settings.max_event_bytes))
     for name in changelogs:
         yield _changelog(name, settings)
 
 
 def _changelog(name: str, settings: Settings) -> NewTopic:
-    return _topic(name, settings, {**_bounded(settings), "cleanup.policy": "compact"})
+    return _topic(name, settings, {**_bounded(MAX_PAYLOAD_BYTES), "cleanup.policy": "compact"})
 
 
-def _bounded(settings: Settings) -> Mapping[str, str]:
-    return {"max.message.bytes": str(settings.max_event_bytes + OVERHEAD_BYTES)}
+def _bounded(event_bytes: int) -> Mapping[str, str]:
+    return {"max.message.bytes": str(event_bytes + OVERHEAD_BYTES)}
 
 
 def _topic(name: str, settings: Settings, config: Mapping[str, str]) -> NewTopic:

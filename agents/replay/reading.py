@@ -8,8 +8,8 @@ import orjson
 
 from agents.events import parse_data
 from agents.replay.records import TimelineRecord
-from agents.routing import entity_id_of
-from tables.event import Event, InvalidEvent, parse
+from agents.routing import read_timeline
+from tables.event import Event, InvalidEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def type_of(value: bytes | None) -> object:
 
 def read_record(record: TimelineRecord) -> Read:
     """Read a record. Raises `InvalidEvent` for what is a dead letter to every agent."""
-    event = parse(record.value, ())
-    return Read(record, event, entity_id_of(record.key), _is_invalid(event))
+    event, entity_id = read_timeline(record.key, record.value)
+    return Read(record, event, entity_id, _is_invalid(event))
 
 
 def _is_invalid(event: Event) -> bool:

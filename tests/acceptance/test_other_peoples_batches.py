@@ -7,6 +7,7 @@ import asyncio
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import aiokafka.producer.producer
@@ -74,6 +75,15 @@ async def write_what_is_no_event(kafka: str) -> None:
         )
 
 
+async def write_what_no_changelog_takes(kafka: str) -> None:
+    """Packed it is small enough for the timeline."""
+    payment = Payment("batches-large", CUSTOMER, data=MappingProxyType({"note": "x" * 3_000_000})).structured()
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka, compression_type="gzip", max_request_size=8 * 1024 * 1024
+    ) as producer:
+        await producer.send_and_wait(TIMELINE, payment.value, key=CUSTOMER.encode())
+
+
 async def write_to_the_timeline(kafka: str) -> tuple[TopicPartition, int]:
     """Packed events, an event that was taken back, and one that was not; returns where the last one lies."""
     key = CUSTOMER.encode()
@@ -128,6 +138,7 @@ def seen(own: Sandbox, process: WorkerProcess) -> Seen:
             # aiokafka's compiled one takes no such name.
             patch.setattr(module, "DefaultRecordBatchBuilder", default_records._DefaultRecordBatchBuilderPy)
         asyncio.run(write_what_is_no_event(own.kafka))
+    asyncio.run(write_what_no_changelog_takes(own.kafka))
     asyncio.run(pack(own.kafka))
     payment = Payment("batches-first", CUSTOMER)
     asyncio.run(send(own.kafka, [payment.structured()]))
@@ -163,7 +174,7 @@ def test_what_is_no_event_in_a_timeline_is_a_dead_letter_of_each_agent_with_a_ti
     found = rows(
         own.database_url,
         "SELECT consumer, reason, recorded_at::text, convert_from(value, 'UTF8'), headers->0->>0"
-        " FROM dead_letters WHERE topic = %s AND key = %s ORDER BY consumer",
+        " FROM dead_letters WHERE topic = %s AND key = %s AND reason <> 'too_large' ORDER BY consumer",
         TIMELINE,
         CUSTOMER.encode(),
     )
@@ -171,6 +182,13 @@ def test_what_is_no_event_in_a_timeline_is_a_dead_letter_of_each_agent_with_a_ti
         (agent, "invalid_json", "{bad", "trace\\xff\\xfe") for agent in ("confirmation", "fraud")
     ]
     assert {at[:4] for _, _, at, _, _ in found} == {"1970"}
+
+
+def test_an_event_that_no_changelog_takes_is_a_dead_letter_and_stops_nothing(seen: Seen, own: Sandbox) -> None:
+    found = rows(
+        own.database_url, "SELECT consumer FROM dead_letters WHERE reason = 'too_large' AND topic = %s", TIMELINE
+    )
+    assert sorted(found) == [("confirmation",), ("fraud",)]
 
 
 def test_offsets_that_carry_no_event_do_not_stop_the_commits(seen: Seen, own: Sandbox) -> None:

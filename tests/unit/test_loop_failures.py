@@ -12,6 +12,7 @@ from fakes import NOON, idle
 from agents import loop
 from agents.decision import Decision
 from agents.events import FraudScored, PaymentFailed
+from agents.routing import MAX_PAYLOAD_BYTES
 from outbox.errors import Echo, StatementRejected
 from outbox.records import Origin
 from tables.event import Event
@@ -39,6 +40,17 @@ async def test_an_unreadable_record_becomes_a_dead_letter_and_the_good_ones_arou
     assert letters(rig) == [(reason, 1)]
     assert rig.acknowledged == [0, 1, 2]
     assert rig.known("e2") == "e0"
+
+
+async def test_an_event_too_large_for_a_changelog_becomes_a_dead_letter_and_is_not_remembered(rig: Any) -> None:
+    await rig.accept(
+        rig.event(0),
+        rig.event(1, note="x" * MAX_PAYLOAD_BYTES),
+        rig.event(2, note="x" * (MAX_PAYLOAD_BYTES - 1024)),
+    )
+    assert letters(rig) == [("too_large", 1)]
+    assert rig.windows.folded == [0, 2]
+    assert rig.acknowledged == [0, 1, 2]
 
 
 async def test_a_key_that_is_no_text_becomes_a_dead_letter(rig: Any) -> None:
@@ -193,13 +205,13 @@ async def test_a_dead_letter_that_cannot_be_written_stops_the_worker_unacknowled
 async def test_a_record_that_breaks_the_reading_is_a_dead_letter_and_the_next_one_is_decided(
     rig: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def parse(value: bytes, headers: Any) -> Event:
+    def read_timeline(key: bytes, value: bytes) -> tuple[Event, str]:
         if value == b"odd":
             raise ZeroDivisionError
-        return right(value, headers)
+        return right(key, value)
 
-    right = loop.parse
-    monkeypatch.setattr(loop, "parse", parse)
+    right = loop.read_timeline
+    monkeypatch.setattr(loop, "read_timeline", read_timeline)
 
     await rig.accept(rig.raw(0, b"odd"), rig.event(1))
 
