@@ -23,6 +23,8 @@ _SQL: Final = queries("relay.sql")
 SETTLED_SECONDS: Final = 60.0
 #: How often everything is looked at, whatever is thought to be gone, in seconds.
 FORGET_SECONDS: Final = 300.0
+#: Behind it begins a look at everything: the lowest bigint, so that no message is left out, whatever seq it was given.
+_LOWEST: Final = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,14 @@ class Floors:
     """
 
     def __init__(self) -> None:
-        self._floors = dict.fromkeys(range(LANES), 0)
+        self._floors = dict.fromkeys(range(LANES), _LOWEST)
         self._drawn: deque[tuple[float, int]] = deque()
         self._forgotten_at: float | None = None
 
     def of_all_lanes(self, now: float) -> Mapping[int, int]:
         """Lane to the seq behind which a look has to begin."""
         if self._forgotten_at is None or now - self._forgotten_at >= FORGET_SECONDS:
-            self._floors = dict.fromkeys(range(LANES), 0)
+            self._floors = dict.fromkeys(range(LANES), _LOWEST)
             self._drawn.clear()
             self._forgotten_at = now
         return self._floors
@@ -86,7 +88,7 @@ class Floors:
         """Take in the lowest pending seq of each lane that has one, and the highest that was drawn before the look."""
         if drawn is not None:
             self._drawn.append((now, drawn))
-        settled = 0
+        settled = _LOWEST
         while self._drawn and self._drawn[0][0] <= now - SETTLED_SECONDS:
             settled = self._drawn.popleft()[1]
         for lane, floor in self._floors.items():

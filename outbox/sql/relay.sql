@@ -11,8 +11,10 @@ WITH sized AS (
             octet_length(key) + coalesce(octet_length(value), 0) + pg_column_size(headers) AS bytes
         FROM outbox_messages
         -- By (lane, seq) and not by lane alone: the planner would think that a lane's first rows are soon found by seq,
-        -- and read all of a long backlog for each lane that has no part in it.
-        WHERE (outbox_messages.lane, seq) > (l.lane, 0::bigint) AND (outbox_messages.lane, seq) < (l.lane + 1, 0::bigint)
+        -- and read all of a long backlog for each lane that has no part in it. From the lowest bigint on, so that no row
+        -- is left out, whatever seq somebody gave it.
+        WHERE (outbox_messages.lane, seq) >= (l.lane, '-9223372036854775808'::bigint)
+          AND (outbox_messages.lane, seq) < (l.lane + 1, '-9223372036854775808'::bigint)
           AND (lane, topic) NOT IN (
               SELECT h.lane, h.topic
               FROM unnest(%(held_up_lanes)s::smallint[], %(held_up_topics)s::text[]) AS h (lane, topic)
@@ -53,7 +55,8 @@ FROM unnest(%(lanes)s::smallint[], %(floors)s::bigint[]) AS l (lane, floor)
 CROSS JOIN LATERAL (
     SELECT seq, committed_at
     FROM outbox_messages
-    WHERE (outbox_messages.lane, seq) > (l.lane, l.floor) AND (outbox_messages.lane, seq) < (l.lane + 1, 0::bigint)
+    WHERE (outbox_messages.lane, seq) > (l.lane, l.floor)
+      AND (outbox_messages.lane, seq) < (l.lane + 1, '-9223372036854775808'::bigint)
     ORDER BY outbox_messages.lane, seq
     LIMIT 1
 ) AS m

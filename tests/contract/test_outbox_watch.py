@@ -32,6 +32,22 @@ async def test_every_lane_with_something_pending_is_seen_with_its_oldest_message
     assert all(90 <= lane.age_seconds < 3600 for lane in pending.lanes)
 
 
+async def test_a_message_is_due_and_published_whatever_its_seq(
+    worker: Any, database: Database, query: Callable[..., Any]
+) -> None:
+    for lane, seq in ((5, 0), (5, -7), (6, -(2**62))):
+        query(
+            "INSERT INTO outbox_messages (seq, lane, message_id, topic, key, value, headers) OVERRIDING SYSTEM VALUE"
+            " VALUES (%s, %s, %s, 'payments', 'k', '', '[]')",
+            (seq, lane, f"m{seq}"),
+        )
+
+    due = (await OutboxWatch(database).look()).lanes
+    assert [(lane.lane, lane.seq) for lane in due] == [(5, -7), (6, -(2**62))]
+    assert await worker.relay.drain() == 3
+    assert query("SELECT message_id FROM outbox_messages") == []
+
+
 async def test_an_empty_outbox_has_nothing_due(database: Database) -> None:
     assert (await OutboxWatch(database).look()).lanes == []
 

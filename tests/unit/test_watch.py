@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from outbox.watch import Floors, Pending, PendingLane
 
+#: The floor behind which every seq lies.
+EVERYTHING = -9_223_372_036_854_775_808
+
 
 def first(lane: int, seq: int, age_seconds: float, owner: str | None = "a") -> PendingLane:
     return PendingLane(lane, seq, age_seconds, owner)
@@ -46,9 +49,9 @@ def test_a_lane_that_was_emptied_is_forgotten() -> None:
 
 def test_a_look_begins_behind_what_was_drawn_long_ago_and_is_gone() -> None:
     floors = Floors()
-    assert set(floors.of_all_lanes(now=1000.0).values()) == {0}
+    assert set(floors.of_all_lanes(now=1000.0).values()) == {EVERYTHING}
     floors.observe({}, 500, now=1000.0)
-    assert set(floors.of_all_lanes(now=1059.0).values()) == {0}
+    assert set(floors.of_all_lanes(now=1059.0).values()) == {EVERYTHING}
     floors.observe({7: 300, 8: 700}, 900, now=1060.0)
     found = floors.of_all_lanes(now=1061.0)
     assert (found[7], found[8], found[9]) == (299, 500, 500)
@@ -60,7 +63,7 @@ def test_everything_is_looked_at_again_after_a_while() -> None:
     floors.observe({}, 500, now=1000.0)
     floors.observe({}, 500, now=1100.0)
     assert set(floors.of_all_lanes(now=1299.0).values()) == {500}
-    assert set(floors.of_all_lanes(now=1300.0).values()) == {0}
+    assert set(floors.of_all_lanes(now=1300.0).values()) == {EVERYTHING}
 
 
 def test_a_role_that_must_not_know_what_was_drawn_looks_at_everything() -> None:
@@ -68,4 +71,4 @@ def test_a_role_that_must_not_know_what_was_drawn_looks_at_everything() -> None:
     floors.of_all_lanes(now=1000.0)
     floors.observe({7: 300}, None, now=1000.0)
     floors.observe({7: 300}, None, now=1100.0)
-    assert set(floors.of_all_lanes(now=1101.0).values()) == {0}
+    assert set(floors.of_all_lanes(now=1101.0).values()) == {EVERYTHING}
