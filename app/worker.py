@@ -22,6 +22,7 @@ from app import datadir
 from app.commands import register_commands
 from app.connections import Connections, Limits
 from app.consumer import Transport
+from app.log_floods import dam_floods
 from app.runtime import Runtime
 from app.settings import Settings
 from app.signals import bound_stop, end_after
@@ -152,6 +153,7 @@ class Innervate(faust.App):
 
     async def on_first_start(self) -> None:
         """Listen, and make the data directory with its parents; Faust makes only the last one."""
+        dam_floods()
         if self.conf.web_enabled:
             assert isinstance(self.web, WebServer), "see `_new_web`"
             await self.web.bind()
