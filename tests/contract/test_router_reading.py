@@ -77,12 +77,13 @@ class Shop:
             writer=self.writer,
             max_event_bytes=100_000,
         )
-        task = asyncio.create_task(router.run())
         try:
-            yield router
+            # A router that ends by itself fails the test at once, and says why.
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(router.run())
+                yield router
+                task.cancel()
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
             await publisher.stop()
 
     @asynccontextmanager
