@@ -24,6 +24,7 @@ from agents.history import History
 from agents.lanes import Lanes
 from agents.record import HOLD_FOR, decision_record
 from agents.routing import read_timeline
+from agents.stamps import instant, remark
 from outbox import errors as outbox_errors
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from outbox.supervision import is_being_cancelled
@@ -60,8 +61,8 @@ class Delivery(Acknowledgeable, Protocol):
         """Kafka headers."""
 
     @property
-    def at(self) -> datetime:
-        """The record's timestamp, UTC."""
+    def stamp_ms(self) -> int | None:
+        """The record's timestamp as it was written, in milliseconds since 1970: any number, or none."""
 
     @property
     def stale(self) -> bool:
@@ -259,14 +260,16 @@ def _reason(error: Exception) -> str:
 
 
 def _origin(delivery: Delivery) -> Origin:
-    return Origin(topic=delivery.topic, partition=delivery.partition, offset=delivery.offset, at=delivery.at)
+    return Origin(
+        topic=delivery.topic, partition=delivery.partition, offset=delivery.offset, at=instant(delivery.stamp_ms)
+    )
 
 
 def _dead_letter(agent: Agent, delivery: Delivery, reason: str, detail: str, *, about: str | None = None) -> DeadLetter:
     return DeadLetter(
         consumer=agent.name,
         reason=reason,
-        detail=detail,
+        detail=detail + remark(delivery.stamp_ms),
         origin=_origin(delivery),
         key=delivery.key,
         value=delivery.value,

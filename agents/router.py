@@ -43,7 +43,7 @@ from agents.loop import Writer
 from agents.record import STRUCTURED
 from agents.routing import EntityRef, route, timeline
 from agents.routing import Routed as RoutedEvent
-from agents.stamps import instant, is_time, latest
+from agents.stamps import instant, latest, remark
 from agents.timelines import Refusals, Routed, Timelines
 from outbox.backoff import Backoff
 from outbox.errors import Permanent
@@ -207,12 +207,10 @@ def _message(record: ConsumerRecord, routed: RoutedEvent, entity: EntityRef) -> 
 
 
 def _dead_letter(record: ConsumerRecord, reason: str, detail: str) -> DeadLetter:
-    if not is_time(record.timestamp):
-        detail += f" (its record has the timestamp {record.timestamp}, which is no time)"
     return DeadLetter(
         consumer=ROUTER,
         reason=reason,
-        detail=detail,
+        detail=detail + remark(record.timestamp),
         origin=Origin(
             topic=record.topic,
             partition=record.partition,

@@ -34,6 +34,11 @@ def is_time(stamp_ms: float | None) -> bool:
     return _instant(stamp_ms) is not None
 
 
+def remark(stamp_ms: float | None) -> str:
+    """What the detail of a dead letter says about a stamp that is no time; nothing about one that is."""
+    return "" if is_time(stamp_ms) else f" (its record has the timestamp {stamp_ms}, which is no time)"
+
+
 def latest(stamp_ms: float | None, *, now: datetime) -> datetime:
     """The time after which an event of this record cannot have happened, UTC: that of the record.
 

@@ -12,7 +12,6 @@ import faust
 from agents.agent import Agent
 from agents.loop import StreamLoop
 from agents.routing import timeline
-from agents.stamps import instant
 from app.tuning import TUNING
 from tables.lineage import Lineage
 from tables.table import WindowTable
@@ -47,10 +46,10 @@ class FaustDelivery:
         return self._event.message.offset
 
     @property
-    def at(self) -> datetime:
-        """The record's timestamp, UTC; 1970 for one that is no time."""
+    def stamp_ms(self) -> int | None:
+        """The record's timestamp in milliseconds; Faust rounds what is beyond the year 285,000."""
         seconds = self._event.message.timestamp
-        return instant(None if seconds is None else round(seconds * 1000))
+        return None if seconds is None else round(seconds * 1000)
 
     @property
     def key(self) -> bytes | None:

@@ -20,6 +20,8 @@ from tables.event import Event, to_json
 from tables.window import Entry, WindowSpec
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+#: Milliseconds since 1970.
+NOON_MS = 1_714_564_800_000
 PAYMENT: dict[str, Any] = {
     "payment_id": "p-1",
     "order_id": "o-1",
@@ -85,7 +87,7 @@ class Delivery:
     partition: int = 0
     headers: Sequence[tuple[str, bytes]] = ()
     topic: str = "timeline-customer"
-    at: datetime = NOON
+    stamp_ms: int | None = NOON_MS
     stale: bool = False
 
     def ack(self) -> None:

@@ -13,6 +13,7 @@ from agents import loop
 from agents.decision import Decision
 from agents.events import FraudScored, PaymentFailed
 from agents.routing import MAX_PAYLOAD_BYTES
+from agents.stamps import NO_TIME
 from outbox.errors import Echo, StatementRejected
 from outbox.records import Origin
 from tables.event import Event
@@ -72,6 +73,17 @@ async def test_a_dead_letter_holds_the_original_bytes_and_where_they_came_from(r
     assert letter.origin == Origin(topic="timeline-customer", partition=2, offset=4, at=NOON)
     assert letter.consumer == "watcher"
     assert "JSON" in letter.detail
+
+
+async def test_a_dead_letter_says_a_timestamp_that_is_no_time_as_it_was_written(rig: Any) -> None:
+    bad = [rig.raw(0, b"{"), rig.raw(1, b"{"), rig.raw(2, b"{")]
+    bad[0].stamp_ms, bad[1].stamp_ms = -62_135_683_200_000, None
+    await rig.accept(*bad)
+    assert [letter.origin.at for letter in rig.writer.letters] == [NO_TIME, NO_TIME, NOON]
+    assert [letter.detail.rpartition(" (")[2] for letter in rig.writer.letters[:2]] == [
+        f"its record has the timestamp {stamp}, which is no time)" for stamp in (-62_135_683_200_000, None)
+    ]
+    assert "timestamp" not in rig.writer.letters[2].detail
 
 
 async def test_an_unreadable_record_is_acknowledged_only_when_its_dead_letter_is_committed(rig: Any) -> None:
