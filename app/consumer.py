@@ -7,22 +7,25 @@ before earlier ones, or the earlier ones never come at all. Here
 - no position changes while a fetch is under way,
 - what was fetched before or during a rebalance is not handed on after it, for it will be read again,
 - nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
-- only what is in no transaction, or in one that was committed, is read,
+- only what is in no transaction, or in one that was committed, is read; ends are those of all records,
 - the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched,
-- a timeline that cannot be read for now stops no other,
+- a timeline that cannot be read for now stops no other, neither when it is read nor when its offsets are committed,
+- it is known which record was the last one before an end, for what is behind it may be marks of transactions,
 - and a worker that has crashed does not wait for ever for what can no longer be done.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
-from collections.abc import Iterable, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka
 from faust.types import TP
@@ -32,6 +35,9 @@ from agents.rests import Rests
 
 if TYPE_CHECKING:
     from app.worker import Innervate
+
+#: Kafka's number for reading what is in open and aborted transactions too.
+_READ_UNCOMMITTED: Final = 0
 
 
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
@@ -44,7 +50,29 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust has it in its exactly-once mode only, and no setting for it. It is read when the consumer starts.
         consumer._isolation_level = COMMITTED_ONLY["isolation_level"]  # noqa: SLF001
+        consumer.commit = partial(self._commit_what_may_be, consumer.commit)
         return consumer
+
+    async def _commit_what_may_be(
+        self, commit: Callable[[Mapping[TP, Any]], Awaitable[None]], offsets: Mapping[TP, Any]
+    ) -> None:
+        """Faust would end the worker when a right was taken and no fetch has failed yet."""
+        try:
+            await commit(offsets)
+        except TopicAuthorizationFailedError as error:
+            # The other topics' offsets are committed all the same.
+            [denied] = error.args
+            left = {TP(*tp): at.offset for tp, at in offsets.items() if tp.topic in denied}
+            cast("Consumer", self.consumer).leave_out(left)
+
+    async def _highwaters(self, partitions: Sequence[TP]) -> Mapping[TP, int]:
+        """The ends of all records: what an open transaction hides is there, and a window without it is not complete."""
+        consumer = self._ensure_consumer()
+        # aiokafka gives the ends of what its consumer reads.
+        everything = copy.copy(consumer._fetcher)  # noqa: SLF001
+        everything._isolation_level = _READ_UNCOMMITTED  # noqa: SLF001
+        ends: Mapping[TP, int] = await everything.end_offsets(partitions, consumer._request_timeout_ms)  # noqa: SLF001
+        return ends
 
 
 class Consumer(aiokafka.Consumer):
@@ -76,6 +104,24 @@ class Consumer(aiokafka.Consumer):
         self._left_out.update((tp, offset) for tp, offset in wanted.items() if tp.topic in failing)
         return {tp: offset for tp, offset in wanted.items() if tp.topic not in failing}
 
+    def leave_out(self, offsets: Mapping[TP, int]) -> None:
+        """Commit these with the next ones."""
+        self._left_out.update(offsets)
+
+    @cached_property
+    def _fetched(self) -> dict[TP, int]:
+        """Of each partition that was sought since the last rebalance, the last record since; -1 where none came."""
+        return {}
+
+    async def last_before(self, ends: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Of those partitions that were sought, and read up to these ends since: the last record's offset, or -1."""
+        async with self._positions:
+            at: dict[TP, int | None] = {}
+            for tp in ends.keys() & self._fetched.keys():
+                with suppress(KafkaError):  # it is somebody else's by now, or asked for again
+                    at[tp] = await self.position(tp)
+            return {tp: self._fetched[tp] for tp in at.keys() & self._fetched.keys() if (at[tp] or 0) >= ends[tp]}
+
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -83,6 +129,7 @@ class Consumer(aiokafka.Consumer):
         """A rebalance begins."""
         self._epoch += 1
         self._left_out.clear()
+        self._fetched.clear()
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -125,7 +172,10 @@ class Consumer(aiokafka.Consumer):
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Seek partitions to these offsets."""
         async with self._positions:
+            epoch = self._epoch
             await super().seek_wait(partitions)
+            if epoch == self._epoch:
+                self._fetched.update(dict.fromkeys(partitions, -1))
 
     async def _seek(self, partition: TP, offset: int) -> None:
         async with self._positions:
@@ -145,7 +195,10 @@ class Consumer(aiokafka.Consumer):
                 return {}
         for tp in records:
             self._rests.end(tp.topic)
-        return records if epoch == self._epoch else {}
+        if epoch != self._epoch:
+            return {}
+        self._fetched.update({tp: batch[-1].offset for tp, batch in records.items() if batch})
+        return records
 
     def _readable(self, partitions: set[TP]) -> set[TP]:
         # A topic whose rest is over fails once more for each of its partitions before its records come: aiokafka holds

@@ -2,22 +2,38 @@
 
 That is one whose changelog was truncated, or created again by a broker without topic ids. Faust raises ConsistencyError
 then, at every start. Here the database is thrown away and filled from the beginning.
+
+And but for what ends in no record. Faust waits for the offset before the end of the changelog; where somebody wrote in
+a transaction, that is a mark of Kafka's or was taken back, and never comes. Here the last record that was read on the
+way there is waited for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
+from faust.types import TP
+from mode import Service
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Mapping
 
-    from faust.types import TP
     from faust.types.transports import ConsumerT
 
     from tables.table import SlotTable
+
+#: How often changelogs are looked at whose last offset is no record, in seconds: less often than records come.
+LOOK_SECONDS: Final = 1.0
+
+
+class Reader(Protocol):
+    """What a consumer knows of what it has read."""
+
+    async def last_before(self, ends: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Of those partitions that were read up to these ends: the offset of the last record, or -1."""
 
 
 class WindowRecovery(Recovery):
@@ -32,6 +48,30 @@ class WindowRecovery(Recovery):
                 cast("SlotTable", self.tp_to_table[tp]).empty(tp, reason)
                 destination[tp] = cast("int", None)
         await super()._build_offsets(consumer, tps, destination, title)
+
+    @Service.task
+    async def _look_for_marks(self) -> None:
+        async for _ in self.itertimer(LOOK_SECONDS, name="Recovery.marks"):
+            if self.in_recovery:
+                await self.end_at_last_records()
+
+    async def end_at_last_records(self) -> None:
+        """Wait for no more than the last record of the changelogs that were read to their ends.
+
+        Faust looks whether it has all it waits for after every record, and every five seconds without.
+        """
+        highwaters = self.active_highwaters
+        ends = {tp: highwater + 1 for tp, highwater in highwaters.items() if highwater > self._recovered(tp)}
+        if not ends:
+            return
+        for tp, last in (await cast("Reader", self.app.consumer).last_before(ends)).items():
+            # Records that were read may not be recovered yet: the offsets are theirs, and not to be changed.
+            if highwaters.get(tp) == ends[tp] - 1:
+                highwaters[tp] = max(last, self._recovered(tp))
+
+    def _recovered(self, tp: TP) -> int:
+        offset: int | None = self.active_offsets[tp]
+        return -1 if offset is None else offset
 
 
 class WindowTables(TableManager):

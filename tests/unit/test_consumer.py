@@ -10,13 +10,22 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
 from app.consumer import Consumer
+from app.consumer import ConsumerThread as CommittingThread
 
 ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
-RECORDS = {ZERO: ["record"]}
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+
+
+RECORDS = {ZERO: [Record(5), Record(6)]}
 
 
 @dataclass
@@ -27,16 +36,21 @@ class ConsumerThread:
     fetching: asyncio.Event = field(default_factory=asyncio.Event)
     fetched: asyncio.Event = field(default_factory=asyncio.Event)
     committed: Mapping[TP, int | None] = field(default_factory=dict)
+    #: The offset that is read next, by partition.
+    at: dict[TP, int] = field(default_factory=dict)
     #: Partitions that may not be read.
     denied: set[TP] = field(default_factory=set)
 
-    async def getmany(self, partitions: set[TP] | None, _timeout: float) -> Mapping[TP, list[str]]:
+    async def getmany(self, partitions: set[TP] | None, _timeout: float) -> Mapping[TP, list[Record]]:
         self.asked.append(("fetch", partitions))
         self.fetching.set()
         await self.fetched.wait()
         for tp in self.denied & (partitions or set()):
             raise TopicAuthorizationFailedError(tp.topic)
         return RECORDS
+
+    async def position(self, partition: TP) -> int:
+        return self.at[partition]
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         self.asked.append(("seek", dict(partitions)))
@@ -192,3 +206,56 @@ async def test_nothing_is_committed_to_a_topic_that_may_not_be_read_until_it_may
     consumer._rests.end("timeline-customer")
     assert consumer.committable({ZERO: 5}) == {ZERO: 5, customers: 7}
     assert consumer.committable({ZERO: 6}) == {ZERO: 6}
+
+
+async def test_the_last_record_before_an_end_is_known_of_what_was_sought_and_read_to_that_end(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    thread.at = {ZERO: 9, ONE: 9}
+    assert await consumer.last_before({ZERO: 9}) == {}
+
+    await consumer.seek_wait({ZERO: 5, ONE: 7})
+    assert await consumer.last_before({ZERO: 9, ONE: 10}) == {ZERO: -1}
+    thread.fetched.set()
+    await consumer._getmany({ZERO, ONE}, 1.0)
+    assert await consumer.last_before({ZERO: 9, ONE: 9}) == {ZERO: 6, ONE: -1}
+
+
+async def test_the_last_record_is_forgotten_in_a_rebalance_and_by_a_seek_or_fetch_that_it_overtook(
+    consumer: Any, thread: ConsumerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def done(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(aiokafka.Consumer, "on_partitions_revoked", done)
+    thread.at = {ZERO: 9}
+    await consumer.seek_wait({ZERO: 5})
+    task = await fetch(consumer, thread, {ZERO})
+    seeking = asyncio.create_task(consumer.seek_wait({ZERO: 7}))
+    await consumer.on_partitions_revoked({ZERO})
+    thread.fetched.set()
+    await asyncio.gather(task, seeking)
+
+    # The seek came behind the rebalance; the fetch did not.
+    assert await consumer.last_before({ZERO: 9}) == {ZERO: -1}
+    await consumer.on_partitions_revoked({ZERO})
+    assert await consumer.last_before({ZERO: 9}) == {}
+
+
+async def test_offsets_that_may_not_be_committed_end_no_worker_and_are_committed_with_the_next_ones(
+    consumer: Any,
+) -> None:
+    customers = TP("timeline-customer", 0)
+    thread: Any = CommittingThread.__new__(CommittingThread)
+    thread.consumer = consumer
+    written = []
+
+    async def commit(offsets: Mapping[TP, OffsetAndMetadata]) -> None:
+        written.append({tp: at.offset for tp, at in offsets.items()})
+        raise TopicAuthorizationFailedError({"timeline-customer"})
+
+    offsets = {ZERO: OffsetAndMetadata(3, ""), customers: OffsetAndMetadata(7, "")}
+    await thread._commit_what_may_be(commit, offsets)
+
+    assert written == [{ZERO: 3, customers: 7}]
+    assert consumer.committable({ZERO: 4}) == {ZERO: 4, customers: 7}
