@@ -51,6 +51,8 @@ _UNUSABLE: Final = (
     psycopg2.errors.UndefinedFunction,
     psycopg2.errors.UndefinedObject,
     psycopg2.errors.WrongObjectType,
+    # The constraint that ON CONFLICT relies on was dropped.
+    psycopg2.errors.InvalidColumnReference,
     psycopg2.errors.InvalidSchemaName,
     psycopg2.errors.InsufficientPrivilege,
     psycopg2.NotSupportedError,

@@ -86,6 +86,18 @@ async def test_what_is_missing_in_the_database_is_waited_for(database: Database,
         await database.run(statement)
 
 
+async def test_a_constraint_that_is_missing_is_waited_for(
+    database: Database, query: Callable[..., Any], notes: None
+) -> None:
+    query("CREATE UNIQUE INDEX notes_once ON notes (code)")
+    remember = "INSERT INTO notes VALUES (1, 'a') ON CONFLICT (code) DO NOTHING"
+    await database.run(remember)
+    query("DROP INDEX notes_once")
+
+    with pytest.raises(SchemaUnusable, match="no unique or exclusion constraint"):
+        await database.run(remember)
+
+
 async def test_a_privilege_that_is_missing_is_waited_for(
     database: Database, query: Callable[..., Any], notes: None
 ) -> None:
