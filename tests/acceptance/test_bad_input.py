@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,11 +44,13 @@ BAD: dict[str, tuple[str, bytes | None]] = {
         "invalid_data",
         Payment("bad-float", "bad-customer", data={"amount_minor": 25.0}).structured().value,
     ),
-    "two-megabytes": (
+    "six-hundred-kilobytes": (
         "too_large",
-        Payment("bad-large", "bad-customer", data={"note": "x" * 2 * 1024 * 1024}).structured().value,
+        Payment("bad-large", "bad-customer", data={"note": "x" * 600_000}).structured().value,
     ),
 }
+#: Larger than what is kept of any record.
+LARGE = Payment("bad-larger", "bad-customer", data={"note": "x" * 2_000_000}).structured().value or b""
 
 
 @dataclass(frozen=True)
@@ -68,19 +71,32 @@ def aftermath(sandbox: Sandbox, first_worker: WorkerProcess) -> Aftermath:
     for number, (name, (_, value)) in enumerate(BAD.items()):
         good.append(Payment(f"good-{number}", "good-customer", number))
         records += [good[-1].structured(), Record(value, (("origin", b"till-7"),), name.encode())]
+    records.append(Record(LARGE, (("origin", b"till-7"),), b"two-megabytes"))
     good.append(Payment("good-last", "good-customer", len(BAD)))
     records.append(good[-1].structured())
     asyncio.run(send(sandbox.kafka, records))
     settled(sandbox.database_url, [payment.event_id for payment in good])
     letters = eventually(
         lambda: {(record.key or b"").decode(): record for record in read(sandbox.kafka, "dead-letters")},
-        lambda found: BAD.keys() <= found.keys(),
+        lambda found: {*BAD, "two-megabytes"} <= found.keys(),
     )
-    columns = ["name", "id", "reason", "detail", "topic", "partition", "offset", "recorded_at", "value", "headers"]
+    columns = [
+        "name",
+        "id",
+        "reason",
+        "detail",
+        "topic",
+        "partition",
+        "offset",
+        "recorded_at",
+        "value",
+        "headers",
+        "truncated",
+    ]
     table = rows(
         sandbox.database_url,
         "SELECT convert_from(key, 'UTF8'), id::text, reason, detail, topic, partition, \"offset\", recorded_at, value,"
-        " headers FROM dead_letters WHERE consumer = 'router' AND key IS NOT NULL",
+        " headers, truncated FROM dead_letters WHERE consumer = 'router' AND key IS NOT NULL",
     )
     return Aftermath(
         letters=letters,
@@ -118,6 +134,17 @@ def test_a_dead_letter_has_a_row_with_the_same_story(aftermath: Aftermath, name:
     assert (row["topic"], row["partition"], row["offset"]) == ("payments", origin.partition, origin.offset)
     assert row["recorded_at"] == datetime.fromtimestamp(origin.timestamp / 1000, UTC)
     assert (None if row["value"] is None else bytes(row["value"])) == value
+
+
+def test_of_a_record_larger_than_any_event_the_beginning_the_length_and_the_hash_are_kept(aftermath: Aftermath) -> None:
+    letter, row = aftermath.letters["two-megabytes"], aftermath.table["two-megabytes"]
+    headers = {key: content.decode() for key, content in letter.headers[1:]}
+    sha256 = hashlib.sha256(LARGE).hexdigest()
+
+    assert letter.value == bytes(row["value"]) == LARGE[: 64 * 1024]
+    assert headers.keys() == PROVENANCE | {"value_bytes", "value_sha256"}
+    assert (headers["value_bytes"], headers["value_sha256"]) == (str(len(LARGE)), sha256)
+    assert row["truncated"] == {"value": {"bytes": len(LARGE), "sha256": sha256}}
 
 
 def test_the_good_events_around_them_are_decided(aftermath: Aftermath) -> None:
