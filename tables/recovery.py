@@ -6,14 +6,17 @@ then, at every start. Here the database is thrown away and filled from the begin
 And but for what ends in no record. Faust waits for the offset before the end of the changelog; where somebody wrote in
 a transaction, that is a mark of Kafka's or was taken back, and never comes. Here the last record that was read on the
 way there is waited for.
+
+And but for a rebalance that comes just as a recovery ends. Faust goes on with the one of before then, seeks partitions
+of which nothing is known yet, and the worker ends (`Offset must be a positive integer`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from faust.tables.manager import TableManager
-from faust.tables.recovery import Recovery
+from faust.tables.recovery import RebalanceAgain, Recovery
 from faust.types import TP
 from mode import Service
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from faust.types.transports import ConsumerT
+    from mode.utils.times import Seconds
 
     from tables.table import SlotTable
 
@@ -48,6 +52,23 @@ class WindowRecovery(Recovery):
                 cast("SlotTable", self.tp_to_table[tp]).empty(tp, reason)
                 destination[tp] = cast("int", None)
         await super()._build_offsets(consumer, tps, destination, title)
+
+    async def _seek_offsets(self, consumer: ConsumerT, tps: set[TP], offsets: Counter[TP], title: str) -> None:
+        self._leave_if_outdated()
+        await super()._seek_offsets(consumer, tps, offsets, title)
+
+    async def _wait(self, coro: Any, timeout: Seconds | None = None) -> None:  # noqa: ASYNC109 - Faust's own
+        try:
+            self._leave_if_outdated()
+        except RebalanceAgain:
+            coro.close()
+            raise
+        await super()._wait(coro, timeout)
+
+    def _leave_if_outdated(self) -> None:
+        """Leave this recovery when the next one is due. The signal is taken back where a recovery begins."""
+        if self.signal_recovery_start.is_set():
+            raise RebalanceAgain
 
     @Service.task
     async def _look_for_marks(self) -> None:

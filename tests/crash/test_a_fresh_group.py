@@ -56,4 +56,4 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     evidence = gather(sandbox.kafka, sandbox.database_url, [load.acknowledged])
     findings = audit(evidence, [*arena.disturbances, *arena.troubles()], fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
-    assert arena.exits == []
+    assert [one.last_words for one in arena.exits] == []

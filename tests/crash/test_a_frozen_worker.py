@@ -56,4 +56,4 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
 
     findings = audit(evidence, [*arena.disturbances, *arena.troubles()], fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]
-    assert arena.exits == []
+    assert [one.last_words for one in arena.exits] == []

@@ -110,4 +110,4 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
     found_before.update(*new.values())
 
     assert new == {}, findings.details
-    assert arena.exits == []
+    assert [one.last_words for one in arena.exits] == []
