@@ -216,6 +216,8 @@ def test_a_timeline_that_may_not_be_read_ends_no_worker_and_is_decided_on_when_i
 ) -> None:
     acls, payment = Acls(own.kafka), Payment("batches-denied", "denied-customer")
     asyncio.run(acls.deny("topic", TIMELINE, "READ"))
+    # A fetch that was under way still brings what is written before it ends.
+    eventually(lambda: f"{TIMELINE} cannot be read" in process.log_path.read_text())
 
     asyncio.run(send(own.kafka, [payment.structured()]))
     eventually(lambda: agents_that_decided(own, payment.event_id), lambda found: found == ["fulfilment"])
