@@ -56,7 +56,12 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
     async def _commit_what_may_be(
         self, commit: Callable[[Mapping[TP, Any]], Awaitable[None]], offsets: Mapping[TP, Any]
     ) -> None:
-        """Faust would end the worker when a right was taken and no fetch has failed yet."""
+        """Faust would end the worker when a right was taken and no fetch has failed yet, and when nothing is left.
+
+        Nothing is left when all of it is of topics that may not be read, or of partitions that are assigned no more.
+        """
+        if not offsets:
+            return
         try:
             await commit(offsets)
         except TopicAuthorizationFailedError as error:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.util import commit_structure_validate
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
@@ -259,3 +260,17 @@ async def test_offsets_that_may_not_be_committed_end_no_worker_and_are_committed
 
     assert written == [{ZERO: 3, customers: 7}]
     assert consumer.committable({ZERO: 4}) == {ZERO: 4, customers: 7}
+
+
+async def test_a_commit_of_which_nothing_is_left_ends_no_worker() -> None:
+    thread: Any = CommittingThread.__new__(CommittingThread)
+    written = []
+    offsets = {TopicPartition("timeline-order", 0): OffsetAndMetadata(3, "")}
+
+    async def commit(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        written.append(commit_structure_validate(offsets))
+
+    await thread._commit_what_may_be(commit, {})
+    await thread._commit_what_may_be(commit, offsets)
+
+    assert written == [offsets]
