@@ -46,9 +46,11 @@ def decided(database_url: str, event_ids: Sequence[str]) -> int:
 
 
 def under_way(database_url: str, event_ids: Sequence[str]) -> None:
-    """Wait until a quarter of the events is decided: work lies before, in and behind the worker."""
+    """Wait until a quarter of the events is decided: work lies before, in and behind the worker.
+
+    That there is work left does not hang on how fast it is: see `rest` of `shop.sending`.
+    """
     eventually(lambda: decided(database_url, event_ids), lambda count: count >= len(event_ids) // 4)
-    assert decided(database_url, event_ids) < len(event_ids), "too late: everything is decided"
 
 
 def settled(database_url: str, event_ids: Sequence[str]) -> None:

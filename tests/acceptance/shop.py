@@ -115,13 +115,21 @@ async def send(kafka: str, records: Sequence[Record], pause_seconds: float = 0.0
 
 
 @contextmanager
-def sending(kafka: str, records: Sequence[Record]) -> Iterator[None]:
-    """Send unhurriedly in the background; everything is sent when the block is left, or the failure is raised."""
+def sending(kafka: str, records: Sequence[Record], *, rest: threading.Event | None = None) -> Iterator[None]:
+    """Send unhurriedly in the background; everything is sent when the block is left, or the failure is raised.
+
+    With `rest` the second half waits until that is set, at the latest at the end of the block: however fast a worker
+    is and however slow the test, not everything can be decided before.
+    """
     failures: list[BaseException] = []
+    half = len(records) // 2 if rest else len(records)
 
     def run() -> None:
         try:
-            asyncio.run(send(kafka, records, _UNHURRIED_SECONDS))
+            asyncio.run(send(kafka, records[:half], _UNHURRIED_SECONDS))
+            if rest:
+                rest.wait(PATIENCE_SECONDS)
+                asyncio.run(send(kafka, records[half:], _UNHURRIED_SECONDS))
         except BaseException as error:  # noqa: BLE001 - raised in the test's own thread
             failures.append(error)
 
@@ -130,6 +138,8 @@ def sending(kafka: str, records: Sequence[Record]) -> Iterator[None]:
     try:
         yield
     finally:
+        if rest:
+            rest.set()
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive(), f"{len(records)} records were not sent in {PATIENCE_SECONDS:.0f} s"
     if failures:

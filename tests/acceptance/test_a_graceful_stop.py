@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -44,8 +45,10 @@ def test_a_graceful_stop_under_load_loses_and_doubles_nothing(
     sandbox: Sandbox, bare_process: subprocess.Popen[bytes], first_worker: WorkerProcess
 ) -> None:
     payments = series("stopped", CUSTOMERS, PAYMENTS)
-    with sending(sandbox.kafka, records(payments)):
+    rest = threading.Event()
+    with sending(sandbox.kafka, records(payments), rest=rest):
         under_way(sandbox.database_url, ids(payments))
+        rest.set()
         bare_process.terminate()
         # What the worker allows itself is its own matter: beyond that it ends with another code.
         code = bare_process.wait(PATIENCE_SECONDS)

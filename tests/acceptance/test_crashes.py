@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 
 from observe import eventually, get, settled, under_way
 from promises import assert_histories_are_exact, assert_nothing_lost_or_doubled
@@ -26,8 +27,10 @@ def test_a_killed_worker_starts_again_without_losing_or_doubling_anything(
     sandbox: Sandbox, worker: WorkerProcess
 ) -> None:
     payments = series("killed", CUSTOMERS, PAYMENTS)
-    with sending(sandbox.kafka, records(payments)):
+    rest = threading.Event()
+    with sending(sandbox.kafka, records(payments), rest=rest):
         under_way(sandbox.database_url, ids(payments))
+        rest.set()
         worker.send(signal.SIGKILL)
         worker.start()
     settled(sandbox.database_url, ids(payments))
@@ -41,9 +44,12 @@ def test_what_is_in_flight_when_everything_fails_at_once_is_decided_later(
 ) -> None:
     # Twice the usual number: the offsets of what is acknowledged are committed every second, so it has to last longer.
     payments = series("all-gone", 2 * CUSTOMERS, 2 * PAYMENTS)
-    with sending(sandbox.kafka, records(payments)):
+    rest = threading.Event()
+    with sending(sandbox.kafka, records(payments), rest=rest):
         under_way(sandbox.database_url, ids(payments))
         sandbox.postgres.crash()
+        # Of the rest nothing can be decided.
+        rest.set()
     # Everything is in the windows and nothing can be decided: what was acknowledged too early would be lost now.
     eventually(lambda: in_flight(worker), lambda count: count >= PAYMENTS)
     worker.send(signal.SIGKILL)
@@ -59,8 +65,10 @@ def test_what_is_in_flight_when_everything_fails_at_once_is_decided_later(
 def test_a_crash_of_postgresql_under_load_loses_and_doubles_nothing(sandbox: Sandbox, worker: WorkerProcess) -> None:
     payments = series("no-database", CUSTOMERS, PAYMENTS)
     pid = worker.pid
-    with sending(sandbox.kafka, records(payments)):
+    rest = threading.Event()
+    with sending(sandbox.kafka, records(payments), rest=rest):
         under_way(sandbox.database_url, ids(payments))
+        rest.set()
         sandbox.postgres.crash()
         sandbox.postgres.restart()
     settled(sandbox.database_url, ids(payments))

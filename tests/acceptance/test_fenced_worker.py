@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -91,8 +92,10 @@ def test_every_payment_has_exactly_one_score(sandbox: Sandbox, fenced_worker: Wo
 def test_a_worker_that_is_killed_publishes_no_score_twice(sandbox: Sandbox, fenced_worker: WorkerProcess) -> None:
     payments = series("fenced-killed", CUSTOMERS, PAYMENTS)
 
-    with sending(sandbox.kafka, records(payments)):
+    rest = threading.Event()
+    with sending(sandbox.kafka, records(payments), rest=rest):
         under_way(sandbox.database_url, ids(payments))
+        rest.set()
         fenced_worker.send(signal.SIGKILL)
         fenced_worker.start()
     settled(sandbox.database_url, ids(payments))
