@@ -129,7 +129,8 @@ async def _wait_for(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
 
 
 async def _check_partitions(admin: AIOKafkaAdminClient, topics: Sequence[str], expected: int) -> None:
-    for topic in await admin.describe_topics(topics):
-        partitions = len(topic["partitions"])
-        if partitions != expected:
-            raise TopicsUnusable(f"topic {topic['topic']} has {partitions} partitions, TOPIC_PARTITIONS is {expected}")
+    """The first of the topics that is wrong is named, whatever order the broker tells of them in."""
+    partitions = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(topics)}
+    for topic in topics:
+        if partitions[topic] != expected:
+            raise TopicsUnusable(f"topic {topic} has {partitions[topic]} partitions, TOPIC_PARTITIONS is {expected}")
