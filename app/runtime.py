@@ -100,11 +100,14 @@ class Runtime(Service):
         self.background = Supervisor()
 
     async def on_start(self) -> None:
-        """Prepare PostgreSQL and Kafka, then start every part."""
+        """Prepare PostgreSQL and Kafka, then start every part, unless told to stop meanwhile."""
         try:
             await self._prepare()
         except (DatabaseUnavailable, TopicsUnusable) as error:
-            raise SystemExit(f"innervate: {error}") from error
+            if not self.should_stop:  # stopping closes what it waits for
+                raise SystemExit(f"innervate: {error}") from error
+        if self.should_stop:
+            return
         self.background.start("progress probe", lambda: self.probe.run(self._assigned))
         if self._app.settings.shadowing is None:
             self.relay.start()
