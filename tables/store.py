@@ -26,7 +26,7 @@ from faust.types import TP, EventT
 
 from tables import lineage
 from tables.errors import TimelineReplaced
-from tables.ring import RingCorrupt, check, end_of, seq_of
+from tables.ring import RingCorrupt, check, decode, end_of, seq_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +111,15 @@ class Store(rocksdb.Store):
             if _is_corruption(error):
                 raise RingCorrupt(str(error)) from error
             raise
+
+    def newest_offset(self, partition: int) -> int:
+        """Return the highest offset of the timeline that a window of the partition holds; -1 where none does.
+
+        Reads the whole database. Raises RingCorrupt when an entry cannot be read.
+        """
+        items = self._db_for_partition(partition).items()
+        own = {self.offset_key, LINEAGE_KEY}
+        return max((decode(value).offset for key, value in items if key not in own), default=-1)
 
     def empty(self, partition: int, reason: str) -> None:
         """Throw the database of a partition away, so that it is filled again from the changelog, and say so."""

@@ -105,13 +105,20 @@ class SlotTable(Table[bytes, bytes]):
             if self.timeline is not None and tp.partition in self._newest
         }
         ends = await self.app.consumer.highwaters(*newest) if newest else {}
-        for tp, offset in sorted(newest.items()):
-            if offset >= (ends.get(tp) or 0):
+        for tp, recovered in sorted(newest.items()):
+            end = ends.get(tp) or 0
+            # The changelog may still have what a rebuild has removed since: only what is held counts.
+            offset = recovered if recovered < end else self._newest_held(tp.partition)
+            if offset >= end:
                 message = (
                     f"{self.name} holds offset {offset} of {tp.topic}[{tp.partition}], which ends at {ends.get(tp)}"
                 )
                 await self._stop_recovery(TimelineReplaced(self.name, message))
         await super().on_recovery_completed(active_tps, standby_tps)
+
+    def _newest_held(self, partition: int) -> int:
+        self._newest[partition] = self.data.newest_offset(partition)
+        return self._newest[partition]
 
     async def _stop_recovery(self, error: WindowsUnusable) -> None:
         """Stop the worker; never returns, so that nothing more is recovered and no window is taken for complete.

@@ -367,6 +367,7 @@ async def test_a_timeline_shorter_than_the_windows_recovered_stops_the_worker(
     monkeypatch.setattr(app, "crash", crash)
     for offset in (7, 3):
         await table.table.on_changelog_event(slot(offset))  # type: ignore[arg-type]
+        table.table.apply_changelog_batch([slot(offset)])  # type: ignore[list-item]
     recovering = asyncio.ensure_future(table.table.on_recovery_completed({TP(CHANGELOG, 0)}, set()))
     async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.wait({recovering, crashed}, return_when=asyncio.FIRST_COMPLETED)
@@ -377,3 +378,25 @@ async def test_a_timeline_shorter_than_the_windows_recovered_stops_the_worker(
         assert isinstance(error, TimelineReplaced)
         assert str(error) == f"windows holds offset 7 of timeline-customer[0], which ends at {end}"
     recovering.cancel()
+
+
+async def test_what_a_rebuild_has_removed_since_holds_no_offset_beyond_the_timeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = opened(tmp_path)
+    table.require(HERE, timeline="timeline-customer")
+    app: Any = table.table.app
+    app.consumer = Consumer(4)
+
+    async def crash(reason: BaseException) -> None:
+        raise reason
+
+    monkeypatch.setattr(app, "crash", crash)
+    removed = Event(Message(8, ring.key("ada", 7), None))
+    for event in (slot(3), slot(7), removed):
+        await table.table.on_changelog_event(event)  # type: ignore[arg-type]
+        table.table.apply_changelog_batch([event])  # type: ignore[list-item]
+
+    await table.table.on_recovery_completed({TP(CHANGELOG, 0)}, set())
+
+    assert table.table.data.newest_offset(0) == 3
