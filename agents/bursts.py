@@ -24,8 +24,6 @@ QUIET: Final = timedelta(hours=6)
 #: Changes that are weighed for one error: so many before the first error of its burst, the nearest, and so many since,
 #: the latest. Own choice: a service that is changed more often in a day is not explained by counting.
 MOST_CHANGES: Final = 8
-#: Errors of a burst that are named as evidence.
-FIRST: Final = MOST_EVIDENCE
 #: Orders that have to fail before a change is blamed, and how many times as many as in the same span before it.
 ENOUGH_ORDERS: Final = 3
 CLEARLY_MORE: Final = 4
@@ -186,7 +184,7 @@ class ErrorLog:
         ids: dict[str, None] = {}
         for place in range(first, end):
             ids[self._errors[place].error_id] = None
-            if len(ids) == FIRST:
+            if len(ids) == MOST_EVIDENCE:
                 break
         return tuple(ids)
 
