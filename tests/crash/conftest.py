@@ -14,6 +14,7 @@ import pytest
 from acls import AUTHORIZER
 from arena import Arena, CrashWorker, Seat
 from proxy import Proxy
+from scene import Scene, open_scene
 
 from app.sandbox import ApacheBroker, Sandbox
 
@@ -61,6 +62,13 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
             reporter.write_line(f"[{time.monotonic() - began:6.1f} s] {text}")
 
     return line
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, fenced: bool) -> Iterator[Scene]:
+    """Services that the points of a file share, one after another."""
+    with open_scene(tmp_path_factory.mktemp("sandbox"), fenced=fenced) as scene:
+        yield scene
 
 
 @pytest.fixture

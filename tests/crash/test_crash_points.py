@@ -7,7 +7,6 @@ points are reached by wrapping the product from outside (`points/crashing.py`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from conftest import at_point, worker_settings
 from evidence import Disturbance
 from group import dismiss_members
 from load import Load
-from scene import SALES, Scene, open_scene
+from scene import SALES, Scene
 from settling import settle
 from waiting import eventually
 
@@ -36,12 +35,6 @@ PASSINGS = {
 }
 
 pytestmark = [pytest.mark.apache]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, fenced: bool) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("sandbox"), fenced=fenced) as scene:
-        yield scene
 
 
 @pytest.mark.parametrize("point", PASSINGS)

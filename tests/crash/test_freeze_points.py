@@ -7,7 +7,6 @@ worker has decided everything and the outbox is empty. Then it is thawed, everyt
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from arena import Arena, CrashWorker, Seat
 from conftest import at_point, worker_settings
 from evidence import Disturbance
 from load import Load
-from scene import SALES, Scene, open_scene
+from scene import SALES, Scene
 from settling import decided, settle
 from test_crash_points import PASSINGS
 from waiting import eventually
@@ -24,12 +23,6 @@ from witness import rows
 PENDING = "SELECT count(*) FROM outbox_messages"
 
 pytestmark = [pytest.mark.apache]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, fenced: bool) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("sandbox"), fenced=fenced) as scene:
-        yield scene
 
 
 @pytest.mark.parametrize("point", PASSINGS)
