@@ -49,7 +49,7 @@ class Delivery:
     headers: Sequence[tuple[str, bytes]] = ()
     topic: str = "timeline-customer"
     partition: int = 0
-    at: datetime = NOON
+    stamp_ms: int | None = int(NOON.timestamp() * 1000)
     stale: bool = False
 
     def ack(self) -> None:
