@@ -23,7 +23,7 @@ demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURE
 
 .PHONY: up
 up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache
-	$(BIN)/python -m app.up --provider $(PROVIDER)
+	$(BIN)/python -m app.sandbox.up --provider $(PROVIDER)
 
 .PHONY: test
 test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
@@ -36,8 +36,8 @@ lint: $(READY)  ## ruff, mypy strict, import contracts
 	$(BIN)/lint-imports
 
 .PHONY: unit
-unit: $(READY)  ## Unit, contract and packaging tests
-	$(BIN)/pytest tests/unit tests/contract tests/incidents -m "not apache"
+unit: $(READY)  ## Unit, integration and packaging tests
+	$(BIN)/pytest tests/unit tests/integration tests/incidents -m "not apache"
 
 .PHONY: acceptance
 acceptance: $(READY)  ## Real worker processes on the sandbox
@@ -45,7 +45,7 @@ acceptance: $(READY)  ## Real worker processes on the sandbox
 
 .PHONY: test-kafka
 test-kafka: $(READY)  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
-	$(BIN)/pytest tests/contract -m apache
+	$(BIN)/pytest tests/integration -m apache
 	$(BIN)/pytest tests/acceptance --provider apache
 	$(BIN)/pytest tests/crash -m "not apache"
 	$(BIN)/pytest tests/crash/test_random_faults.py

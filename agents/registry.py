@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-import agents.choices  # noqa: F401 - registers what a language model may choose
-from agents.agent import Agent
-from agents.confirmation import confirmation
-from agents.fraud import fraud
-from agents.fulfilment import fulfilment
-from agents.incident import incident
-from agents.recovery import recovery
-from agents.root_cause import root_cause
+import agents.shop.choices  # noqa: F401 - registers what a language model may choose
+from agents.model.agent import Agent
+from agents.platform.incident.rules import incident
+from agents.shop.confirmation.rules import confirmation
+from agents.shop.fraud.rules import fraud
+from agents.shop.fulfilment.rules import fulfilment
+from agents.shop.recovery.rules import recovery
+from agents.shop.root_cause.rules import root_cause
 
 _ALL: Final = (fraud, fulfilment, confirmation, root_cause, incident, recovery)
 

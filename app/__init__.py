@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
     app: Innervate
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module 'app' has no attribute {name!r}")
-    from app.logs import log_safely  # noqa: PLC0415 - see above
     from app.settings import load_settings  # noqa: PLC0415
-    from app.worker import create_app  # noqa: PLC0415
+    from app.worker.application import create_app  # noqa: PLC0415
+    from app.worker.logs import log_safely  # noqa: PLC0415 - see above
 
     log_safely()
     globals()["app"] = built = create_app(load_settings(sys.argv[1:]))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from agents.text import escaped, is_plain
+from agents.model.text import escaped, is_plain
 from outbox.approvals import Approval
 from outbox.content import readable
 

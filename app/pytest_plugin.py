@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from agents.agent import Agent
+    from agents.model.agent import Agent
     from app.timemachine.replaying import Replayed
 
 #: Replays the slice in a file, with the agents of the slice or with these, given by name or as they are.

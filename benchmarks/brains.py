@@ -24,9 +24,9 @@ import psycopg2
 from aiokafka import AIOKafkaProducer
 
 from agents.brains.client import ChatClient, Limits, Prompt, Server
-from agents.events import DomainEvent, ErrorOccurred, PaymentSucceeded
+from agents.shop.events import DomainEvent, ErrorOccurred, PaymentSucceeded
 from app.sandbox import Sandbox
-from app.worker_process import CHECKOUT, WorkerProcess
+from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 from benchmarks.measure import rates, report
 from tables.event import Event, to_json
 
@@ -180,7 +180,7 @@ def _asking(server: Server, *, pooled: bool) -> Callable[[], Awaitable[int]]:
 @contextlib.contextmanager
 def _model(latency_seconds: float) -> Iterator[str]:
     """A scripted model in a process of its own, as a real one is."""
-    command = [sys.executable, "-m", "app.scripted_model", "--latency-seconds", str(latency_seconds)]
+    command = [sys.executable, "-m", "app.scripted_model.server", "--latency-seconds", str(latency_seconds)]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

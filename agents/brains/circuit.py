@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 from circuitbreaker import STATE_HALF_OPEN, CircuitBreaker
 
-from agents.errors import SERVER_FAILURES, BrainUnavailable, Unavailable
+from agents.model.errors import SERVER_FAILURES, BrainUnavailable, Unavailable
 
 
 class Circuit:

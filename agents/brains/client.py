@@ -26,7 +26,7 @@ from agents.brains.places import Places
 from agents.brains.retry_after import http_date, retry_after_seconds
 from agents.brains.server import Limits, Server
 from agents.brains.transport import PooledTransport
-from agents.errors import SERVER_FAILURES, BrainUnavailable, Unavailable
+from agents.model.errors import SERVER_FAILURES, BrainUnavailable, Unavailable
 
 __all__ = ["ChatClient", "Limits", "Prompt", "Reply", "Server"]
 

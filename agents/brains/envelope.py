@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agents.errors import BrainUnavailable, Unavailable
+from agents.model.errors import BrainUnavailable, Unavailable
 
 #: Longest name of a model that is believed, in characters.
 _MODEL_CHARACTERS: Final = 256

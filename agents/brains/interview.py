@@ -22,8 +22,8 @@ from agents.brains.envelope import Reply
 from agents.brains.prompt import sha256_of
 from agents.brains.schema import strict_schema
 from agents.brains.structured import parse_reply, repair_prompt
-from agents.choice import Choice
-from agents.errors import BrainUnavailable, Rejected, Unavailable
+from agents.model.choice import Choice
+from agents.model.errors import BrainUnavailable, Rejected, Unavailable
 from outbox.backoff import Backoff
 from outbox.budget import Reservation
 from outbox.errors import DatabaseUnavailable

@@ -12,15 +12,15 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from agents.agent import Agent
-from agents.brain import RULES
 from agents.brains.interview import C, Filled, Interviewer
 from agents.brains.prompt import prompt_for
 from agents.brains.redaction import Redaction
-from agents.decision import Decision, Verdict
-from agents.errors import BrainUnavailable, DecisionFailed, OutsidePolicy, Rejected, Unavailable
-from agents.events import DomainEvent
-from agents.history import History
+from agents.engine.brain import RULES
+from agents.model.agent import Agent
+from agents.model.decision import Decision, Verdict
+from agents.model.errors import BrainUnavailable, DecisionFailed, OutsidePolicy, Rejected, Unavailable
+from agents.model.history import History
+from agents.shop.events import DomainEvent
 
 log = logging.getLogger(__name__)
 

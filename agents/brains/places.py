@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from agents.errors import BrainUnavailable, Unavailable
+from agents.model.errors import BrainUnavailable, Unavailable
 
 
 class Places:

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import orjson
 
-from agents.agent import Agent
 from agents.brains.dialect import Prompt
 from agents.brains.redaction import Mask, Redaction
-from agents.events import parse_data
-from agents.events.base import Data
-from agents.history import History
+from agents.model.agent import Agent
+from agents.model.event import Data
+from agents.model.history import History
+from agents.shop.events import parse_data
 from tables.event import Event
 
 #: Bytes of the user text in UTF-8: some 8,000 tokens, what small models hold beside their answer.

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
-from agents.events.base import Data
-from agents.text import plain as text_plain
+from agents.model.event import Data
+from agents.model.text import plain as text_plain
 
 #: Fields of `data` that tell who a customer is, unless the settings say otherwise.
 REDACTED_FIELDS: Final = ("address", "email", "phone", "name", "device_id", "ip")

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from agents.brains.dialect import Prompt
-from agents.errors import Rejected, RejectedReply
+from agents.model.errors import Rejected, RejectedReply
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -16,18 +16,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
-from agents.agent import Agent
-from agents.brain import RULES, Brain
 from agents.brains.dialect import Prompt
 from agents.brains.envelope import Reply
 from agents.brains.interview import Filled, Interviewer
 from agents.brains.model import INTERNAL_ERROR, ModelBrain, SecondOpinion
 from agents.brains.redaction import Redaction
 from agents.brains.structured import parse_reply
-from agents.choice import Choice
-from agents.decision import Verdict
-from agents.errors import BrainUnavailable, Rejected, Unavailable
-from agents.history import History
+from agents.engine.brain import RULES, Brain
+from agents.model.agent import Agent
+from agents.model.choice import Choice
+from agents.model.decision import Verdict
+from agents.model.errors import BrainUnavailable, Rejected, Unavailable
+from agents.model.history import History
 from agents.replay.records import RecordedDecision
 from outbox.budget import Reservation
 from outbox.journal import LlmCall, StoredReply

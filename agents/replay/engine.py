@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from agents.agent import Agent
-from agents.errors import Permanent
-from agents.history import History
-from agents.record import decision_record
+from agents.engine.record import decision_record
+from agents.engine.routing import timeline
+from agents.model.agent import Agent
+from agents.model.errors import Permanent
+from agents.model.history import History
 from agents.replay.comparison import Comparison, history_kind, kind_of, missing
 from agents.replay.deciders import Decider
 from agents.replay.due import Due
@@ -27,7 +28,6 @@ from agents.replay.records import RecordedDecision, TimelineRecord
 from agents.replay.sources import DecisionSource
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
-from agents.routing import timeline
 from outbox.records import Origin
 from tables.event import Event, InvalidEvent
 from tables.window import Entry, WindowSpec, history

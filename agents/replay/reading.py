@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import orjson
 
-from agents.events import parse_data
+from agents.engine.routing import read_timeline
 from agents.replay.records import TimelineRecord
-from agents.routing import read_timeline
+from agents.shop.events import parse_data
 from tables.event import Event, InvalidEvent
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from agents.agent import Agent
-from agents.brain import Brain
 from agents.brains.model import ModelBrain
 from agents.brains.redaction import Redaction
+from agents.engine.brain import Brain
+from agents.model.agent import Agent
 from agents.replay.deciders import BrainDecider
-from app.interviewing import client_of, interviewer_of, limits_of
 from app.settings import Settings
+from app.worker.interviewing import client_of, interviewer_of, limits_of
 from outbox.budget import Reservation
 from outbox.journal import LlmCall, StoredReply
 

@@ -17,9 +17,9 @@ import click
 from aiokafka.errors import KafkaError
 from faust.cli import AppCommand, argument, option
 
+from agents.engine.routing import ENTITIES, Entity
+from agents.model.text import escaped
 from agents.registry import AGENTS
-from agents.routing import ENTITIES, Entity
-from agents.text import escaped
 from app.answering import pretty
 from app.timemachine.knowledge import Knowledge, as_json, event_json, knowledge_of, line
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back
@@ -32,7 +32,7 @@ from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 _ENTITY: Final = click.Choice(list(ENTITIES))
 _JSON: Final = option("--json", "as_document", is_flag=True, help="Print JSON.")

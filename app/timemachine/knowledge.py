@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import orjson
 
-from agents.history import digest_of
+from agents.model.history import digest_of
+from agents.model.text import escaped
 from agents.replay.comparison import HistoryKind
 from agents.replay.records import RecordedDecision, TimelineRecord
-from agents.text import escaped
 from app.timemachine.timelines import TimelineReader
 
 #: Characters of an event's data in its line.

@@ -19,8 +19,8 @@ from typing import Final
 
 import orjson
 
+from agents.engine.routing import Entity
 from agents.replay.records import TimelineRecord
-from agents.routing import Entity
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.timelines import TimelineReader, TimelineUnreadable
 

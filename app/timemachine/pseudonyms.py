@@ -21,9 +21,9 @@ from typing import Any, Final
 import orjson
 
 from agents.brains.redaction import Redaction
-from agents.history import digest_of
+from agents.engine.routing import ENTITIES
+from agents.model.history import digest_of
 from agents.replay.records import Published, RecordedDecision, TimelineRecord
-from agents.routing import ENTITIES
 from app.timemachine.slices import Slice
 from outbox.journal import StoredReply
 

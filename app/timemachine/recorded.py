@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import orjson
 
-from agents.brain import RULES
-from agents.events import parse_data
+from agents.engine.brain import RULES
+from agents.engine.routing import Entity
 from agents.replay.records import Published, RecordedDecision
-from agents.routing import Entity
+from agents.shop.events import parse_data
 from outbox.database import Database, Row, queries
 from outbox.journal import StoredReply
 from tables.event import InvalidEvent, parse, to_json

@@ -14,9 +14,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.agent import Agent
+from agents.engine.routing import Entity, timeline
+from agents.model.agent import Agent
 from agents.replay.records import RecordedDecision, TimelineRecord
-from agents.routing import Entity, timeline
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.slices import Slice, SliceHeader
 from app.timemachine.timelines import TimelineReader

@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 
 import click
 
-from agents.agent import Agent
+from agents.engine.routing import Entity
+from agents.model.agent import Agent
 from agents.registry import AGENTS
 from agents.replay.span import Span
-from agents.routing import Entity
-from app.agent_objects import agent_object
 from app.settings import Settings
+from app.settings.agent_objects import agent_object
 
 #: Tokens a replay may use unless it is said (own choice: some hundred short decisions).
 MAX_TOKENS: Final = 100_000

@@ -17,10 +17,10 @@ from aiokafka.errors import KafkaError
 from faust.cli import AppCommand, option
 
 from agents.brains.redaction import Redaction
+from agents.engine.routing import ENTITIES, Entity
+from agents.model.text import escaped
 from agents.replay.comparison import Kind
 from agents.replay.deciders import Decider, RecordedDecider, RulesDecider
-from agents.routing import ENTITIES, Entity
-from agents.text import escaped
 from app.settings import Settings
 from app.timemachine.asking import model_decider
 from app.timemachine.recorded import RecordedDecisions
@@ -33,7 +33,7 @@ from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from agents.agent import Agent
+from agents.engine.routing import Entity, timeline
+from agents.model.agent import Agent
 from agents.replay.deciders import Decider
 from agents.replay.engine import Replay
 from agents.replay.records import TimelineRecord
 from agents.replay.sources import DecisionSource, TimelineSource
 from agents.replay.span import Part, Span
-from agents.routing import Entity, timeline
 from app.timemachine.state import ReplayState, StateUnusable
 
 

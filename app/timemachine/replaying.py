@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agents.agent import Agent
 from agents.brains.redaction import Redaction
+from agents.engine.routing import timeline
+from agents.model.agent import Agent
+from agents.model.text import escaped
 from agents.registry import AGENTS
 from agents.replay.comparison import Comparison, HistoryKind, Kind, differing
 from agents.replay.deciders import RecordedDecider
 from agents.replay.engine import Replay
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
-from agents.routing import timeline
-from agents.text import escaped
 from app.timemachine.slices import Slice, load
 
 #: Differences told one by one; the rest are counted.

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from agents.model.text import escaped
 from agents.replay.comparison import HistoryKind, Kind
-from agents.text import escaped
 
 #: Differences shown on a page; a browser has to hold them all.
 SHOWN: Final = 1000

@@ -23,11 +23,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from agents.fetching import COMMITTED_ONLY
+from agents.engine.fetching import COMMITTED_ONLY
+from agents.engine.routing import Entity, timeline
+from agents.engine.stamps import instant
 from agents.replay.records import TimelineRecord
-from agents.routing import Entity, timeline
-from agents.stamps import instant
-from app.tuning import TUNING
+from app.worker.tuning import TUNING
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -51,7 +51,7 @@ class TimelineUnreadable(Exception):
 class TimelineReader:
     """Reads one timeline. `client_options` are aiokafka's (brokers, security).
 
-    `exact_ends` is False for a broker that reports end offsets which are too low (`app.tuning`).
+    `exact_ends` is False for a broker that reports end offsets which are too low (`app.worker.tuning`).
     """
 
     def __init__(self, client_options: Mapping[str, Any], topic: str, *, exact_ends: bool = True) -> None:

@@ -14,7 +14,7 @@ from app.views.shadows import register_shadow_views
 from app.views.time_machine import register_time_machine_views
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 
 def register_views(app: Innervate) -> None:

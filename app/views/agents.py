@@ -11,13 +11,13 @@ from faust.exceptions import SameNode
 from faust.types import TP
 from faust.web import Request, Response, View
 
-from agents.routing import timeline
+from agents.engine.routing import timeline
 from app.views.pages import page
 from tables.window import Entry
 
 if TYPE_CHECKING:
-    from app.stream import AgentStream
-    from app.worker import Innervate
+    from app.worker.application import Innervate
+    from app.worker.stream import AgentStream
 
 
 def register_agent_views(app: Innervate) -> None:

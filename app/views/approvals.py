@@ -22,7 +22,7 @@ from outbox.database import queries
 from outbox.errors import StatementRejected
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 _SQL: Final = queries("approvals.sql")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from faust.web import Request, Response, View
 
-from app.readiness import (
+from app.worker.readiness import (
     OK,
     background_check,
     commits_check,
@@ -27,7 +27,7 @@ from app.readiness import (
 )
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 #: How long readiness waits for PostgreSQL, in seconds: shorter than the time-outs of the usual probes.
 DATABASE_SECONDS: Final = 3.0

@@ -11,7 +11,7 @@ from app.views.pages import as_objects, before_of, cut, limit_of, page
 from outbox.database import queries
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 _SQL: Final = queries("views.sql")
 

@@ -12,7 +12,7 @@ from faust.web import Request
 from outbox.database import Database
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from outbox.dead import dig_up
 from outbox.replays import NotReplayed, UnknownLetter
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 _SQL: Final = queries("dead.sql")
 

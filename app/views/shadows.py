@@ -12,7 +12,7 @@ from outbox.database import queries
 from outbox.shadows import agreements, disagreements
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 _SQL: Final = queries("views.sql")
 

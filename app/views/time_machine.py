@@ -17,8 +17,8 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from faust.web import Request, Response, View
 
-from agents.routing import ENTITIES, Entity
-from agents.text import escaped
+from agents.engine.routing import ENTITIES, Entity
+from agents.model.text import escaped
 from app.timemachine.commands import lookback_json
 from app.timemachine.knowledge import as_json, identity, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back
@@ -27,7 +27,7 @@ from app.timemachine.timelines import TimelineUnreadable, timeline_reader
 from app.views.pages import page, uuid_of
 
 if TYPE_CHECKING:
-    from app.worker import Innervate
+    from app.worker.application import Innervate
 
 log = logging.getLogger(__name__)
 

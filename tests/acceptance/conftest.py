@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from observe import ON_PAYMENTS, read, rows
 from recomputed import MEMORIES, recompute
 from shop import SOURCE, Payment
 
-from app.checker import check
-from app.evidence import AGENTS_SOURCE, committed_decisions, published_messages
+from app.demo.checker import check
+from app.demo.evidence import AGENTS_SOURCE, committed_decisions, published_messages
 from app.sandbox import Sandbox
 from app.settings import DOMAIN_TOPICS
 

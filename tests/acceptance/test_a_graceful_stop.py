@@ -13,7 +13,7 @@ from shop import ids, records, sending, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 PAYMENTS = 240
 CUSTOMERS = 4

@@ -13,12 +13,12 @@ from choreography import Choreography
 from observe import eventually, read, rows
 from undone import undone
 
+from app.demo.scoring import score
 from app.sandbox import Sandbox
-from app.scoring import score
+from app.sandbox.worker_process import WorkerProcess
 from app.settings import DOMAIN_TOPICS
 from app.simulator import Simulation, simulated_until_now
 from app.simulator.sending import send_records
-from app.worker_process import WorkerProcess
 
 #: Every agent runs in one of them, and none of them runs with those it listens to.
 SETS = ("confirmation,incident,recovery", "fraud,fulfilment,root_cause")

@@ -16,7 +16,7 @@ from observe import eventually, get, read, rows, scored, settled
 from shop import Payment, Record, send
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 #: Headers a dead letter has on top of its own.
 PROVENANCE = {"reason", "detail", "consumer", "topic", "partition", "offset", "time"}

@@ -12,7 +12,7 @@ from observe import eventually, get, settled
 from shop import ids, records, send, series
 
 from app.sandbox import ApacheBroker, Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.apache
 

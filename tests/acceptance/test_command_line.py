@@ -16,8 +16,8 @@ from waiting import PATIENCE_SECONDS
 
 from agents.registry import AGENTS
 from app.sandbox import Sandbox
-from app.sandbox_process import clean_environment, free_port
-from app.worker_process import CHECKOUT, WorkerProcess
+from app.sandbox.process import clean_environment, free_port
+from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 
 Done = subprocess.CompletedProcess[str]
 

@@ -11,7 +11,7 @@ from promises import assert_histories_are_exact, assert_nothing_lost_or_doubled
 from shop import ids, records, sending, series
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 #: Enough that a kill in the middle leaves work before, during and after it; a window of 50 overflows.
 PAYMENTS = 240

@@ -20,7 +20,7 @@ from observe import eventually, get, scored, settled
 from shop import send, series
 from waiting import PATIENCE_SECONDS
 
-from agents.errors import RejectedReply, Unavailable, Violation
+from agents.model.errors import RejectedReply, Unavailable, Violation
 
 
 def children(pid: int) -> set[int]:
@@ -56,7 +56,7 @@ def is_open(address: str) -> bool:
 def up(directory: Path, provider: str) -> Iterator[subprocess.Popen[bytes]]:
     """`make up` with `directory` as the checkout's `var/`; whatever happens, it ends with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.up", "--provider", provider],
+        [sys.executable, "-m", "app.sandbox.up", "--provider", provider],
         cwd=directory,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

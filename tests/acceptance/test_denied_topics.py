@@ -11,7 +11,7 @@ from observe import decided, eventually, get, rows, scored, settled
 from shop import ids, records, send, series
 
 from app.sandbox import ApacheBroker, Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.apache
 

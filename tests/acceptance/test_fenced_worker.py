@@ -17,7 +17,7 @@ from shop import Payment, ids, records, sending, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.apache
 

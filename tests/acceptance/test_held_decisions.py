@@ -13,7 +13,7 @@ from observe import eventually, get, read, rows
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 from outbox.database import Database
 from outbox.records import DecisionRecord, Hold, Message, Origin
 from outbox.writer import DecisionWriter

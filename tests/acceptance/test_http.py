@@ -13,7 +13,7 @@ from observe import get, rows, settled
 from shop import Payment, Record, send, series
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 NAMES = ["web-plain", "web/with/slashes", "web-käufer-日本", "web with spaces & 100%", "web?question#hash"]
 

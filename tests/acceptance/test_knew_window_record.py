@@ -16,10 +16,10 @@ from shop import Payment, send, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.sandbox_process import clean_environment
+from app.sandbox.process import clean_environment
+from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 from app.timemachine.replaying import replay_file
 from app.timemachine.slices import load
-from app.worker_process import CHECKOUT, WorkerProcess
 
 #: Minutes of workers that start and stop: with the real broker only.
 pytestmark = pytest.mark.apache

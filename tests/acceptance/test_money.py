@@ -13,7 +13,7 @@ from observe import eventually, get, read, rows
 from shop import Record, send
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 TEN: Final = datetime(2025, 3, 1, 10, tzinfo=UTC)
 PLACED: Final = (

@@ -22,7 +22,7 @@ from observe import eventually, get, rows, settled
 from shop import Payment, send
 
 from app.sandbox import ApacheBroker, Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.apache
 

@@ -12,7 +12,7 @@ from observe import eventually, get, rows, settled
 from shop import Payment, send
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 
 def check(worker: WorkerProcess, name: str) -> str:

@@ -15,8 +15,8 @@ from waiting import PATIENCE_SECONDS
 
 from agents.registry import AGENTS
 from app.sandbox import Sandbox
-from app.sandbox_process import clean_environment
-from app.worker_process import CHECKOUT, WorkerProcess
+from app.sandbox.process import clean_environment
+from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 
 #: Minutes of workers that start and stop: with the real broker only.
 pytestmark = pytest.mark.apache
@@ -27,9 +27,9 @@ ORDERS = 30
 STRICTER = """
 from dataclasses import replace
 
-from agents.agent import Agent
-from agents.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
-from agents.fraud import fraud, score
+from agents.model.agent import Agent
+from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
+from agents.shop.fraud.rules import fraud, score
 
 
 stricter = Agent(

@@ -17,8 +17,8 @@ from shop import Payment, ids, records, send, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.sandbox_process import clean_environment
-from app.worker_process import CHECKOUT, WorkerProcess
+from app.sandbox.process import clean_environment
+from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 
 #: Minutes of workers that start and stop: with the real broker only.
 pytestmark = pytest.mark.apache

@@ -16,8 +16,8 @@ from shop import records, sending, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.sandbox_process import Service
-from app.worker_process import WorkerProcess
+from app.sandbox.process import Service
+from app.sandbox.worker_process import WorkerProcess
 
 
 @pytest.fixture

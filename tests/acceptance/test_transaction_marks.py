@@ -20,8 +20,8 @@ from shop import Payment, ids, records, send, series
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
-from app.sandbox_process import clean_environment
-from app.worker_process import CHECKOUT, WorkerProcess
+from app.sandbox.process import clean_environment
+from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 
 pytestmark = pytest.mark.apache
 

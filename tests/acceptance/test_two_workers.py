@@ -15,7 +15,7 @@ from promises import assert_histories_are_exact, assert_nothing_lost_or_doubled
 from shop import Payment, send, sending, series
 
 from app.sandbox import Sandbox
-from app.worker_process import WorkerProcess
+from app.sandbox.worker_process import WorkerProcess
 
 Windows = Mapping[str, Sequence[str]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from agents.agent import Agent
-from agents.decision import Decision
-from agents.events import ChargebackReceived, FraudScored, PaymentFailed, PaymentSucceeded
-from agents.fraud import fraud
-from agents.history import History
+from agents.model.agent import Agent
+from agents.model.decision import Decision
+from agents.model.history import History
+from agents.shop.events import ChargebackReceived, FraudScored, PaymentFailed, PaymentSucceeded
+from agents.shop.fraud.rules import fraud
 from tables.window import WindowSpec
 
 strict = Agent(

@@ -26,8 +26,8 @@ from waiting import PATIENCE_SECONDS
 from witness import rows
 
 from app.sandbox import Sandbox, SandboxError
-from app.sandbox_process import is_free
-from app.worker_process import WorkerProcess
+from app.sandbox.process import is_free
+from app.sandbox.worker_process import WorkerProcess
 
 #: On a connection that may write: the database is read-only for everybody who does not say so.
 READ_ONLY = "ALTER DATABASE innervate SET default_transaction_read_only = on"

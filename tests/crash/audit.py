@@ -25,7 +25,7 @@ from findings import Findings
 from recomputed import MEMORIES, recompute, who_decides
 from sale import name_of
 
-from app.checker import Decided, EventKey, Published, check
+from app.demo.checker import Decided, EventKey, Published, check
 from outbox.records import lane_of
 
 #: The relay's own bound of a batch, written down here a second time on purpose.

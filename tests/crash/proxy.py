@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from app.sandbox_process import LOOPBACK, free_port
+from app.sandbox.process import LOOPBACK, free_port
 
 #: The statement whose commit matters: it may stand anywhere in a message, so the end of the last chunk is kept.
 DECISIONS = b"INSERT INTO decisions"

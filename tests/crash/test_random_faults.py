@@ -26,7 +26,7 @@ from settling import settle
 from waiting import eventually
 from witness import gather
 
-from app.report import settings_of
+from app.demo.report import settings_of
 from app.timemachine.replay_arguments import Asked
 from app.timemachine.replay_command import run_replay
 

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import orjson
 
-from agents.agent import Agent
-from agents.brain import RULES
-from agents.decision import Verdict
-from agents.events import parse_data
-from agents.history import History
-from agents.record import decision_record
+from agents.engine.brain import RULES
+from agents.engine.record import decision_record
+from agents.engine.routing import EntityRef, Routed, route
+from agents.model.agent import Agent
+from agents.model.decision import Verdict
+from agents.model.history import History
 from agents.registry import AGENTS
-from agents.routing import EntityRef, Routed, route
+from agents.shop.events import parse_data
 from outbox.records import DecisionRecord, Message, Origin
 from tables import window
 from tables.event import InvalidEvent

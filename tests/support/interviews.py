@@ -10,7 +10,7 @@ from typing import Any
 from agents.brains.dialect import Prompt
 from agents.brains.envelope import Reply
 from agents.brains.interview import Interviewer
-from agents.errors import BrainUnavailable
+from agents.model.errors import BrainUnavailable
 from outbox.budget import Reservation
 from outbox.errors import DatabaseUnavailable
 from outbox.journal import LlmCall, StoredReply

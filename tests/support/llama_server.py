@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from random_model import write_random_model
 
-from app.sandbox_process import LOOPBACK, Service
+from app.sandbox.process import LOOPBACK, Service
 
 #: The name by which the server calls its model, and the only key it takes.
 MODEL = "random-55k"

@@ -12,7 +12,8 @@ from typing import Any
 
 from choreography import Choreography
 
-from agents.agent import Agent
+from agents.engine.routing import route
+from agents.model.agent import Agent
 from agents.registry import AGENTS
 from agents.replay.comparison import Comparison
 from agents.replay.deciders import Decider, RulesDecider
@@ -21,7 +22,6 @@ from agents.replay.records import Published, RecordedDecision, TimelineRecord
 from agents.replay.sources import DecisionSource, MemoryDecisions, MemoryTimeline
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
-from agents.routing import route
 from outbox.records import DecisionRecord
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

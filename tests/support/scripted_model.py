@@ -9,8 +9,8 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from agents.brains.client import ChatClient, Limits, Prompt, Server
-from app.misbehaviour import Misbehave
-from app.scripted_model import Answer, Ask, Refuse, Say, Script, ScriptedModel
+from app.scripted_model.misbehaviour import Misbehave
+from app.scripted_model.server import Answer, Ask, Refuse, Say, Script, ScriptedModel
 
 __all__ = ["HASTY", "Misbehave", "Prompt", "Refuse", "Say", "asking", "first", "one_after_another"]
 

@@ -8,12 +8,12 @@ from typing import Literal
 
 import orjson
 
-from agents.agent import Agent
-from agents.choice import Choice
-from agents.decision import Decision
-from agents.errors import OutsidePolicy, Violation
-from agents.events import CustomerNotified, PaymentFailed, PaymentSucceeded
-from agents.history import History
+from agents.model.agent import Agent
+from agents.model.choice import Choice
+from agents.model.decision import Decision
+from agents.model.errors import OutsidePolicy, Violation
+from agents.model.history import History
+from agents.shop.events import CustomerNotified, PaymentFailed, PaymentSucceeded
 from tables.event import Event
 from tables.window import WindowSpec
 

@@ -12,11 +12,11 @@ import pytest
 from fakes import NOON, Consumer, Delivery, Windows, Writer, event_of, idle, tell_the_history
 from waiting import PATIENCE_SECONDS
 
-from agents.agent import Agent
-from agents.brain import Brain, RulesBrain
-from agents.events import DomainEvent, PaymentFailed, PaymentSucceeded
-from agents.history import History
-from agents.loop import StreamLoop
+from agents.engine.brain import Brain, RulesBrain
+from agents.engine.loop import StreamLoop
+from agents.model.agent import Agent
+from agents.model.history import History
+from agents.shop.events import DomainEvent, PaymentFailed, PaymentSucceeded
 from outbox.records import DecisionRecord
 from tables.event import to_json
 from tables.window import WindowSpec

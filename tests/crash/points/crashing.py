@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import load_settings
-from app.worker import create_app
+from app.worker.application import create_app
 from outbox.database import Database, Transaction
 from outbox.fenced import FencedPublisher
 from outbox.publisher import Publisher

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from app.consumer import Consumer
 from app.settings import load_settings
-from app.worker import create_app
+from app.worker.application import create_app
+from app.worker.consumer import Consumer
 
 #: Faust's fetches wait for one second.
 _PAUSE_SECONDS = 1.2

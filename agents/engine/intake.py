@@ -1,0 +1,208 @@
+"""Intake: what the router reads, by the time of the records.
+
+While a partition is known to have more in Kafka and has nothing here, the others wait for it, for `IDLE_SECONDS` at
+most; while all were read to their ends nobody waits. A partition is asked for more when everything it had is taken, so
+it holds one fetch here and one in the consumer. (It is not paused meanwhile: aiokafka throws away what it has fetched
+of a paused partition, and fetches it again.)
+
+A topic that cannot be read (no right to) rests: the others go on without it, and it is asked for again every
+`REST_SECONDS`. What is held here is bounded by bytes: with more than `HELD_BYTES` nothing is fetched, and nobody waits.
+
+Partitions may be held: nothing more of them is handed out or kept here until they are released.
+
+In a rebalance everything that was not handed out is dropped; it is read again from the committed offsets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, RecordTooLargeError, TopicAuthorizationFailedError
+
+from agents.engine.merge import Patience, TimeMerge
+from agents.engine.rests import Rests
+from tables.event import Unreadable
+
+log = logging.getLogger(__name__)
+
+#: Records handed out at once: the router makes one commit of offsets for them.
+BATCH_RECORDS: Final = 500
+#: Bytes handed out at once, if more than one record has them: what is written for them is held as well.
+BATCH_BYTES: Final = 4 * 1024 * 1024
+#: Bytes held here before nothing more is fetched; one more fetch of each partition may come on top of it.
+HELD_BYTES: Final = 32 * 1024 * 1024
+#: How long records wait for a partition that is known to have more, in seconds. Kafka Streams waits for its fetch
+#: without a bound (KIP-695); here a partition without a leader must not stop the others.
+IDLE_SECONDS: Final = 2.0
+#: How long one poll waits for records, in milliseconds: while nothing is there, and while records wait for others.
+POLL_MS: Final = 1000
+HELD_UP_POLL_MS: Final = 50
+
+
+class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One consumer in a group, read by time. Give it to `subscribe` as the listener.
+
+    `clock` counts seconds and does not go back; `wall_clock` is seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._consumer = consumer
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._rests = Rests()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._merge: TimeMerge[ConsumerRecord] = TimeMerge(size_of)
+        self._patience = Patience(IDLE_SECONDS)
+        self._given_up: set[TopicPartition] = set()
+        self._held_up = False
+        # The clock of patience: what routing and committing take is nobody's delay.
+        self._polled_seconds = 0.0
+        #: From which offset partitions that are held are read on.
+        self.held: dict[TopicPartition, int] = {}
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - always all of them
+        """Drop what is not routed: whoever has the partitions next reads from the committed offsets."""
+        self._reset()
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Nothing to prepare."""
+
+    def hold(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Hand out nothing more of these partitions, until they are released and read on from these offsets."""
+        for place, offset in offsets.items():
+            with suppress(IllegalStateError):  # it is somebody else's by now
+                self._consumer.pause(place)
+                self._consumer.seek(place, offset)
+                self._merge.drop(place)
+                self.held[place] = offset
+
+    def release(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Read these held partitions on; returns from where."""
+        for place in places:
+            with suppress(IllegalStateError):
+                self._consumer.resume(place)
+        return {place: self.held.pop(place) for place in places}
+
+    async def read(self) -> tuple[list[ConsumerRecord], dict[TopicPartition, int]]:
+        """Wait a while for records that are due; returns them by time, and the offsets to commit when they are routed.
+
+        No records are no end. Raises aiokafka's errors.
+        """
+        await self._poll()
+        if not self._merge:
+            return [], {}
+        places = self._consumer.assignment()
+        resting = self._resting(places)
+        ends = {place: self._end(place) for place in places if place not in resting}
+        positions = {place: await self._position(place) for place in ends}
+        # After a rebalance meanwhile nothing is left to take, so these are the positions of what is taken.
+        behind = {place for place, end in ends.items() if _has_more(positions[place], end)}
+        awaited = set() if self._merge.bytes > HELD_BYTES else behind - self._over(behind)
+        records = self._merge.take(BATCH_RECORDS, behind=awaited, max_bytes=BATCH_BYTES)
+        self._held_up = not records
+        return records, self._offsets(positions)
+
+    async def _poll(self) -> None:
+        await self._ask_again()
+        places = self._consumer.assignment()
+        resting = self._resting(places)
+        empty = [place for place in places - resting if self._merge.first(place) is None]
+        if self._merge and (not empty or self._merge.bytes > HELD_BYTES):
+            return
+        began = self._clock()
+        if self._merge:
+            await self._fetch(empty, HELD_UP_POLL_MS if self._held_up else 0)
+        elif not resting:  # also those that are assigned while this waits
+            await self._fetch((), POLL_MS)
+        elif empty:
+            await self._fetch(empty, POLL_MS)
+        else:
+            await asyncio.sleep(POLL_MS / 1000)
+        self._polled_seconds += self._clock() - began
+
+    async def _ask_again(self) -> None:
+        """Have topics fetched that rested long enough: aiokafka holds their errors until somebody has seen them."""
+        due = self._rests.due(now=self._clock())
+        for place in self._consumer.assignment():
+            if place.topic in due and place not in self.held:
+                with suppress(TopicAuthorizationFailedError):
+                    self._take_in(await self._consumer.getmany(place, timeout_ms=0, max_records=BATCH_RECORDS))
+
+    async def _fetch(self, places: Collection[TopicPartition], wait_ms: int) -> None:
+        """Take in what was fetched of these partitions, of all when there are none; one that cannot be read rests."""
+        try:
+            self._take_in(await self._consumer.getmany(*places, timeout_ms=wait_ms, max_records=BATCH_RECORDS))
+        except TopicAuthorizationFailedError as error:
+            [topic] = error.args
+            self._rests.begin(topic, error, now=self._clock())
+        except RecordTooLargeError as error:
+            _, place, offset, *_ = error.args
+            self._take_in({place: [_passed_over(place, offset)]})
+
+    def _take_in(self, batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        now_ms = self._wall_clock() * 1000
+        for place, records in batches.items():
+            self._rests.end(place.topic)
+            self._merge.add(place, records, now_ms=now_ms)
+
+    def _resting(self, places: Collection[TopicPartition]) -> set[TopicPartition]:
+        topics = self._rests.topics()
+        return {place for place in places if place.topic in topics or place in self.held}
+
+    def _end(self, place: TopicPartition) -> int | None:
+        """Where the records that can be read end: open transactions hide what is behind their first record."""
+        stable = self._consumer.last_stable_offset(place)
+        end: int | None = self._consumer.highwater(place)
+        return end if end is None or stable is None or stable < 0 else min(end, stable)
+
+    async def _position(self, place: TopicPartition) -> int | None:
+        """The offset that is read next; None, without waiting, while it is not known."""
+        with suppress(TimeoutError, IllegalStateError):
+            async with asyncio.timeout(0):
+                return await self._consumer.position(place)  # type: ignore[no-any-return]  # see above
+        return None
+
+    def _over(self, behind: Collection[TopicPartition]) -> set[TopicPartition]:
+        empty = [place for place in behind if self._merge.first(place) is None]
+        over = self._patience.over(empty, now=self._polled_seconds)
+        for topic, partition in over - self._given_up:
+            log.warning("%s/%d has more records, but none comes: the router goes on without it", topic, partition)
+        self._given_up = over
+        return over
+
+    def _offsets(self, positions: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
+        """Where each partition is to be read on: at its first record that is still here, or at its position."""
+        firsts = {place: self._merge.first(place) for place in positions}
+        nexts = {place: first.offset if first else positions[place] for place, first in firsts.items()}
+        return {place: offset for place, offset in nexts.items() if offset is not None}
+
+
+def _passed_over(place: TopicPartition, offset: int) -> ConsumerRecord:
+    """In place of what aiokafka cannot take a whole batch of, and has passed over."""
+    value = Unreadable(b"", f"offset {offset} cannot be read: Kafka sends no whole batch")
+    return ConsumerRecord(place.topic, place.partition, offset, -1, 0, None, value, None, -1, 0, ())
+
+
+def size_of(record: ConsumerRecord) -> int:
+    """Bytes of a record's key, value and headers."""
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _has_more(position: int | None, end: int | None) -> bool:
+    """Whether Kafka has records of a partition that were not read; what is not known yet counts, as in KIP-695."""
+    return position is None or end is None or position < end

@@ -1,0 +1,115 @@
+"""Agent: what it listens to, what it remembers and how it decides. Pure: no clock, no I/O, no randomness.
+
+    fraud = Agent(name="fraud", entity="customer", reacts_to=(PaymentSucceeded,), remembers=(...), window=...)
+
+    @fraud.rules
+    def score(payment: PaymentSucceeded, history: History) -> Decision: ...
+
+An agent always has rules; it may also say what a language model can choose in their place (`agents.model.choice`).
+Deciding fails with `DecisionFailed` alone, whatever the functions raise, or with `OutsidePolicy` when a model is not
+permitted what it chose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, TypeVar
+
+from agents.engine.routing import ENTITIES, Entity
+from agents.model.choice import Choice, Choosing
+from agents.model.decision import Decision
+from agents.model.errors import DecisionFailed, OutsidePolicy
+from agents.model.history import History
+from agents.shop.events import DomainEvent, parse_data
+from tables.window import WindowSpec
+
+Rules = TypeVar("Rules", bound=Callable[[Any, History], Decision])
+Chosen = TypeVar("Chosen", bound=Callable[[Any, Any, History, Decision], Decision])
+
+#: Names become parts of topic names and metric labels.
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Agent:
+    """One stream, one window table, one `decide`.
+
+    `name` is the consumer, table and metric name, never derived from a file name. `entity` says whose timeline the
+    agent reads. It decides on the types in `reacts_to` and keeps the types in `remembers`; everything else in the
+    timeline passes by. Raises ValueError when a name is not usable.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        entity: Entity,
+        reacts_to: Sequence[type[DomainEvent]],
+        remembers: Sequence[type[DomainEvent]],
+        window: WindowSpec,
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"agent name {name!r}: expected lower-case letters, digits and _, at most 40")
+        if entity not in ENTITIES:
+            raise ValueError(f"agent {name}: entity {entity!r} is not one of {', '.join(ENTITIES)}")
+        self.name = name
+        self.entity = entity
+        self.window = window
+        self.reacts_to = frozenset(kind.__name__ for kind in reacts_to)
+        self.remembers = frozenset(kind.__name__ for kind in remembers)
+        #: What a language model may choose; None when there is nothing to choose.
+        self.choosing: Choosing | None = None
+        self._rules: Callable[[Any, History], Decision] | None = None
+
+    def rules(self, rules: Rules) -> Rules:
+        """Decorator: the function that decides, called with the typed event and the history."""
+        self._rules = rules
+        return rules
+
+    def model(
+        self, form: type[Choice], *, on: Sequence[type[DomainEvent]] = (), settled: Collection[str] = ()
+    ) -> Callable[[Chosen], Chosen]:
+        """Decorator: the function that turns a language model's choice into a decision.
+
+        Called with the filled form, the typed event, the history and what the rules decided. No model is asked about an
+        event that is not of a type in `on` (empty: everything reacted to), or whose outcome by the rules is `settled`.
+        """
+
+        def register(chosen: Chosen) -> Chosen:
+            asked = frozenset(kind.__name__ for kind in on) or self.reacts_to
+            self.choosing = Choosing(form=form, on=asked, settled=frozenset(settled), decide=chosen)
+            return chosen
+
+        return register
+
+    def by_rules(self, history: History) -> Decision:
+        """Decide on `history.event`. Raises `DecisionFailed`, or `InvalidEvent` when its data is not of its type."""
+        if self._rules is None:
+            raise DecisionFailed(f"agent {self.name} has no rules")
+        rules = self._rules
+        event = parse_data(history.event)
+        return self._decided(lambda: rules(event, history))
+
+    def leaves_open(self, history: History, by_rules: Decision) -> bool:
+        """Whether a language model has anything to choose after the rules have decided."""
+        choosing = self.choosing
+        return choosing is not None and history.event.type in choosing.on and by_rules.outcome not in choosing.settled
+
+    def by_choice(self, choice: Choice, history: History, by_rules: Decision) -> Decision:
+        """What follows from a model's choice. Raises `OutsidePolicy`, or `DecisionFailed`."""
+        if self.choosing is None:
+            raise DecisionFailed(f"agent {self.name} leaves nothing to a model")
+        decide = self.choosing.decide
+        event = parse_data(history.event)
+        return self._decided(lambda: decide(choice, event, history, by_rules))
+
+    def _decided(self, decide: Callable[[], Decision]) -> Decision:
+        try:
+            decision = decide()
+        except OutsidePolicy:
+            raise
+        except Exception as error:
+            raise DecisionFailed(f"agent {self.name}: {type(error).__name__} while deciding") from error
+        if not isinstance(decision, Decision):
+            raise DecisionFailed(f"agent {self.name} returned {type(decision).__name__}, expected a Decision")
+        return decision

@@ -1,0 +1,1 @@
+"""Events of services, and of what is found about them."""

@@ -1,0 +1,225 @@
+"""Bursts: the unexplained errors that follow a change of a service, and which change they speak against.
+
+The verdict is a function of what happened and when, not of the order it became known in. It takes a few orders, and
+clearly more errors than before the change; a slow trickle of failures or a change weeks ago is left unexplained.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from math import log
+from typing import Final
+
+from agents.model.history import EventKey
+from agents.shop.root_cause.causes import MOST_EVIDENCE
+from agents.shop.root_cause.normal import Trace
+
+#: How long after a change its first error may come. Our own choice: a daily job meets a change within a day.
+HORIZON: Final = timedelta(hours=24)
+#: A burst is over when this long nothing failed. Our own choice: quieter than any working day of a busy service.
+QUIET: Final = timedelta(hours=6)
+#: Changes that are weighed for one error: so many before the first error of its burst, the nearest, and so many since,
+#: the latest. Own choice: a service that is changed more often in a day is not explained by counting.
+MOST_CHANGES: Final = 8
+#: Orders that have to fail before a change is blamed, and how many times as many as in the same span before it.
+ENOUGH_ORDERS: Final = 3
+CLEARLY_MORE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """An error that no event of an order explains."""
+
+    error_id: str
+    #: When it happened, UTC.
+    at: datetime
+    #: None: an error of the service itself.
+    order_id: str | None = None
+    #: What the order's own past offers instead, the likeliest first.
+    alternatives: tuple[str, ...] = ()
+    #: Who told of an error of the service itself.
+    source: str = ""
+
+    @property
+    def counts_as(self) -> str:
+        """Errors of one order count once; each of the service's own counts."""
+        return f"order {self.order_id}" if self.order_id else f"error {self.error_id} of {self.source}"
+
+    def moved_to(self, error: Trace | None) -> Unexplained:
+        """The same at the time of its error, if that is known."""
+        return replace(self, at=error.at) if error else self
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Burst:
+    """Errors after a change: from the first, which is later than the change, to the last, both included."""
+
+    change: Trace
+    first_at: datetime
+    last_at: datetime
+    #: Orders that failed in the burst, and in as long a time before the change.
+    after: int
+    before: int
+    #: The first errors, the earliest first.
+    error_ids: tuple[str, ...]
+
+    def __contains__(self, at: datetime) -> bool:
+        return self.first_at <= at <= self.last_at
+
+    @property
+    def confidence(self) -> float:
+        """The share of the failures that the change explains, as if one more had come before it: 3 to 0 give 0.75."""
+        return round(self.after / (self.after + self.before + 1), 2)
+
+
+class ErrorLog:
+    """The unexplained errors of one service by their times, as they become known, and the changes before them.
+
+    Errors mostly become known in the order they happened. Then each costs the same however many came before; one that
+    comes late costs a look at all.
+    """
+
+    def __init__(self) -> None:
+        self._changes: list[Trace] = []
+        self._errors: list[Unexplained] = []
+        #: Where each run of errors without a quiet time in it begins.
+        self._runs: list[int] = []
+        #: By the change: what was counted of its burst.
+        self._counts: dict[EventKey, _Count] = {}
+
+    def changed(self, change: Trace) -> None:
+        """Take a change of the service in."""
+        insort(self._changes, change, key=_of_change)
+
+    def failed(self, error: Unexplained) -> bool:
+        """Take an error in; tells whether it happened later than all that were known."""
+        is_last = not self._errors or _of_error(self._errors[-1]) <= _of_error(error)
+        insort(self._errors, error, key=_of_error)
+        if is_last:
+            self._extend_runs(len(self._errors) - 1)
+        else:
+            self._count_anew()
+        return is_last
+
+    def moved(self, error: Unexplained, to: Unexplained) -> None:
+        """Give an error that was taken in another time."""
+        place = bisect_left(self._errors, _of_error(error), key=_of_error)
+        del self._errors[self._errors.index(error, place)]
+        insort(self._errors, to, key=_of_error)
+        self._count_anew()
+
+    def blame(self, error: Unexplained) -> Burst | None:
+        """The burst that holds this error, which was taken in, and whose change is to blame; None if there is none yet.
+
+        Of several changes before the first error the nearest is to blame. In general it is the likeliest single point
+        at which the rate of a Poisson process changed (Akman and Raftery, Asymptotic inference for a change-point
+        Poisson process, Annals of Statistics 14, 1986), so that an error or two before the change do not hide it.
+        """
+        first, end = self._run(bisect_left(self._errors, _of_error(error), key=_of_error))
+        possible = self._possible(first, error.at)
+        if not possible:
+            return None
+        start_at = min(change.at for change in possible) - HORIZON
+        likeliest = max(possible, key=lambda change: (self._likelihood(change, start_at), change.at, change.id))
+        burst = self._burst(likeliest, end)
+        # Asked last: a less likely change must not be named because the likeliest is not proven yet.
+        return burst if _is_enough(burst) else None
+
+    def nearest_changes(self, error_at: datetime) -> Sequence[Trace]:
+        """The changes that could have led to an error at that time, the nearest first."""
+        earliest = bisect_left(self._changes, error_at - HORIZON, key=_at)
+        return self._changes[earliest : bisect_left(self._changes, error_at, key=_at)][::-1]
+
+    def _extend_runs(self, place: int) -> None:
+        if place == 0 or self._errors[place].at - self._errors[place - 1].at > QUIET:
+            self._runs.append(place)
+
+    def _count_anew(self) -> None:
+        self._counts.clear()
+        self._runs.clear()
+        for place in range(len(self._errors)):
+            self._extend_runs(place)
+
+    def _run(self, place: int) -> tuple[int, int]:
+        """Where the run that holds this place begins and ends; the end is exclusive."""
+        number = bisect_right(self._runs, place)
+        return self._runs[number - 1], self._runs[number] if number < len(self._runs) else len(self._errors)
+
+    def _possible(self, first: int, error_at: datetime) -> Sequence[Trace]:
+        """The changes after which the run begins, or goes on, with an error that is no later than this time."""
+        first_at = self._errors[first].at
+        earliest_at = first_at - HORIZON
+        if first:
+            earliest_at = max(earliest_at, self._errors[first - 1].at)
+        earliest, within, latest = (bisect_left(self._changes, at, key=_at) for at in (earliest_at, first_at, error_at))
+        before = self._changes[max(earliest, within - MOST_CHANGES) : within]
+        return [*before, *self._changes[max(within, latest - MOST_CHANGES) : latest]]
+
+    def _likelihood(self, change: Trace, start_at: datetime) -> float:
+        """Log-likelihood, up to a constant, of one rate of errors between the start and the change, another since."""
+        since = len(self._errors) - bisect_right(self._errors, change.at, key=_at)
+        before = len(self._errors) - since - bisect_left(self._errors, start_at, key=_at)
+        return _term(before, change.at - start_at) + _term(since, self._errors[-1].at - change.at)
+
+    def _burst(self, change: Trace, end: int) -> Burst:
+        """The errors after the change, up to the end of their run."""
+        first = bisect_right(self._errors, change.at, key=_at)
+        last_at = self._errors[end - 1].at
+        begin = bisect_left(self._errors, change.at - (last_at - change.at), key=_at)
+        count = self._counts.setdefault(change.key, _Count(first, first))
+        count.reach(self._errors, begin, end)
+        return Burst(
+            change=change,
+            first_at=self._errors[first].at,
+            last_at=last_at,
+            after=len(count.after),
+            before=len(count.before),
+            error_ids=self._first_ids(first, end),
+        )
+
+    def _first_ids(self, first: int, end: int) -> tuple[str, ...]:
+        ids: dict[str, None] = {}
+        for place in range(first, end):
+            ids[self._errors[place].error_id] = None
+            if len(ids) == MOST_EVIDENCE:
+                break
+        return tuple(ids)
+
+
+@dataclass(slots=True)
+class _Count:
+    """Who failed on either side of a change: [begin, change) before it and [change, end) after it, by place."""
+
+    begin: int
+    end: int
+    before: set[str] = field(default_factory=set)
+    after: set[str] = field(default_factory=set)
+
+    def reach(self, errors: Sequence[Unexplained], begin: int, end: int) -> None:
+        """Count on to these places; a burst only grows."""
+        self.before.update(each.counts_as for each in errors[begin : self.begin])
+        self.after.update(each.counts_as for each in errors[self.end : end])
+        self.begin, self.end = min(self.begin, begin), max(self.end, end)
+
+
+def _is_enough(burst: Burst) -> bool:
+    return burst.after >= ENOUGH_ORDERS and burst.after >= CLEARLY_MORE * burst.before
+
+
+def _term(count: int, span: timedelta) -> float:
+    return count * log(count / max(1.0, span.total_seconds())) if count else 0.0
+
+
+def _at(one: Trace | Unexplained) -> datetime:
+    return one.at
+
+
+def _of_change(change: Trace) -> tuple[datetime, str]:
+    return change.at, change.id
+
+
+def _of_error(error: Unexplained) -> tuple[datetime, str]:
+    return error.at, error.error_id

@@ -1,0 +1,1 @@
+"""Shop: the domain of orders and payments, and the first that others can be modelled on."""

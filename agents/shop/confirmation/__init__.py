@@ -1,0 +1,1 @@
+"""Confirmation: the agent that tells customers that their payment arrived."""

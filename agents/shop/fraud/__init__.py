@@ -1,0 +1,1 @@
+"""Fraud: the agent that scores payments."""

@@ -1,0 +1,1 @@
+"""Fulfilment: the agent that asks for goods to be packed."""

@@ -1,0 +1,1 @@
+"""Recovery: the agent that undoes what went wrong with an order."""

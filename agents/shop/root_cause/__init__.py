@@ -1,0 +1,1 @@
+"""Root cause: the agent that names the event that led to an order's error."""

@@ -1,0 +1,121 @@
+"""The demo: a shop's orders on services of its own, what the agents make of them, and proof that nothing was lost.
+
+Run as `make demo`, or `make demo LLM=scripted` with a model that misbehaves. Exits 1 when a promise is broken, never
+because an agent judged wrongly; the report is in `var/demo-report.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+
+from app.demo.report import report_on
+from app.demo.story import Story, of_story, tell
+from app.demo.telling import choreography
+from app.sandbox import Sandbox, SandboxError
+from app.sandbox.worker_process import WorkerProcess
+from app.scripted_model.process import scripted_model
+from app.simulator import Simulation, simulated_until_now
+from app.worker.signals import end_in_order
+from tables.event import Event
+
+DIRECTORY: Final = Path("var/demo")
+REPORT: Final = Path("var/demo-report.json")
+#: What a replay of the demo's log came to.
+REPLAY: Final = Path("var/demo-replay.json")
+#: Mistakes shown on the screen; all of them are in the report.
+MISTAKES_SHOWN: Final = 10
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same orders")
+    parser.add_argument("--orders", type=int, default=220)
+    parser.add_argument("--failures", type=int, default=40, help="how many errors occur in them, at most half as many")
+    parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
+    parser.add_argument(
+        "--llm", choices=("scripted",), help="ask a scripted model that misbehaves; rules alone without"
+    )
+    arguments = parser.parse_args()
+    end_in_order()
+    console = Console(highlight=False)
+    try:
+        simulation = simulated_until_now(seed=arguments.seed, orders=arguments.orders, failures=arguments.failures)
+        with _model(arguments.llm, arguments.seed) as settings:
+            return _run(arguments.provider, settings, simulation, console)
+    except (SandboxError, ValueError) as error:
+        console.print(f"innervate: {error}", style="bold red")
+        return 1
+
+
+def _model(llm: str | None, seed: int) -> AbstractContextManager[Mapping[str, str]]:
+    """The model to ask, when there is one; gives the settings of the worker."""
+    return nullcontext({}) if llm is None else scripted_model(DIRECTORY / "model", seed=seed)
+
+
+def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, console: Console) -> int:
+    with (
+        console.status("starting PostgreSQL and Kafka") as status,
+        Sandbox(DIRECTORY, provider) as sandbox,
+    ):
+        status.update("starting the worker: faust -A app worker -l info")
+        worker = WorkerProcess(sandbox, (DIRECTORY / "worker").absolute(), settings)
+        worker.log_path.unlink(missing_ok=True)
+        try:
+            worker.start()
+            status.stop()
+            console.print(f"worker ready at {worker.url}; log in {worker.log_path}")
+            story = asyncio.run(tell(sandbox, simulation.records, console))
+            worker.stop()
+            report, findings = asyncio.run(report_on(sandbox, story, simulation, replay_file=REPLAY))
+        finally:
+            worker.release()
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+    _show_one(story, console)
+    _show(report, console)
+    is_good = report["ledger_balanced"] and not report["refunds_over_captures"] and report["replay_same"]
+    return 0 if is_good and not findings.broken else 1
+
+
+def _show_one(story: Story, console: Console) -> None:
+    """The choreography around one payment, of an order that went wrong and was refunded if there is one."""
+    wanted = ("RefundIssued", "RootCauseIdentified", "PaymentSucceeded")
+    found = next((event for kind in wanted for event in _caused_by_an_error(story, kind)), None)
+    if found is not None and found.correlationid is not None:
+        console.rule(f"one payment and what followed from it: {found.correlationid}")
+        console.print(choreography(of_story(story.events, found.correlationid)))
+
+
+def _caused_by_an_error(story: Story, kind: str) -> list[Event]:
+    failed = {event.correlationid for event in story.events.values() if event.type == "ErrorOccurred"}
+    return [event for event in story.events.values() if event.type == kind and event.correlationid in failed]
+
+
+def _show(report: Mapping[str, Any], console: Console) -> None:
+    console.rule("report")
+    for name, value in report.items():
+        if not isinstance(value, list):
+            console.print(f"{name:28} {_counts(value) if isinstance(value, Mapping) else value}", highlight=False)
+    for line in report["mistakes"][:MISTAKES_SHOWN]:
+        console.print(line, style="yellow")
+    for line in report["broken_promises"]:
+        console.print(line, style="bold red")
+    console.print(f"\nlost {report['lost']} duplicates {report['duplicates']}", style="bold")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Evidence: reads what PostgreSQL and Kafka really hold, past every part of Innervate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import psycopg2
+from aiokafka import AIOKafkaConsumer
+
+from app.demo.checker import Decided, Published
+
+#: The log is taken to be read when its end was reached and nothing more came for this long, in seconds: the embedded
+#: broker reports ends that are too low.
+QUIET_SECONDS: Final = 1.0
+#: What the sources of all agents begin with.
+AGENTS_SOURCE: Final = "urn:innervate:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Booked:
+    """Totals of the refunds and their ledger in PostgreSQL; amounts in minor units, whatever the currency."""
+
+    refunds: int
+    refunded_minor: int
+    posted_minor: int
+    #: Currencies whose accounts do not add up to 0.
+    unbalanced: int
+    #: Captures with more given back than taken.
+    over: int
+
+
+def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[str, float]]:
+    """Every decision in the order of the commits, with what has to be in Kafka by it.
+
+    And when each of these messages was committed (seconds since the epoch).
+    """
+    rows = _rows(
+        database_url,
+        "SELECT agent, event_source, event_id, status, messages, content,"
+        " extract(epoch FROM committed_at)::double precision"
+        " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow' ORDER BY committed_at",
+    )
+    decided, committed_at = [], {}
+    for agent, source, event_id, status, messages, content, at in rows:
+        ids = [message["id"] for message in _due(status, messages, content)]
+        decided.append(Decided(agent=agent, event=(source, event_id), message_ids=ids))
+        committed_at.update(dict.fromkeys(ids, at))
+    return decided, committed_at
+
+
+def count_committed(database_url: str) -> tuple[int, int]:
+    """How many decisions there are, and how many messages have to be in Kafka by them."""
+    [(decisions, messages, rejected)] = _rows(
+        database_url,
+        "SELECT count(*), coalesce(sum(jsonb_array_length(messages)) FILTER (WHERE status = 'committed'), 0)::bigint,"
+        " coalesce(array_agg(content) FILTER (WHERE status = 'rejected'), '{}')"
+        " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'",
+    )
+    return int(decisions), int(messages) + sum(len(_due("rejected", (), content)) for content in rejected)
+
+
+def booked(database_url: str) -> Booked:
+    """What the ledger says."""
+    [(refunds, refunded, posted, unbalanced, over)] = _rows(
+        database_url,
+        "SELECT (SELECT count(*) FROM refunds), (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refunds),"
+        " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries),"
+        " (SELECT count(*) FROM (SELECT 1 FROM ledger_balances GROUP BY currency HAVING sum(balance_minor) <> 0) AS b),"
+        " (SELECT count(*) FROM captures WHERE refunded_minor > captured_minor)",
+    )
+    return Booked(refunds=refunds, refunded_minor=refunded, posted_minor=posted, unbalanced=unbalanced, over=over)
+
+
+def count_brains(database_url: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """How many decisions each brain made, and how many of them the rules made in a model's place, by the reason."""
+    brains = _rows(
+        database_url, "SELECT brain, count(*) FROM decisions WHERE status <> 'shadow' GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    fallbacks = _rows(
+        database_url,
+        "SELECT fallback_reason, count(*) FROM decisions WHERE fallback_reason IS NOT NULL AND status <> 'shadow'"
+        " GROUP BY 1 ORDER BY 2 DESC, 1",
+    )
+    return dict(brains), dict(fallbacks)
+
+
+def count_dead_letters(database_url: str) -> int:
+    """How many dead letters there are, but for those of shadows."""
+    [(count,)] = _rows(database_url, "SELECT count(*) FROM dead_letters WHERE position('@' IN consumer) = 0")
+    return int(count)
+
+
+async def published_messages(kafka: str, topics: Sequence[str], *, source: str) -> Sequence[Published]:
+    """Every structured event in `topics` whose source begins with `source`, in the order of each partition."""
+    # Without a group every partition is assigned at the start.
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        return await _read(consumer, source)
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, source: str) -> Sequence[Published]:
+    places = sorted(consumer.assignment())
+    ends = await consumer.end_offsets(places)
+    found = []
+    last_news_at = time.monotonic()
+    while True:
+        batches = await consumer.getmany(timeout_ms=200)
+        for records in batches.values():
+            last_news_at = time.monotonic()
+            for record in records:
+                event = _event(record.value)
+                if event is not None and str(event.get("source", "")).startswith(source):
+                    found.append(Published(message_id=event["id"], topic=record.topic, key=record.key or b""))
+        positions = [await consumer.position(place) >= ends[place] for place in places]
+        if all(positions) and time.monotonic() - last_news_at > QUIET_SECONDS:
+            return found
+
+
+def _event(value: bytes | None) -> dict[str, Any] | None:
+    try:
+        event = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+
+
+def _due(status: str, messages: Sequence[Mapping[str, Any]], content: str | None) -> Sequence[Mapping[str, Any]]:
+    """What is published with a decision: its messages if it is committed, what it says otherwise if it was rejected."""
+    if status == "committed":
+        return messages
+    otherwise: Sequence[Mapping[str, Any]] = ()
+    if status == "rejected" and content is not None:
+        otherwise = orjson.loads(content)["otherwise"]
+    return otherwise
+
+
+def _rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+    finally:
+        connection.close()

@@ -1,0 +1,99 @@
+"""Report: what a demo came to, read from Kafka and PostgreSQL themselves and compared with the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.demo.checker import Findings, check
+from app.demo.evidence import (
+    AGENTS_SOURCE,
+    booked,
+    committed_decisions,
+    count_brains,
+    count_dead_letters,
+    published_messages,
+)
+from app.demo.scoring import score
+from app.demo.story import Story
+from app.sandbox import Sandbox
+from app.settings import DOMAIN_TOPICS, Settings
+from app.simulator import Simulation
+from app.timemachine.replay_arguments import Asked
+from app.timemachine.replay_command import run_replay
+from tables.event import to_json
+
+
+async def report_on(
+    sandbox: Sandbox, story: Story, simulation: Simulation, *, replay_file: Path
+) -> tuple[Mapping[str, Any], Findings]:
+    """Check the promises, score the agents and replay the log; the worker must have ended.
+
+    What the replay came to is written to `replay_file`, as JSON.
+    """
+    decided, committed_at = await asyncio.to_thread(committed_decisions, sandbox.database_url)
+    published = await published_messages(sandbox.kafka, DOMAIN_TOPICS, source=AGENTS_SOURCE)
+    findings = check(due=story.due, decided=decided, published=published)
+    scored = score(
+        truth=simulation.truth,
+        captures=simulation.captures,
+        published=[orjson.loads(to_json(event)) for event in story.published],
+    )
+    ledger = await asyncio.to_thread(booked, sandbox.database_url)
+    is_booked = ledger.refunded_minor == ledger.posted_minor and not ledger.unbalanced
+    brains, fallbacks = await asyncio.to_thread(count_brains, sandbox.database_url)
+    replayed = await run_replay(settings_of(sandbox), Asked(), json_file=replay_file)
+    delays = sorted(
+        1000 * (seen - committed_at[message_id])
+        for (_, message_id), seen in story.seen_at.items()
+        if message_id in committed_at
+    )
+    report = {
+        "provider": sandbox.provider,
+        "events_in": story.events_in,
+        "decisions": len(decided),
+        "brains": brains,
+        "fallbacks": fallbacks,
+        "messages_published": len(published),
+        "duplicates": findings.duplicates,
+        "lost": findings.lost,
+        "dead_letters": await asyncio.to_thread(count_dead_letters, sandbox.database_url),
+        "commit_to_publish_ms_p50": _percentile(delays, 0.50),
+        "commit_to_publish_ms_p99": _percentile(delays, 0.99),
+        "failures": len(simulation.truth),
+        "root_cause_top1": scored.root_cause_top1,
+        "root_cause_top3": scored.root_cause_top3,
+        "recovery_correct": scored.recovery_correct,
+        "refunds": ledger.refunds,
+        "ledger_balanced": is_booked and scored.ledger_balanced,
+        "refunds_over_captures": max(ledger.over, scored.refunds_over_captures),
+        "replayed": replayed["decisions"],
+        "replay_same": replayed["same"],
+        "mistakes": [*map(str, scored.mistakes), *scored.recovery_mistakes, *scored.money_mistakes],
+        "broken_promises": [*findings.examples(), *_differences(replayed, replay_file)],
+    }
+    return report, findings
+
+
+def settings_of(sandbox: Sandbox) -> Settings:
+    """What a replay needs to reach the services of a sandbox."""
+    return Settings(
+        _env_file=None,
+        kafka_broker=sandbox.kafka,
+        kafka_profile=sandbox.provider,
+        database_url=sandbox.database_url,
+    )
+
+
+def _differences(replayed: Mapping[str, Any], replay_file: Path) -> Sequence[str]:
+    if replayed["same"]:
+        return ()
+    return [f"a replay of the log differs in {replayed['different']} of {replayed['decisions']}: see {replay_file}"]
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else None

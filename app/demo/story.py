@@ -1,0 +1,133 @@
+"""Story: plays a simulation against a running worker, and watches everything that follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from agents.engine.routing import ENTITIES
+from agents.model.agent import Agent
+from agents.registry import AGENTS
+from app.demo.checker import EventKey
+from app.demo.evidence import AGENTS_SOURCE, count_committed
+from app.demo.telling import line
+from app.sandbox import Sandbox
+from app.settings import DOMAIN_TOPICS
+from app.simulator import Produced
+from app.simulator.sending import send_records
+from tables.event import Event, InvalidEvent, parse
+
+#: Give up when nothing has moved for this long, in seconds: much longer than a rebalance, on a busy machine as well.
+STALLED_AFTER_SECONDS: Final = 180.0
+#: Slow enough to read along.
+RECORDS_PER_SECOND: Final = 100
+#: What the agents say in every story, one line each, is left out on the screen.
+_QUIET: Final = frozenset({"LedgerEntryPosted", "RootCauseSuspected"})
+
+
+@dataclass(slots=True)
+class Story:
+    """What was seen to happen."""
+
+    events_in: int = 0
+    #: Every event of the domain topics once, by source and id, in the order seen.
+    events: dict[EventKey, Event] = field(default_factory=dict)
+    #: Events each agent has to decide on.
+    due: dict[str, set[EventKey]] = field(default_factory=lambda: defaultdict(set))
+    #: When each message of the agents was first seen (seconds since the epoch).
+    seen_at: dict[EventKey, float] = field(default_factory=dict)
+    last_news_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def decisions_due(self) -> int:
+        """How many decisions there will be, as far as is known."""
+        return sum(map(len, self.due.values()))
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether nothing has moved for too long."""
+        return time.monotonic() - self.last_news_at > STALLED_AFTER_SECONDS
+
+    @property
+    def published(self) -> Sequence[Event]:
+        """What the agents said."""
+        return [self.events[message] for message in self.seen_at]
+
+    def notice(self, record: ConsumerRecord) -> Event | None:
+        """Take one record of a domain topic; returns the event unless it is broken or a copy."""
+        try:
+            event = parse(record.value, record.headers)
+        except InvalidEvent:
+            return None
+        if event.key in self.events:
+            return None
+        self.events[event.key] = event
+        self.last_news_at = time.monotonic()
+        for agent in deciding(event):
+            self.due[agent.name].add(event.key)
+        if event.source.startswith(AGENTS_SOURCE):
+            self.seen_at[event.key] = time.time()
+        return event
+
+
+def deciding(event: Event) -> Iterable[Agent]:
+    """The agents that have to decide on an event, by what they declare."""
+    return (
+        agent for agent in AGENTS.values() if event.type in agent.reacts_to and event.data.get(ENTITIES[agent.entity])
+    )
+
+
+async def tell(sandbox: Sandbox, records: Sequence[Produced], console: Console) -> Story:
+    """Send the records, print what the agents say, and return when all is decided and published or nothing moves."""
+    story = Story()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        sent = progress.add_task("sent", total=len(records))
+        decided = progress.add_task("decided", total=None)
+        consumer = AIOKafkaConsumer(*DOMAIN_TOPICS, bootstrap_servers=sandbox.kafka, auto_offset_reset="earliest")
+        await consumer.start()
+
+        def on_sent() -> None:
+            story.events_in += 1
+            story.last_news_at = time.monotonic()
+            progress.advance(sent)
+
+        sending = asyncio.create_task(
+            send_records({"bootstrap_servers": sandbox.kafka}, records, per_second=RECORDS_PER_SECOND, on_sent=on_sent)
+        )
+        try:
+            while not (sending.done() and (await _is_over(sandbox, story, progress, decided) or story.is_stalled)):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    for record in batch:
+                        _print(story.notice(record), console)
+            await sending
+        finally:
+            sending.cancel()
+            await consumer.stop()
+    return story
+
+
+async def _is_over(sandbox: Sandbox, story: Story, progress: Progress, decided: TaskID) -> bool:
+    """Whether everything due is decided, and everything decided was seen; whoever decides more says more."""
+    decisions, messages = await asyncio.to_thread(count_committed, sandbox.database_url)
+    progress.update(decided, completed=decisions, total=story.decisions_due)
+    return decisions >= story.decisions_due and messages <= len(story.seen_at)
+
+
+def _print(event: Event | None, console: Console) -> None:
+    if event is not None and event.source.startswith(AGENTS_SOURCE) and event.type not in _QUIET:
+        console.print(line(event), no_wrap=True, overflow="ellipsis")
+
+
+def of_story(events: Mapping[EventKey, Event], correlationid: str) -> Sequence[Event]:
+    """Everything that belongs to one story, by time."""
+    found = (event for event in events.values() if event.correlationid == correlationid)
+    return sorted(found, key=lambda event: event.time)

@@ -1,0 +1,32 @@
+"""What every Kafka broker of the sandbox has in common: how to see that it is ready.
+
+A broker answers once its metadata names a broker that takes requests; an open port alone promises nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from app.sandbox.process import LOOPBACK, Service
+
+#: How a Metadata response begins: size, correlation id, number of brokers.
+_METADATA_HEAD = struct.Struct(">iii")
+
+
+class Broker(Service):
+    """A Kafka broker on a loopback port."""
+
+    def answers(self) -> bool:
+        """Ask for the metadata of no topic and look whether at least one broker is listed."""
+        # Metadata request, version 1, no topics: every broker since Kafka 0.10 answers it.
+        # https://kafka.apache.org/protocol#The_Messages_Metadata
+        client = self.name.encode()
+        request = struct.pack(">hhih", 3, 1, 0, len(client)) + client + struct.pack(">i", 0)
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=10) as connection:
+                connection.sendall(struct.pack(">i", len(request)) + request)
+                head = connection.recv(_METADATA_HEAD.size, socket.MSG_WAITALL)
+        except OSError:
+            return False
+        return len(head) == _METADATA_HEAD.size and _METADATA_HEAD.unpack(head)[2] > 0

@@ -1,0 +1,80 @@
+"""`make up`: embedded services and a worker until Ctrl-C, with their addresses in `var/sandbox.json`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from app.sandbox import Sandbox, SandboxError
+from app.sandbox.worker_process import WorkerProcess
+from app.settings import Settings, in_file, refuse_misspelt
+from app.worker.signals import end_in_order
+
+ADDRESSES: Final = Path("var/sandbox.json")
+#: Settings that the worker's command line says.
+_BY_THE_WORKER: Final = ("DATADIR", "WEB_PORT")
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
+    parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
+    arguments = parser.parse_args()
+    refuse_misspelt()
+    end_in_order()
+    try:
+        with Sandbox(Path("var/up"), arguments.provider) as sandbox:
+            return _serve(sandbox)
+    except SandboxError as error:
+        print(f"innervate: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        ADDRESSES.unlink(missing_ok=True)
+
+
+def chosen_settings(environment: Mapping[str, str], sandbox: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings of the environment and `.env` that hold for the worker here; says which ones do not."""
+    ours = {name.upper() for name in Settings.model_fields}
+    given = {name.upper(): value for name, value in [*in_file().items(), *environment.items()]}
+    settings = {name: value for name, value in given.items() if name in ours}
+    fixed = sorted(name for name in settings if name in {*sandbox, *_BY_THE_WORKER} or name.startswith("KAFKA_"))
+    if fixed:
+        print(f"innervate: not used here, the sandbox has its own: {', '.join(fixed)}", file=sys.stderr)
+    return {name: value for name, value in settings.items() if name not in fixed}
+
+
+def _serve(sandbox: Sandbox) -> int:
+    settings = chosen_settings(os.environ, sandbox.worker_environment())
+    worker = WorkerProcess(sandbox, Path("var/up/worker").absolute(), settings)
+    try:
+        worker.start()
+        addresses = {
+            "kafka": sandbox.kafka,
+            "provider": sandbox.provider,
+            "database_url": sandbox.database_url,
+            "web_url": worker.url,
+        }
+        # Whoever waits for the file must never read half of it.
+        unfinished = ADDRESSES.with_suffix(".tmp")
+        unfinished.write_bytes(orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
+        unfinished.rename(ADDRESSES)
+        for name, value in addresses.items():
+            print(f"{name:14} {value}")
+        print(f"\nworker log     {worker.log_path}\naddresses      {ADDRESSES}\nCtrl-C stops everything")
+        worker.wait()
+        print(f"innervate: the worker ended; see {worker.log_path}", file=sys.stderr)
+        return 1
+    finally:
+        worker.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""Settings: read once from the environment and `.env`; a wrong value stops the start with one line.
+
+Every setting has the name of its field in capitals. `docs/settings.md` describes each of them for an operator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import parse_dsn
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from agents.engine.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
+from agents.engine.shadow import Shadow
+from agents.model.agent import Agent
+from agents.model.text import escaped
+from agents.registry import AGENTS
+from app.settings.agent_objects import agent_object
+from app.settings.kafka import KafkaSettings
+from app.settings.misspelt import misspelt, unknown
+from app.settings.models import ModelSettings
+from app.settings.values import Names, known_agents
+from app.web.addresses import is_loopback
+from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
+from outbox.parameters import DEAD_LETTERS
+from tables.window import MAX_EVENTS
+
+#: Read beside the environment, which comes first.
+ENV_FILE = ".env"
+
+#: The domain topics of the design.
+DOMAIN_TOPICS = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
+
+#: Topics that Innervate writes and must not read as domain topics.
+RESERVED_TOPICS = frozenset({DEAD_LETTERS, *map(timeline, ENTITIES)})
+#: What Kafka allows as the name of a topic.
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
+
+
+class Settings(KafkaSettings, ModelSettings):
+    """What an operator can choose, with what is said about Kafka, about language models and people.
+
+    Raises pydantic's `ValidationError`.
+    """
+
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    #: libpq connection string of the decisions and the outbox.
+    database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1)
+    #: Whether a worker applies missing migrations when it starts.
+    migrate_at_start: bool = True
+
+    #: One Kafka transaction per batch of a lane: exactly once for `read_committed` readers, at the price of latency.
+    outbox_fenced: bool = False
+
+    #: Agents this worker runs, separated by commas; all of them when empty.
+    agents: Names = ()
+    #: A version of an agent, `module:name`, that this worker runs beside the live one and without any consequence.
+    shadow: str = ""
+    #: Tells shadows of one agent apart.
+    shadow_label: str = "shadow"
+    #: Topics the router reads.
+    event_topics: Names = DOMAIN_TOPICS
+    #: Partitions of topics that are created: the most workers that can share an agent set.
+    topic_partitions: int = Field(8, ge=1, le=1024)
+    topic_replication_factor: int = Field(1, ge=1, le=15)
+    #: Largest event, in bytes, value and headers together. The timelines and changelogs must be allowed to hold it.
+    max_event_bytes: int = Field(512 * 1024, ge=1024, le=MAX_PAYLOAD_BYTES)
+
+    #: Decisions in a row that may lead to a message, and messages that one story may have in answer to agents.
+    chain_max_depth: int = Field(MOST_DECISIONS, ge=1, le=1000)
+    chain_max_messages: int = Field(MOST_MESSAGES, ge=1, le=2**31 - 1)
+
+    #: Where the RocksDB tables live; `faust --datadir` comes first.
+    datadir: Path = Path("var/data")
+    #: Events a window holds, in place of what each agent asks for.
+    window_events: int | None = Field(None, ge=1, le=MAX_EVENTS)
+
+    #: How far behind, in seconds, a worker may be and still say that it is ready.
+    ready_lag_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)
+
+    web_bind: str = "127.0.0.1"
+    web_port: int = Field(6066, ge=1, le=65535)
+    #: Bearer token of the HTTP interface.
+    api_token: SecretStr | None = None
+
+    @field_validator("database_url")
+    @classmethod
+    def _connection_string(cls, url: str) -> str:
+        try:
+            parse_dsn(url)
+        except ProgrammingError:
+            raise ValueError("expected a connection string of PostgreSQL") from None
+        return url
+
+    @field_validator("event_topics")
+    @classmethod
+    def _domain_topics(cls, topics: Sequence[str]) -> Sequence[str]:
+        for topic in topics:
+            if not _TOPIC.fullmatch(topic):
+                raise ValueError(f"{topic!r} is no name of a topic")
+            if topic in RESERVED_TOPICS:
+                raise ValueError(
+                    f"{topic} is written by Innervate itself: what is read there would go round in circles"
+                )
+        if not topics:
+            raise ValueError("expected at least one topic")
+        return topics
+
+    @field_validator("api_token", mode="before")
+    @classmethod
+    def _no_token(cls, value: object) -> object:
+        return value or None  # an empty one would lock everybody out
+
+    @field_validator("agents")
+    @classmethod
+    def _known(cls, names: Sequence[str]) -> Sequence[str]:
+        return known_agents(names)
+
+    @field_validator("shadow")
+    @classmethod
+    def _alone(cls, place: str, info: ValidationInfo) -> str:
+        if place:
+            agent_object(place)
+            if info.data.get("agents"):
+                raise ValueError("a shadow has a worker of its own: leave AGENTS empty there")
+        return place
+
+    @field_validator("shadow_label")
+    @classmethod
+    def _usable_label(cls, label: str) -> str:
+        return Shadow(label).label
+
+    @field_validator("outbox_fenced")
+    @classmethod
+    def _with_transactions(cls, fenced: bool, info: ValidationInfo) -> bool:
+        if fenced and info.data.get("kafka_profile") == "tansu":
+            raise ValueError("the embedded broker has no transactions that aiokafka can use; run an Apache Kafka")
+        return fenced
+
+    @model_validator(mode="after")
+    def _token_off_loopback(self) -> Settings:
+        if not self.web_on_loopback and self.api_token is None:
+            raise ValueError("WEB_BIND is not loopback: set API_TOKEN, or the whole network can read the windows")
+        return self
+
+    @property
+    def web_on_loopback(self) -> bool:
+        """Whether only this machine can reach the HTTP interface, by the setting: what is bound decides."""
+        return self.web_bind == "localhost" or is_loopback(self.web_bind)
+
+    @property
+    def agent_set(self) -> str:
+        """Names the consumer group and the tables: `all`, the agents' names joined by `-`, or that of a shadow."""
+        if self.shadow:
+            return f"shadow-{agent_object(self.shadow).name}-{self.shadow_label}"
+        return "-".join(self.agents) or "all"
+
+    @property
+    def running(self) -> Sequence[Agent]:
+        """The agents of this worker's set."""
+        if self.shadow:
+            return [agent_object(self.shadow)]
+        return [AGENTS[name] for name in self.agents or AGENTS]
+
+    @property
+    def shadowing(self) -> Shadow | None:
+        """What the agent of this worker is a shadow as; None for a live worker."""
+        return Shadow(self.shadow_label) if self.shadow else None
+
+
+def load_settings(command_line: Sequence[str] = ()) -> Settings:
+    """Read the settings; a wrong one ends the process with one line on stderr and exit code 2.
+
+    So does a name that means a setting and is none. `command_line` is that of `faust`: it imports the app before it
+    looks at its own `--datadir`, which would be lost.
+    """
+    refuse_misspelt()
+    try:
+        return Settings(**_from_command_line(command_line))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"][:1]).upper()
+        message = problem["msg"].removeprefix("Value error, ")
+        print(f"innervate: {name}: {message}" if name else f"innervate: {message}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def in_file() -> Mapping[str, str]:
+    """What `.env` in the current folder says, by its names as they are written there."""
+    return {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
+
+
+def refuse_misspelt() -> None:
+    """Stop like `load_settings` when a name in the environment or `.env` means a setting and is none.
+
+    Other unknown names in `.env` are told of on stderr.
+    """
+    ours = {name.upper() for name in Settings.model_fields}
+    written = in_file()
+    wrong = next(misspelt([*os.environ, *written], ours), None)
+    if wrong is not None:
+        print(f"innervate: {escaped(wrong)}", file=sys.stderr)
+        raise SystemExit(2)
+    for line in unknown(written, ours):
+        print(f"innervate: {escaped(line)}", file=sys.stderr)
+
+
+def _from_command_line(arguments: Sequence[str]) -> Mapping[str, Any]:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--datadir", "-D")
+    known, _ = parser.parse_known_args(list(arguments))
+    return {} if known.datadir is None else {"datadir": known.datadir}

@@ -1,0 +1,158 @@
+"""What every HTTP request passes: its shape, who may ask, how much at a time, and the shape of errors.
+
+What only this machine can reach is open to it: a token, when one is set, is asked for on what changes something. What
+more can reach asks for it on everything, and gives nothing without one, whatever the settings and the request say; the
+sockets that are listened on decide. Health is always open: a probe has no token. What is open to this machine alone is
+open under its own names alone, so that no page in a browser can ask under a name of its own that leads here (DNS
+rebinding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import http_exceptions, web
+
+from app.settings import Settings
+from app.web.addresses import is_loopback, is_private
+from app.web.connections import Connections
+from app.web.requests import host_of, refuse_control_characters, refuse_unknown_parameters
+from outbox.errors import DatabaseUnavailable, StatementRejected
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: Longest body of a request, in bytes; an answer of a person has some hundred.
+MAX_BODY_BYTES: Final = 16 * 1024
+#: Headers of an error that its answer keeps.
+_KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
+
+
+def middlewares(
+    settings: Settings, connections: Connections, parameters: Mapping[str, Collection[str]]
+) -> Sequence[Any]:
+    """The middlewares of the web server, outermost first. `parameters` are those of the query each path takes."""
+    return (
+        _errors,
+        _well_formed,
+        _bearer_token(settings, connections),
+        _known_parameters(parameters),
+        _bounded(connections),
+    )
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except DatabaseUnavailable:
+        return web.json_response({"error": "PostgreSQL does not answer"}, status=503)
+    except StatementRejected:
+        return web.json_response({"error": "a parameter holds what PostgreSQL cannot compare"}, status=400)
+    except (web.RequestPayloadError, http_exceptions.HttpProcessingError):
+        return web.json_response({"error": "the body is not what its headers say"}, status=400)
+    except web.HTTPException as error:
+        kept = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
+        return web.json_response({"error": error.reason}, status=error.status, headers=kept)
+    except Exception:
+        log.exception("request failed: %s %s", request.method, request.path)
+        return web.json_response({"error": "internal error"}, status=500)
+
+
+@web.middleware
+async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    host_of(request)
+    refuse_control_characters(request)
+    return await handler(request)
+
+
+def _bearer_token(settings: Settings, connections: Connections) -> Any:
+    @web.middleware
+    async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+        private = connections.is_private is not False and _came_privately(request)
+        if private and not _names_loopback(request):
+            raise web.HTTPForbidden(reason="this interface is called 127.0.0.1, ::1 or localhost")
+        if _needs_token(settings, request, private=private) and not _has_token(settings, request):
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+        return await handler(request)
+
+    return bearer_token
+
+
+def _known_parameters(parameters: Mapping[str, Collection[str]]) -> Any:
+    @web.middleware
+    async def known_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        if resource is not None:
+            refuse_unknown_parameters(request, parameters.get(resource.canonical, ()))
+        return await handler(request)
+
+    return known_parameters
+
+
+def _bounded(connections: Connections) -> Any:
+    limits = connections.limits
+
+    @web.middleware
+    async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await _whole(request, limits.waiting_seconds)
+        counted = not _is_health(request)
+        if counted and connections.is_full:
+            raise web.HTTPServiceUnavailable(reason="too many requests at a time", headers={"Retry-After": "1"})
+        with connections.at_work(request.protocol, counted=counted):
+            try:
+                async with asyncio.timeout(limits.work_seconds):
+                    return await handler(request)
+            except TimeoutError:
+                raise web.HTTPGatewayTimeout(reason="this took too long") from None
+
+    return bounded
+
+
+async def _whole(request: web.Request, seconds: float) -> None:
+    """Read the body, if there is one. Raises 408 when it does not come."""
+    if not request.can_read_body:
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason="the body did not come in time") from None
+    except ConnectionError as error:
+        raise web.HTTPBadRequest(reason="the body ended too early") from error
+
+
+def _is_health(request: web.Request) -> bool:
+    return request.path.startswith("/health/")
+
+
+def _came_privately(request: web.Request) -> bool:
+    return request.transport is not None and is_private(request.transport.get_extra_info("sockname"))
+
+
+def _needs_token(settings: Settings, request: web.Request, *, private: bool) -> bool:
+    if _is_health(request):
+        return False
+    if private:
+        return settings.api_token is not None and request.method not in {"GET", "HEAD"}
+    return True
+
+
+def _names_loopback(request: web.Request) -> bool:
+    host = host_of(request)
+    # A browser always says how it calls this machine; who says nothing is none.
+    return host in {"", "localhost"} or is_loopback(host)
+
+
+def _has_token(settings: Settings, request: web.Request) -> bool:
+    if settings.api_token is None:
+        return False
+    expected = f"Bearer {settings.api_token.get_secret_value()}"
+    given = request.headers.get("Authorization", "")
+    # What is no UTF-8 in a header comes as lone surrogates.
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())

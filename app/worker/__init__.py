@@ -1,0 +1,1 @@
+"""Worker: the process that runs agents, and what it owns."""

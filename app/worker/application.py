@@ -1,0 +1,184 @@
+"""Worker: the Faust application, run as `faust -A app worker -l info`.
+
+At-least-once processing and idempotent decisions: Faust's exactly-once mode is unusable with RocksDB tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Collection, Iterable
+from typing import Final, cast
+
+import faust
+import faust.streams
+from faust.app import BootStrategy
+from faust.types import TransportT
+from mode import ServiceT
+from yarl import URL
+
+from app.commands import register_commands
+from app.settings import Settings
+from app.views import register_views
+from app.web.connections import Connections, Limits
+from app.web.middleware import MAX_BODY_BYTES, middlewares
+from app.web.server import WebServer
+from app.worker import datadir
+from app.worker.consumer import Transport
+from app.worker.log_floods import dam_floods
+from app.worker.runtime import Runtime
+from app.worker.signals import bound_stop, end_after
+from app.worker.stream import AgentStream
+from app.worker.tuning import TUNING
+from tables.errors import SlotUnreadable, TimelineReplaced, WindowsUnusable
+from tables.recovery import WindowTables
+
+log = logging.getLogger(__name__)
+
+#: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long for
+#: a customer who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
+SESSION_TIMEOUT_SECONDS: Final = 15.0
+
+
+#: How long a worker that has crashed may take to end, in seconds: what hangs would keep its router and lanes alive.
+CRASHED_SECONDS: Final = 30.0
+
+#: How long a worker that was told to stop waits for what is in flight, in seconds; then it leaves the group, and what
+#: was in flight comes again elsewhere.
+DRAIN_SECONDS: Final = 30.0
+#: How long it may take in all, in seconds: docs/operations.md promises to be done within 60.
+STOP_SECONDS: Final = 50.0
+
+#: New objects before the youngest are looked through, and how often the older ones are then.
+GC_THRESHOLDS: Final = (50_000, 20, 100)
+
+
+class Boot(BootStrategy):
+    """Starts the runtime before everything of Faust's and stops it last."""
+
+    app: Innervate
+
+    def server(self) -> Iterable[ServiceT]:
+        """The runtime, then Faust's own services."""
+        return [self.app.runtime, *super().server()]
+
+
+class Worker(faust.Worker):
+    """A process that ends in bounded time when it is told to."""
+
+    def _install_signal_handlers_unix(self) -> None:
+        super()._install_signal_handlers_unix()
+        bound_stop(STOP_SECONDS)
+
+    def _flag_as_shutdown_by_signal(self) -> None:
+        super()._flag_as_shutdown_by_signal()
+        self.loop.call_later(DRAIN_SECONDS, cast("Innervate", self.app).has_crashed.set)
+
+
+class Innervate(faust.App):
+    """A Faust app with its settings, its runtime and its agents."""
+
+    BootStrategy = Boot
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.connections = Connections(Limits())
+        #: Parameters of the query, by the path that takes them; see `app.views.pages.page`.
+        self.query_parameters: dict[str, Collection[str]] = {}
+        super().__init__(
+            f"innervate-{settings.agent_set}",
+            origin="app",
+            broker=[URL(f"kafka://{broker}") for broker in settings.kafka_broker],
+            broker_credentials=settings.faust_credentials(),
+            store=URL("rocksdb://"),
+            TableManager=WindowTables,
+            Worker=Worker,
+            datadir=settings.datadir,
+            processing_guarantee="at_least_once",
+            consumer_auto_offset_reset="earliest",
+            broker_commit_interval=1.0,
+            topic_partitions=settings.topic_partitions,
+            topic_replication_factor=settings.topic_replication_factor,
+            topic_disable_leader=True,
+            producer_acks=-1,
+            producer_linger=0.01,
+            producer_max_request_size=2 * 1024 * 1024,
+            web_bind=settings.web_bind,
+            web_port=settings.web_port,
+            web_host=settings.web_bind if settings.web_on_loopback else None,
+            web_tables_enabled=False,
+            web_router_enabled=False,
+            web_graph_enabled=False,
+            web_stats_enabled=False,
+            web_application_options={
+                "middlewares": middlewares(settings, self.connections, self.query_parameters),
+                "client_max_size": MAX_BODY_BYTES,
+            },
+            **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
+        )
+        #: Set when this worker has to stop because going on is not safe, and when stopping has taken too long: nothing
+        #: that is in flight is waited for.
+        self.has_crashed = asyncio.Event()
+        self.runtime = Runtime(self)
+        self.agent_streams = [AgentStream(self, agent) for agent in settings.running]
+
+    async def crash(self, reason: BaseException) -> None:
+        """Stop this worker; what an operator has to mend is said in one line, at the end of the log."""
+        if isinstance(reason, WindowsUnusable):
+            reason = SystemExit(f"innervate: {reason}; {self._way_out(reason)}")
+        await super().crash(reason)
+
+    def _way_out(self, error: WindowsUnusable) -> str:
+        if isinstance(error, SlotUnreadable):
+            return "start again: the windows are then read back from the changelog"
+        agents = [stream.agent.name for stream in self.agent_streams if stream.windows.table.name == error.table]
+        rebuild = f"stop every worker of the set and run `faust -A app rebuild {' '.join(agents)}`"
+        if isinstance(error, TimelineReplaced):
+            return f"{rebuild}, the same for the other agents of that timeline, and delete the data directories"
+        return rebuild
+
+    def _crash(self, reason: BaseException) -> None:
+        # Faust comes here whatever crashed: this app, or one of its services.
+        if not self.has_crashed.is_set():
+            self.has_crashed.set()
+            end_after(CRASHED_SECONDS)
+        super()._crash(reason)
+
+    def _new_transport(self) -> TransportT:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_web(self) -> WebServer:
+        return WebServer(self)
+
+    async def on_first_start(self) -> None:
+        """Listen, and make the data directory with its parents; Faust makes only the last one."""
+        dam_floods()
+        if self.conf.web_enabled:
+            assert isinstance(self.web, WebServer), "see `_new_web`"
+            await self.web.bind()
+        try:
+            await asyncio.to_thread(datadir.make, self.conf.datadir)
+        except datadir.DataDirectoryUnusable as error:
+            raise SystemExit(f"innervate: {error}") from error
+        await super().on_first_start()
+        # What is there now stays, and a worker makes few cycles: looking for them as often as Python does by itself
+        # takes a tenth of a busy worker's time (measured by `benchmarks/brains.py` with and without).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+
+
+def create_app(settings: Settings) -> Innervate:
+    """Put the application together."""
+    _require_compiled_streams()
+    app = Innervate(settings)
+    register_commands(app)
+    register_views(app)
+    return app
+
+
+def _require_compiled_streams() -> None:
+    # Faust's pure-Python stream acknowledges events it skips during a rebalance: they would be lost.
+    if getattr(faust.streams, "_CStreamIterator", None) is None:
+        raise SystemExit("innervate: faust-streaming without its compiled parts (is NO_CYTHON set?) loses events")

@@ -1,0 +1,219 @@
+"""Consumer: Faust's, but for the moments when its position in the log changes.
+
+Faust 0.15.3 fetches in another thread, and neither a rebalance nor a seek waits for the fetch that is under way. Its
+records then arrive between others, or are dropped although the position has moved past them: later events are folded
+before earlier ones, or the earlier ones never come at all. Here
+
+- no position changes while a fetch is under way,
+- what was fetched before or during a rebalance is not handed on after it, for it will be read again,
+- nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
+- only what is in no transaction, or in one that was committed, is read; ends are those of all records,
+- the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched,
+- a timeline that cannot be read for now stops no other, neither when it is read nor when its offsets are committed,
+- it is known which record was the last one before an end, for what is behind it may be marks of transactions,
+- and a worker that has crashed does not wait for ever for what can no longer be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from faust.transport.consumer import RecordMap
+from faust.transport.drivers import aiokafka
+from faust.types import TP
+
+from agents.engine.fetching import COMMITTED_ONLY
+from agents.engine.rests import Rests
+
+if TYPE_CHECKING:
+    from app.worker.application import Innervate
+
+#: Kafka's number for reading what is in open and aborted transactions too.
+_READ_UNCOMMITTED: Final = 0
+
+
+class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
+    """Faust's, reading committed events only, and committing only to topics that may be read."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        return await super()._commit(cast("Consumer", self.consumer).committable(offsets))
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust has it in its exactly-once mode only, and no setting for it. It is read when the consumer starts.
+        consumer._isolation_level = COMMITTED_ONLY["isolation_level"]  # noqa: SLF001
+        consumer.commit = partial(self._commit_what_may_be, consumer.commit)
+        return consumer
+
+    async def _commit_what_may_be(
+        self, commit: Callable[[Mapping[TP, Any]], Awaitable[None]], offsets: Mapping[TP, Any]
+    ) -> None:
+        """Faust would end the worker when a right was taken and no fetch has failed yet, and when nothing is left.
+
+        Nothing is left when all of it is of topics that may not be read, or of partitions that are assigned no more.
+        """
+        if not offsets:
+            return
+        try:
+            await commit(offsets)
+        except TopicAuthorizationFailedError as error:
+            # The other topics' offsets are committed all the same.
+            [denied] = error.args
+            left = {TP(*tp): at.offset for tp, at in offsets.items() if tp.topic in denied}
+            cast("Consumer", self.consumer).leave_out(left)
+
+    async def _highwaters(self, partitions: Sequence[TP]) -> Mapping[TP, int]:
+        """The ends of all records: what an open transaction hides is there, and a window without it is not complete."""
+        consumer = self._ensure_consumer()
+        # aiokafka gives the ends of what its consumer reads.
+        everything = copy.copy(consumer._fetcher)  # noqa: SLF001
+        everything._isolation_level = _READ_UNCOMMITTED  # noqa: SLF001
+        ends: Mapping[TP, int] = await everything.end_offsets(partitions, consumer._request_timeout_ms)  # noqa: SLF001
+        return ends
+
+
+class Consumer(aiokafka.Consumer):
+    """One fetch or one change of position at a time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._to_resume: set[TP] = set()
+        #: Held by whoever reads from, or moves, the positions in the log.
+        self._positions = asyncio.Lock()
+        #: Changes with every revocation and assignment.
+        self._epoch = 0
+
+    @cached_property
+    def _rests(self) -> Rests:
+        """The topics that cannot be read for now."""
+        return Rests()
+
+    @cached_property
+    def _left_out(self) -> dict[TP, int]:
+        """What is to be committed to topics that may not be read now, since the last rebalance."""
+        return {}
+
+    def committable(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Those of topics that may be read, and what was left out before; Faust would end the worker for the others."""
+        failing = self._rests.failing()
+        wanted = {**self._left_out, **offsets}
+        self._left_out.clear()
+        self._left_out.update((tp, offset) for tp, offset in wanted.items() if tp.topic in failing)
+        return {tp: offset for tp, offset in wanted.items() if tp.topic not in failing}
+
+    def leave_out(self, offsets: Mapping[TP, int]) -> None:
+        """Commit these with the next ones."""
+        self._left_out.update(offsets)
+
+    @cached_property
+    def _fetched(self) -> dict[TP, int]:
+        """Of each partition that was sought since the last rebalance, the last record since; -1 where none came."""
+        return {}
+
+    async def last_before(self, ends: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Of those partitions that were sought, and read up to these ends since: the last record's offset, or -1."""
+        async with self._positions:
+            at: dict[TP, int | None] = {}
+            for tp in ends.keys() & self._fetched.keys():
+                with suppress(KafkaError):  # it is somebody else's by now, or asked for again
+                    at[tp] = await self.position(tp)
+            return {tp: self._fetched[tp] for tp in at.keys() & self._fetched.keys() if (at[tp] or 0) >= ends[tp]}
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """A rebalance begins."""
+        self._epoch += 1
+        self._left_out.clear()
+        self._fetched.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """A rebalance is over, but for the recovery of the windows."""
+        self._epoch += 1
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def wait_empty(self) -> None:
+        """Wait until nothing is in flight; after a crash that may never be, and what is comes again anyway."""
+        empty = asyncio.ensure_future(super().wait_empty())
+        crashed = asyncio.ensure_future(cast("Innervate", self.app).has_crashed.wait())
+        try:
+            await asyncio.wait({empty, crashed}, return_when=asyncio.FIRST_COMPLETED)
+            if empty.done():
+                empty.result()
+        finally:
+            empty.cancel()
+            crashed.cancel()
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Resume changelogs at once, and the streams' partitions when they have been sought."""
+        self._to_resume = {tp for tp in tps if self.app.topics.acks_enabled_for(tp.topic)}
+        super().resume_partitions(set(tps) - self._to_resume)
+
+    async def perform_seek(self) -> None:
+        """Go to the committed offsets, or to the earliest ones where none was committed, and fetch from there."""
+        await super().perform_seek()
+        resuming, self._to_resume = self._to_resume & self.assignment(), set()
+        super().resume_partitions(resuming)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every partition of a stream; returns the committed offsets."""
+        async with self._positions:
+            committed = await super().seek_to_committed()
+            fresh = [tp for tp, at in committed.items() if not at and self.app.topics.acks_enabled_for(tp.topic)]
+            if fresh:
+                await super().seek_wait(await self.earliest_offsets(*fresh))
+        return committed
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek partitions to these offsets."""
+        async with self._positions:
+            epoch = self._epoch
+            await super().seek_wait(partitions)
+            if epoch == self._epoch:
+                self._fetched.update(dict.fromkeys(partitions, -1))
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        async with self._positions:
+            await super()._seek(partition, offset)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109 - Faust's
+        """Fetch from the partitions that are active now; Faust goes on changing the set it hands over."""
+        async with self._positions:
+            epoch, wanted = self._epoch, None if active_partitions is None else self._readable(active_partitions)
+            if wanted is not None and not wanted:
+                return {}
+            try:
+                records = await super()._getmany(wanted, timeout)
+            except TopicAuthorizationFailedError as error:
+                [topic] = error.args
+                self._rests.begin(topic, error, now=time.monotonic())
+                return {}
+        for tp in records:
+            self._rests.end(tp.topic)
+        if epoch != self._epoch:
+            return {}
+        self._fetched.update({tp: batch[-1].offset for tp, batch in records.items() if batch})
+        return records
+
+    def _readable(self, partitions: set[TP]) -> set[TP]:
+        # A topic whose rest is over fails once more for each of its partitions before its records come: aiokafka holds
+        # what has failed until somebody has seen it.
+        self._rests.due(now=time.monotonic())
+        resting = self._rests.topics()
+        return {tp for tp in partitions if tp.topic not in resting}
+
+
+class Transport(aiokafka.Transport):
+    """Faust's, with our consumer."""
+
+    Consumer = Consumer

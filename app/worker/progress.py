@@ -1,0 +1,73 @@
+"""Progress: which partitions do not move while there is something to read, and how far behind each is in time.
+
+Pure: what is known of Kafka comes in, see `app.worker.probe`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+Place = tuple[str, int]
+
+#: Ends of a partition that are remembered: enough for hours at the interval of the probe.
+ENDS_REMEMBERED: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    committed: int
+    #: Since when the committed offset is the same, or nothing was left to read; by the monotonic clock.
+    since: float
+
+
+class Progress:
+    """What was seen of each partition. `now` is always the monotonic clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Place, _Seen] = {}
+
+    def observe(self, offsets: Mapping[Place, tuple[int, int]], now: float) -> None:
+        """Take in (position, end) of each partition."""
+        for place, (committed, end) in offsets.items():
+            before = self._seen.get(place)
+            if before is None or before.committed != committed or committed >= end:
+                self._seen[place] = _Seen(committed, now)
+
+    def forget_others(self, places: Collection[Place]) -> None:
+        """Keep only these partitions: one that comes back begins anew."""
+        self._seen = {place: seen for place, seen in self._seen.items() if place in places}
+
+    def stuck_seconds(self, now: float) -> Mapping[Place, float]:
+        """How long each partition with something to read has not moved."""
+        return {place: now - seen.since for place, seen in self._seen.items()}
+
+
+class Lag:
+    """How far behind in time each partition is: since when there has been something that is not read yet.
+
+    That a partition always has something to read says nothing; that something has been waiting for long does. `now` is
+    the monotonic clock, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[Place, deque[tuple[float, int]]] = {}
+
+    def observe(self, offsets: Mapping[Place, tuple[int, int]], now: float) -> None:
+        """Take in (position, end) of each partition."""
+        for place, (position, end) in offsets.items():
+            ends = self._ends.setdefault(place, deque())
+            if (not ends or ends[-1][1] != end) and len(ends) < ENDS_REMEMBERED:
+                ends.append((now, end))
+            while ends and ends[0][1] <= position:
+                ends.popleft()
+
+    def forget_others(self, places: Collection[Place]) -> None:
+        """Keep only these partitions."""
+        self._ends = {place: ends for place, ends in self._ends.items() if place in places}
+
+    def seconds(self, now: float) -> Mapping[Place, float]:
+        """For each partition with something to read, for how long that has been so."""
+        return {place: now - ends[0][0] for place, ends in self._ends.items() if ends}

@@ -1,0 +1,187 @@
+"""Runtime: what a worker owns besides Faust: database, writer, relay, publishers, router.
+
+Started before the consumer and stopped after it, so that everything in flight can still be committed. A start fails
+with one line when PostgreSQL or Kafka cannot be used. The worker of a shadow neither routes nor publishes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from mode import Service
+
+from agents.engine.loop import Writer
+from agents.engine.router import Router
+from agents.engine.shadow import ShadowWriter
+from app.worker.brains import Brains
+from app.worker.probe import ProgressProbe
+from app.worker.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
+from app.worker.tuning import TUNING
+from outbox.approvals import Approvals
+from outbox.chains import ChainLimits
+from outbox.database import Database
+from outbox.errors import DatabaseUnavailable
+from outbox.fenced import FencedPublisher
+from outbox.migrate import is_current, migrate
+from outbox.notify import Notifications
+from outbox.publisher import Publisher
+from outbox.records import LANES
+from outbox.relay import Relay
+from outbox.replays import Replays
+from outbox.supervision import Supervisor
+from outbox.watch import OutboxWatch
+from outbox.writer import DecisionWriter
+
+if TYPE_CHECKING:
+    from app.worker.application import Innervate
+
+log = logging.getLogger(__name__)
+
+#: How often held decisions that nobody answered in time are looked for, in seconds.
+EXPIRY_INTERVAL_SECONDS: Final = 5.0
+#: How often somebody looks how long the outbox has not moved, in seconds, whether or not readiness is asked for.
+WATCH_INTERVAL_SECONDS: Final = 5.0
+#: The consumer group of the router, shared by the workers of all agent sets.
+ROUTER_GROUP: Final = "innervate-router"
+#: Dead letters may be as large as Kafka lets anything in. Ten milliseconds gather a batch.
+PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 10}
+
+
+class Runtime(Service):
+    """The parts of one worker process."""
+
+    def __init__(self, app: Innervate, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._app = app
+        settings = app.settings
+        options = settings.client_options()
+        self.database = Database(settings.database_url)
+        tuning = TUNING[settings.kafka_profile]
+        producer = {**PRODUCER, **tuning.producer}
+        self._router_publisher = Publisher({**options, **producer})
+        self._relay_publisher: Publisher | FencedPublisher = (
+            FencedPublisher(self.database, client=options, producer=producer)
+            if settings.outbox_fenced
+            else Publisher({**options, **producer})
+        )
+        self.relay = Relay(self.database, self._relay_publisher, owner=_worker_name())
+        self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
+        self.brains = Brains(settings, self.database)
+        limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
+        self.writer = DecisionWriter(self.database, on_commit=self._on_commit, limits=limits)
+        shadow = settings.shadowing
+        #: Where agents commit: a shadow's decisions have no consequences.
+        self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)
+        self.approvals = Approvals(self.database, on_commit=self._on_commit)
+        self.replays = Replays(self.database, on_commit=self._on_commit)
+        self.router = Router(
+            settings.event_topics,
+            group=ROUTER_GROUP,
+            options={**options, **tuning.consumer, "client_id": "innervate-router"},
+            publisher=self._router_publisher,
+            writer=self.writer,
+            max_event_bytes=settings.max_event_bytes,
+        )
+        self.probe = ProgressProbe(
+            group=app.conf.id,
+            router=ROUTER_GROUP if shadow is None else None,
+            topics=settings.event_topics if shadow is None else (),
+            client=options,
+        )
+        self.watch = OutboxWatch(self.database)
+        #: What runs in the background besides the parts' own.
+        self.background = Supervisor()
+
+    async def on_start(self) -> None:
+        """Prepare PostgreSQL and Kafka, then start every part, unless told to stop meanwhile."""
+        try:
+            await self._prepare()
+        except (DatabaseUnavailable, TopicsUnusable) as error:
+            if not self.should_stop:  # stopping closes what it waits for
+                raise SystemExit(f"innervate: {error}") from error
+        if self.should_stop:
+            return
+        self.background.start("progress probe", lambda: self.probe.run(self._assigned))
+        if self._app.settings.shadowing is None:
+            self.relay.start()
+            self.notifications.start()
+            self.background.every(WATCH_INTERVAL_SECONDS, "outbox watch", self._watch)
+            self.background.start("router", self.router.run)
+            self.background.every(EXPIRY_INTERVAL_SECONDS, "expiry", lambda: expire_overdue(self.approvals))
+
+    @property
+    def held_up(self) -> Mapping[str, str]:
+        """What of the relay waits, and why."""
+        return self.relay.troubles.current()
+
+    @property
+    def failing(self) -> Mapping[str, str]:
+        """The background tasks that failed lately and what could not be written lately, and why."""
+        parts = (self.background, self.relay.background, self.notifications.background)
+        tasks = {name: why for part in parts for name, why in part.failing().items()}
+        return {**tasks, **self.writer.troubles.current()}
+
+    async def _watch(self) -> None:
+        with suppress(DatabaseUnavailable):  # readiness asks as well, and says so
+            await self.watch.look()
+
+    async def _prepare(self) -> None:
+        settings = self._app.settings
+        await asyncio.to_thread(_prepare_database, settings.database_url, migrating=settings.migrate_at_start)
+        await self.database.open()
+        known = await ensure_topics(settings, [stream.changelog for stream in self._app.agent_streams])
+        for stream in self._app.agent_streams:
+            stream.require(known)
+
+    async def on_stop(self) -> None:
+        """Stop in the order of the data: router, writer, relay, publishers, database."""
+        await self.background.stop()
+        for stream in self._app.agent_streams:
+            await stream.stop()
+        await self.brains.stop()
+        await self.writer.stop()
+        await self.notifications.stop()
+        await self.relay.stop()
+        await self._router_publisher.stop()
+        await self._relay_publisher.stop()
+        await self.database.close()
+
+    def look_for_messages(self) -> None:
+        """Tell every relay that something was put into the outbox, whatever its lane."""
+        self._on_commit(range(LANES))
+
+    def _on_commit(self, lanes: Collection[int]) -> None:
+        self.relay.kick()
+        if not set(lanes) <= set(self.relay.lanes):
+            self.notifications.announce()
+
+    def _assigned(self) -> Collection[tuple[str, int]]:
+        return {place for stream in self._app.agent_streams for place in stream.assigned}
+
+
+async def expire_overdue(approvals: Approvals) -> None:
+    """Reject held decisions that are overdue; while PostgreSQL is away they wait."""
+    try:
+        for decision_id in await approvals.expire():
+            log.info("nobody answered for the held decision %s in time", decision_id)
+    except DatabaseUnavailable as error:
+        log.warning("overdue decisions wait for PostgreSQL: %s", error)
+
+
+def _prepare_database(database_url: str, *, migrating: bool) -> None:
+    if migrating:
+        migrate(database_url)
+    elif not is_current(database_url):
+        raise DatabaseUnavailable("the schema is not current: run `faust -A app migrate` or set MIGRATE_AT_START")
+
+
+def _worker_name() -> str:
+    """Unique for each start of a process, and telling an operator which one it is."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

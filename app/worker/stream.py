@@ -1,0 +1,162 @@
+"""Between Faust and the stream loop: an agent as a Faust agent, a Faust event as a delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import faust
+
+from agents.engine.loop import StreamLoop
+from agents.engine.routing import timeline
+from agents.model.agent import Agent
+from app.worker.tuning import TUNING
+from tables.lineage import Lineage
+from tables.table import WindowTable
+
+if TYPE_CHECKING:
+    from app.worker.application import Innervate
+    from app.worker.topic_ids import KnownTopics
+
+
+class FaustDelivery:
+    """One event of a Faust stream, acknowledged by hand."""
+
+    __slots__ = ("_app", "_event")
+
+    def __init__(self, app: faust.App, event: faust.EventT[Any]) -> None:
+        self._app = app
+        self._event = event
+
+    @property
+    def topic(self) -> str:
+        """The timeline."""
+        return self._event.message.topic
+
+    @property
+    def partition(self) -> int:
+        """The partition of the timeline."""
+        return self._event.message.partition
+
+    @property
+    def offset(self) -> int:
+        """The offset in the partition."""
+        return self._event.message.offset
+
+    @property
+    def stamp_ms(self) -> int | None:
+        """The record's timestamp in milliseconds; Faust rounds what is beyond the year 285,000."""
+        seconds = self._event.message.timestamp
+        return None if seconds is None else round(seconds * 1000)
+
+    @property
+    def key(self) -> bytes | None:
+        """The entity id as it was written."""
+        return self._event.message.key
+
+    @property
+    def value(self) -> bytes | None:
+        """The event as it was written."""
+        return self._event.message.value
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Kafka headers; a header without value has none here either."""
+        headers: Any = self._event.message.headers or ()
+        return [(name, value or b"") for name, value in headers]
+
+    @property
+    def stale(self) -> bool:
+        """Whether a rebalance began or ended since the event was read: a table must not be written for it."""
+        return self._of_an_earlier_assignment or not self._app.flow_control.is_active()
+
+    @property
+    def _of_an_earlier_assignment(self) -> bool:
+        return self._event.message.generation_id != self._app.consumer_generation_id
+
+    def ack(self) -> None:
+        """Acknowledge; for an earlier assignment only stop waiting for it, since it will be read again.
+
+        Acknowledging such an offset would let Faust commit past it; leaving it would hang the shutdown for ever.
+        """
+        if self._of_an_earlier_assignment:
+            self.discard()
+        else:
+            self._event.ack()
+
+    def discard(self) -> None:
+        """Give the event up unacknowledged."""
+        self._app.consumer.unacked.discard(self._event.message)
+
+
+class AgentStream:
+    """One agent as Faust runs it: a stream of its entity's timeline and a table of its windows."""
+
+    def __init__(self, app: Innervate, agent: Agent) -> None:
+        self.agent = agent
+        spec = agent.window
+        if app.settings.window_events is not None:
+            spec = replace(spec, events=app.settings.window_events)
+        self.windows: Final = WindowTable(app, f"{agent.name}-windows", spec, partitions=app.settings.topic_partitions)
+        self.loop: StreamLoop | None = None
+        self._app = app
+        topic = app.topic(
+            timeline(agent.entity),
+            key_type=bytes,
+            value_type=bytes,
+            # The types alone leave Faust reading JSON, and it ends the worker where there is none.
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,
+            partitions=app.settings.topic_partitions,
+        )
+
+        async def consume(stream: faust.StreamT[Any]) -> None:
+            await self._consume(cast("faust.Stream[bytes]", stream))
+
+        consume.__doc__ = f"Reacts to {', '.join(sorted(agent.reacts_to))} of a {agent.entity}."
+        app.agent(topic, name=agent.name)(consume)
+
+    @property
+    def changelog(self) -> str:
+        """The topic with every change of the windows."""
+        return self.windows.table.changelog_topic_name
+
+    def require(self, known: KnownTopics) -> None:
+        """Use local windows only if they were filled from these topics."""
+        name = timeline(self.agent.entity)
+        has_exact_ends = TUNING[self._app.settings.kafka_profile].exact_ends
+        self.windows.require(
+            Lineage(known.cluster, known.ids[self.changelog], known.ids[name]),
+            timeline=name if has_exact_ends else None,
+        )
+
+    @property
+    def assigned(self) -> Collection[tuple[str, int]]:
+        """The partitions of the timeline whose windows this worker has, as (topic, partition)."""
+        actives = self._app.assignor.assigned_actives()
+        return {(timeline(self.agent.entity), tp.partition) for tp in actives if tp.topic == self.changelog}
+
+    async def stop(self) -> None:
+        """Drop what is still in flight: unacknowledged, it comes again."""
+        if self.loop is not None:
+            await self.loop.stop()
+
+    async def _consume(self, stream: faust.Stream[bytes]) -> None:
+        self.loop = StreamLoop(
+            self.agent,
+            brain=self._app.runtime.brains.of(self.agent),
+            windows=self.windows,
+            writer=self._app.runtime.agents_writer,
+            now=lambda: datetime.now(UTC),
+            crash=self._app.crash,
+            hold_for=self._app.settings.hold_for,
+        )
+        # An exception that leaves this body would restart the agent with its event unacknowledged for ever.
+        try:
+            async for event in stream.noack().events():
+                await self.loop.accept(FaustDelivery(self._app, event))
+        except Exception as error:  # noqa: BLE001 - the worker stops, its events come again
+            await self._app.crash(error)

@@ -1,0 +1,184 @@
+"""Fakes at the seams of the stream loop, and short ways to write events.
+
+`Windows` runs the real pure window functions over a dictionary; what a fake holds back, the test lets go by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agents.model.decision import Decision
+from agents.model.history import History
+from agents.shop.events import ChargebackReceived, DomainEvent, PaymentFailed, PaymentSucceeded
+from outbox.records import DeadLetter, DecisionRecord
+from tables import ring, window
+from tables.event import Event, to_json
+from tables.window import Entry, WindowSpec
+
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+#: Milliseconds since 1970.
+NOON_MS = 1_714_564_800_000
+PAYMENT: dict[str, Any] = {
+    "payment_id": "p-1",
+    "order_id": "o-1",
+    "customer_id": "ada",
+    "amount_minor": 2000,
+    "currency": "EUR",
+    "method": "card",
+    "country": "DE",
+    "device_id": "d-1",
+}
+
+
+def event_of(kind: type[DomainEvent] | str, event_id: str, at: datetime, **changes: Any) -> Event:
+    """An event with the data of a payment and `changes`."""
+    data = PAYMENT | changes
+    if kind is PaymentFailed:
+        data = {"reason": "declined"} | data
+    name = kind if isinstance(kind, str) else kind.__name__
+    return Event(id=event_id, source="urn:test:shop", type=name, time=at, data=data)
+
+
+def paid(event_id: str, before: timedelta = timedelta(0), **changes: Any) -> Event:
+    """A payment of its own that long before noon."""
+    return event_of(PaymentSucceeded, event_id, NOON - before, **({"payment_id": f"p-{event_id}"} | changes))
+
+
+def failed(event_id: str, before: timedelta) -> Event:
+    """A refused payment of its own that long before noon."""
+    return event_of(PaymentFailed, event_id, NOON - before, payment_id=f"p-{event_id}")
+
+
+def charged_back(event_id: str, before: timedelta = timedelta(days=3)) -> Event:
+    """A chargeback of a payment of its own that long before noon."""
+    return event_of(ChargebackReceived, event_id, NOON - before, payment_id=f"p-{event_id}")
+
+
+def history_of(event: Event, *earlier: Event) -> History:
+    """The history of `event` after `earlier`, which lie at the offsets from 0."""
+    entries = [Entry(seq, seq, each.time, each.id, to_json(each)) for seq, each in enumerate(earlier)]
+    return History(event, tuple(entries))
+
+
+@dataclass
+class Consumer:
+    """What Faust's consumer would see: places acknowledged and given up, each list in order."""
+
+    acknowledged: list[tuple[int, int]] = field(default_factory=list)
+    discarded: list[tuple[int, int]] = field(default_factory=list)
+
+    def offsets(self, partition: int = 0) -> list[int]:
+        """The offsets acknowledged in one partition."""
+        return [offset for where, offset in self.acknowledged if where == partition]
+
+
+@dataclass
+class Delivery:
+    """One record of a timeline."""
+
+    consumer: Consumer
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    partition: int = 0
+    headers: Sequence[tuple[str, bytes]] = ()
+    topic: str = "timeline-customer"
+    stamp_ms: int | None = NOON_MS
+    stale: bool = False
+
+    def ack(self) -> None:
+        self.consumer.acknowledged.append((self.partition, self.offset))
+
+    def discard(self) -> None:
+        self.consumer.discarded.append((self.partition, self.offset))
+
+
+@dataclass(frozen=True)
+class Folded:
+    entries: Sequence[Entry]
+    stored: Sequence[asyncio.Future[None]]
+
+
+class Windows:
+    """Rings in memory. The changelog has an entry at once, unless its offset is in `held`."""
+
+    def __init__(self, spec: WindowSpec) -> None:
+        self.spec = spec
+        self.folded: list[int] = []
+        self.held: dict[int, asyncio.Future[None]] = {}
+        self._slots: dict[tuple[int, str], dict[bytes, Entry]] = {}
+
+    def hold(self, offset: int) -> asyncio.Future[None]:
+        """Let the changelog wait for the entry of this offset; the test settles the future."""
+        self.held[offset] = asyncio.get_running_loop().create_future()
+        return self.held[offset]
+
+    def fold(
+        self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
+    ) -> Folded:
+        self.folded.append(offset)
+        slots = self._slots.setdefault((partition, entity), {})
+        before = self.read(partition, entity)
+        entry = window.fold(before, offset=offset, time=time, event_id=event_id, payload=payload)
+        if entry is None:
+            return Folded(before, ())
+        slots.update(ring.writes(entity, slots, entry, self.spec.capacity))
+        stored = self.held.get(offset)
+        if stored is None:
+            stored = asyncio.get_running_loop().create_future()
+            stored.set_result(None)
+        return Folded(self.read(partition, entity), (stored,))
+
+    def read(self, partition: int, entity: str) -> list[Entry]:
+        return ring.entries(self._slots.get((partition, entity), {}), self.spec.capacity)
+
+
+class Writer:
+    """Commits in memory. What was asked for is in `asked`, what was committed in `decisions` and `letters`."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.decisions: list[DecisionRecord] = []
+        self.letters: list[DeadLetter] = []
+        self.refusals: dict[str, BaseException] = {}
+        self.held: dict[str, asyncio.Event] = {}
+        self.bury_error: Exception | None = None
+        self.burying = asyncio.Event()
+        self.burying.set()
+
+    def hold(self, event_id: str) -> asyncio.Event:
+        """Keep the decision on this event from being committed until the test sets the answer."""
+        self.held[event_id] = asyncio.Event()
+        return self.held[event_id]
+
+    async def record(self, record: DecisionRecord) -> bool:
+        self.asked.append(record.event_id)
+        if record.event_id in self.held:
+            await self.held[record.event_id].wait()
+        if record.event_id in self.refusals:
+            raise self.refusals[record.event_id]
+        known = record.id in {each.id for each in self.decisions}
+        if not known:
+            self.decisions.append(record)
+        return not known
+
+    async def bury(self, letter: DeadLetter) -> None:
+        await self.burying.wait()
+        if self.bury_error is not None:
+            raise self.bury_error
+        self.letters.append(letter)
+
+
+async def idle() -> None:
+    """Return when everything that can go on without the test has gone on: the fakes answer within a few turns."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+def tell_the_history(_: PaymentSucceeded, history: History) -> Decision:
+    """Rules whose reason names what they knew."""
+    return Decision(outcome="seen", reason=" ".join(event.id for event in history.events()))

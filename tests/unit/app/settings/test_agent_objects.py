@@ -1,0 +1,51 @@
+"""Agents named by `module:name`, and the worker of a shadow named after its agent."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from agents.engine.shadow import Shadow
+from agents.registry import AGENTS
+from agents.shop.fraud.rules import fraud
+from app.settings import Settings
+from app.settings.agent_objects import agent_object
+
+
+def test_an_agent_is_found_where_it_is() -> None:
+    assert agent_object("agents.shop.fraud.rules:fraud") is fraud
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("agents.shop.fraud.rules", "expected module:name"),
+        (":fraud", "expected module:name"),
+        ("agents.nowhere:fraud", "cannot be imported: ModuleNotFoundError: No module named 'agents.nowhere'"),
+        ("agents.shop.fraud.rules:nobody", "cannot be imported: AttributeError: "),
+        ("agents.shop.fraud.rules:score", "is a function, expected an Agent"),
+    ],
+)
+def test_what_is_no_agent_is_refused_in_one_line(place: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as refused:
+        agent_object(place)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_shadow_has_a_set_of_its_own_and_no_other_agent() -> None:
+    settings = Settings(_env_file=None, shadow="agents.shop.fraud.rules:fraud", shadow_label="v2")
+
+    assert settings.agent_set == "shadow-fraud-v2"
+    assert list(settings.running) == [fraud]
+    assert settings.shadowing == Shadow("v2")
+
+
+def test_without_a_shadow_the_agents_are_live() -> None:
+    assert Settings(_env_file=None).shadowing is None
+    assert list(Settings(_env_file=None).running) == list(AGENTS.values())
+    assert list(Settings(_env_file=None, agents="recovery,fraud").running) == [fraud, AGENTS["recovery"]]
+
+
+def test_a_shadow_runs_beside_no_other_agent() -> None:
+    with pytest.raises(ValidationError, match="a shadow has a worker of its own"):
+        Settings(_env_file=None, agents="fraud", shadow="agents.shop.fraud.rules:fraud")

@@ -1,0 +1,276 @@
+# ruff: noqa: SLF001 - the seams of Faust are private
+"""Consumer: no position changes under a fetch, and no fetch outlives a rebalance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.util import commit_structure_validate
+from faust.transport.drivers import aiokafka
+from faust.types import TP
+
+from app.worker.consumer import Consumer
+from app.worker.consumer import ConsumerThread as CommittingThread
+
+ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+
+
+RECORDS = {ZERO: [Record(5), Record(6)]}
+
+
+@dataclass
+class ConsumerThread:
+    """What Faust's consumer asks its thread for; a fetch lasts until the test ends it."""
+
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    fetching: asyncio.Event = field(default_factory=asyncio.Event)
+    fetched: asyncio.Event = field(default_factory=asyncio.Event)
+    committed: Mapping[TP, int | None] = field(default_factory=dict)
+    #: The offset that is read next, by partition.
+    at: dict[TP, int] = field(default_factory=dict)
+    #: Partitions that may not be read.
+    denied: set[TP] = field(default_factory=set)
+
+    async def getmany(self, partitions: set[TP] | None, _timeout: float) -> Mapping[TP, list[Record]]:
+        self.asked.append(("fetch", partitions))
+        self.fetching.set()
+        await self.fetched.wait()
+        for tp in self.denied & (partitions or set()):
+            raise TopicAuthorizationFailedError(tp.topic)
+        return RECORDS
+
+    async def position(self, partition: TP) -> int:
+        return self.at[partition]
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        self.asked.append(("seek", dict(partitions)))
+
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        self.asked.append(("seek to committed", None))
+        return self.committed
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        return dict.fromkeys(partitions, 5)
+
+
+class Topics:
+    def acks_enabled_for(self, topic: str) -> bool:
+        return topic.startswith("timeline-")
+
+
+class App:
+    topics = Topics()
+
+    def __init__(self) -> None:
+        self.has_crashed = asyncio.Event()
+
+
+@pytest.fixture
+def thread() -> ConsumerThread:
+    return ConsumerThread()
+
+
+@pytest.fixture
+def consumer(thread: ConsumerThread) -> Consumer:
+    """The product's consumer over a thread of ours; only what it adds to Faust's is set up."""
+    made: Any = Consumer.__new__(Consumer)
+    made._thread, made.app, made._to_resume = thread, App(), set()
+    made._positions, made._epoch = asyncio.Lock(), 0
+    return made
+
+
+async def fetch(consumer: Consumer, thread: ConsumerThread, partitions: set[TP]) -> asyncio.Task[Any]:
+    task = asyncio.create_task(consumer._getmany(partitions, 1.0))
+    await thread.fetching.wait()
+    return task
+
+
+async def test_a_fetch_hands_on_its_records(consumer: Consumer, thread: ConsumerThread) -> None:
+    task = await fetch(consumer, thread, {ZERO})
+    thread.fetched.set()
+
+    assert await task == RECORDS
+
+
+@pytest.mark.parametrize("seek", ["seek_wait", "seek_to_committed"])
+async def test_a_seek_waits_for_the_fetch_under_way(consumer: Consumer, thread: ConsumerThread, seek: str) -> None:
+    await fetch(consumer, thread, {ZERO})
+    seeking = asyncio.create_task(
+        consumer.seek_wait({ZERO: 7}) if seek == "seek_wait" else consumer.seek_to_committed()
+    )
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert thread.asked == [("fetch", {ZERO})]
+
+    thread.fetched.set()
+    await seeking
+
+    assert len(thread.asked) == 2
+
+
+async def test_a_fetch_that_a_rebalance_overtook_hands_on_nothing(consumer: Consumer, thread: ConsumerThread) -> None:
+    task = await fetch(consumer, thread, {ZERO})
+    consumer._epoch += 1
+    thread.fetched.set()
+
+    assert await task == {}
+
+
+async def test_a_fetch_is_for_the_partitions_that_are_active_when_its_turn_comes(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    active = {ZERO}
+    first = await fetch(consumer, thread, active)
+    second = asyncio.create_task(consumer._getmany(active, 1.0))
+    await asyncio.sleep(0)
+    active.clear()
+    thread.fetched.set()
+
+    assert (await first, await second) == (RECORDS, {})
+    assert thread.asked == [("fetch", {ZERO})]
+
+
+@pytest.fixture
+def emptied(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when Faust's own waiting for what is in flight would end."""
+    event = asyncio.Event()
+
+    async def wait_empty(_: Any) -> None:
+        await event.wait()
+
+    monkeypatch.setattr(aiokafka.Consumer, "wait_empty", wait_empty)
+    return event
+
+
+async def test_what_is_in_flight_is_waited_for(consumer: Consumer, emptied: asyncio.Event) -> None:
+    task = asyncio.create_task(consumer.wait_empty())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not task.done()
+
+    emptied.set()
+
+    await task
+
+
+async def test_after_a_crash_nothing_is_waited_for(consumer: Any, emptied: asyncio.Event) -> None:
+    task = asyncio.create_task(consumer.wait_empty())
+    await asyncio.sleep(0)
+
+    consumer.app.has_crashed.set()
+
+    await task
+    assert not emptied.is_set()
+
+
+async def test_a_partition_without_a_committed_offset_begins_at_the_earliest_one(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    changelog = TP("fraud-windows-changelog", 0)
+    thread.committed = {ZERO: 3, ONE: None, changelog: None}
+
+    assert await consumer.seek_to_committed() == thread.committed
+
+    assert thread.asked == [("seek to committed", None), ("seek", {ONE: 5})]
+
+
+async def test_a_timeline_that_may_not_be_read_rests_and_the_others_are_fetched(
+    consumer: Any, thread: ConsumerThread
+) -> None:
+    customers = TP("timeline-customer", 0)
+    thread.denied = {customers}
+    thread.fetched.set()
+
+    assert await consumer._getmany({ZERO, customers}, 1.0) == {}
+    assert await consumer._getmany({ZERO, customers}, 1.0) == RECORDS
+    assert await consumer._getmany({customers}, 1.0) == {}
+    assert thread.asked == [("fetch", {ZERO, customers}), ("fetch", {ZERO})]
+
+
+async def test_nothing_is_committed_to_a_topic_that_may_not_be_read_until_it_may_be(consumer: Any) -> None:
+    customers = TP("timeline-customer", 0)
+    consumer._rests.begin("timeline-customer", TopicAuthorizationFailedError("timeline-customer"), now=0.0)
+
+    assert consumer.committable({ZERO: 3, customers: 7}) == {ZERO: 3}
+    assert consumer.committable({ZERO: 4}) == {ZERO: 4}
+    consumer._rests.end("timeline-customer")
+    assert consumer.committable({ZERO: 5}) == {ZERO: 5, customers: 7}
+    assert consumer.committable({ZERO: 6}) == {ZERO: 6}
+
+
+async def test_the_last_record_before_an_end_is_known_of_what_was_sought_and_read_to_that_end(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    thread.at = {ZERO: 9, ONE: 9}
+    assert await consumer.last_before({ZERO: 9}) == {}
+
+    await consumer.seek_wait({ZERO: 5, ONE: 7})
+    assert await consumer.last_before({ZERO: 9, ONE: 10}) == {ZERO: -1}
+    thread.fetched.set()
+    await consumer._getmany({ZERO, ONE}, 1.0)
+    assert await consumer.last_before({ZERO: 9, ONE: 9}) == {ZERO: 6, ONE: -1}
+
+
+async def test_the_last_record_is_forgotten_in_a_rebalance_and_by_a_seek_or_fetch_that_it_overtook(
+    consumer: Any, thread: ConsumerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def done(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(aiokafka.Consumer, "on_partitions_revoked", done)
+    thread.at = {ZERO: 9}
+    await consumer.seek_wait({ZERO: 5})
+    task = await fetch(consumer, thread, {ZERO})
+    seeking = asyncio.create_task(consumer.seek_wait({ZERO: 7}))
+    await consumer.on_partitions_revoked({ZERO})
+    thread.fetched.set()
+    await asyncio.gather(task, seeking)
+
+    # The seek came behind the rebalance; the fetch did not.
+    assert await consumer.last_before({ZERO: 9}) == {ZERO: -1}
+    await consumer.on_partitions_revoked({ZERO})
+    assert await consumer.last_before({ZERO: 9}) == {}
+
+
+async def test_offsets_that_may_not_be_committed_end_no_worker_and_are_committed_with_the_next_ones(
+    consumer: Any,
+) -> None:
+    customers = TP("timeline-customer", 0)
+    thread: Any = CommittingThread.__new__(CommittingThread)
+    thread.consumer = consumer
+    written = []
+
+    async def commit(offsets: Mapping[TP, OffsetAndMetadata]) -> None:
+        written.append({tp: at.offset for tp, at in offsets.items()})
+        raise TopicAuthorizationFailedError({"timeline-customer"})
+
+    offsets = {ZERO: OffsetAndMetadata(3, ""), customers: OffsetAndMetadata(7, "")}
+    await thread._commit_what_may_be(commit, offsets)
+
+    assert written == [{ZERO: 3, customers: 7}]
+    assert consumer.committable({ZERO: 4}) == {ZERO: 4, customers: 7}
+
+
+async def test_a_commit_of_which_nothing_is_left_ends_no_worker() -> None:
+    thread: Any = CommittingThread.__new__(CommittingThread)
+    written = []
+    offsets = {TopicPartition("timeline-order", 0): OffsetAndMetadata(3, "")}
+
+    async def commit(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        written.append(commit_structure_validate(offsets))
+
+    await thread._commit_what_may_be(commit, {})
+    await thread._commit_what_may_be(commit, offsets)
+
+    assert written == [offsets]

@@ -1,0 +1,77 @@
+"""What the distribution installs: four packages that are its own, their SQL, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from email import message_from_string
+from importlib.metadata import metadata, packages_distributions, version
+from pathlib import Path, PurePosixPath
+from zipfile import ZipFile
+
+import pytest
+from waiting import PATIENCE_SECONDS
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("agents", "app", "outbox", "tables")
+INFO = f"innervate-{version('innervate')}.dist-info"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
+    """The wheel, built from a copy: a build leaves folders behind that a later one would pack."""
+    folder = tmp_path_factory.mktemp("packaging")
+    source = folder / "source"
+    source.mkdir()
+    for name in (*PACKAGES, "tests"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source / name)
+    quietly = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, source],
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    [built] = folder.glob("*.whl")
+    return ZipFile(built)
+
+
+def contents(wheel: ZipFile) -> set[str]:
+    return {name for name in wheel.namelist() if not name.endswith("/")}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_belongs_to_this_distribution_alone(package: str) -> None:
+    # Others ship packages of these names; pip lets the last one installed overwrite the first without a word.
+    assert set(packages_distributions()[package]) == {"innervate"}
+
+
+def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: ZipFile) -> None:
+    top = {PurePosixPath(name).parts[0] for name in contents(wheel)}
+    assert top == {*PACKAGES, INFO}
+
+
+def test_the_wheel_holds_every_module_statement_and_migration_of_the_checkout(wheel: ZipFile) -> None:
+    wanted = {
+        file.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*")
+        if file.suffix in {".py", ".sql", ".html", ".js", ".css"}
+    }
+    assert {"outbox/sql/writer.sql", "outbox/migrations/versions/0001_first_slice.sql"} <= wanted
+    assert {name for name in contents(wheel) if ".dist-info/" not in name} == wanted
+
+
+def test_pytest_finds_the_plugin_of_an_installed_distribution(wheel: ZipFile) -> None:
+    points = wheel.read(f"{INFO}/entry_points.txt").decode()
+    assert points.split() == ["[pytest11]", "innervate", "=", "app.pytest_plugin"]
+
+
+def test_the_distribution_can_never_be_uploaded_by_mistake(wheel: ZipFile) -> None:
+    described = message_from_string(wheel.read(f"{INFO}/METADATA").decode())
+    assert described["Name"] == "innervate"
+    assert described["Requires-Python"] == ">=3.11"
+    assert "Private :: Do Not Upload" in described.get_all("Classifier", [])
+    assert "Private :: Do Not Upload" in metadata("innervate").get_all("Classifier", [])
