@@ -12,11 +12,11 @@ from faust.cli import AppCommand, option
 
 from agents.model.text import escaped
 from app.commands.approvals import register_approval_commands
+from app.commands.lookback import register_time_machine_commands
 from app.commands.repair import register_repair_commands
+from app.commands.replay import register_replay_command
 from app.simulator import simulated_until_now
 from app.simulator.sending import send_records
-from app.timemachine.commands import register_time_machine_commands
-from app.timemachine.replay_command import register_replay_command
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import migrate as migrate_database
 

@@ -18,7 +18,7 @@ from faust.cli import AppCommand, argument, option
 from pydantic import ValidationError
 
 from agents.model.text import escaped
-from app.answering import AnswerForm, document, expected, pretty, summary
+from app.operators.approvals import AnswerForm, document, expected, pretty, summary
 from outbox.approvals import Approval, Approvals, NotAnswered
 from outbox.content import readable
 from outbox.database import Database

@@ -18,11 +18,11 @@ from faust.cli import AppCommand, argument, option
 from pydantic import ValidationError
 
 from agents.model.text import escaped
-from app.answering import SignedForm, document, expected
 from app.commands.approvals import BY
-from app.timemachine.timelines import TimelineUnreadable
+from app.kafka.timelines import TimelineUnreadable
+from app.kafka.topics import TopicsUnusable
+from app.operators.approvals import SignedForm, document, expected
 from app.worker.rebuild import CannotRebuild, RebuildSpoiled, RebuiltPartition, WindowRebuild
-from app.worker.topics import TopicsUnusable
 from outbox.database import Database, queries
 from outbox.dead import buried, dig_up
 from outbox.errors import DatabaseUnavailable, StatementRejected

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from app.commands.replay import run_replay
+from app.commands.replay_arguments import Asked
 from app.demo.checker import Findings, check
 from app.demo.evidence import (
     AGENTS_SOURCE,
@@ -23,8 +25,6 @@ from app.demo.story import Story
 from app.sandbox import Sandbox
 from app.settings import DOMAIN_TOPICS, Settings
 from app.simulator import Simulation
-from app.timemachine.replay_arguments import Asked
-from app.timemachine.replay_command import run_replay
 from tables.event import to_json
 
 

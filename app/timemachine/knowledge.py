@@ -17,7 +17,7 @@ from agents.model.history import digest_of
 from agents.model.text import escaped
 from agents.replay.comparison import HistoryKind
 from agents.replay.records import RecordedDecision, TimelineRecord
-from app.timemachine.timelines import TimelineReader
+from app.kafka.timelines import TimelineReader
 
 #: Characters of an event's data in its line.
 SUMMARY_CHARACTERS: Final = 100

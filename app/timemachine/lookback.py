@@ -15,14 +15,15 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from agents.engine.routing import Entity
 from agents.replay.records import TimelineRecord
+from app.kafka.timelines import TimelineReader, TimelineUnreadable
+from app.timemachine.knowledge import event_json
 from app.timemachine.recorded import RecordedDecisions
-from app.timemachine.timelines import TimelineReader, TimelineUnreadable
 
 #: Events shown when nobody asks for more or fewer, and the most there are.
 DEFAULT_EVENTS: Final = 50
@@ -92,6 +93,17 @@ async def look_back(
     raise UnknownEvent(
         f"{entity} {entity_id} has no event {before} in {reader.topic}[{partition}] (offsets {first} to {end - 1})"
     )
+
+
+def lookback_json(found: Lookback) -> dict[str, Any]:
+    """A look back, for programs."""
+    return {
+        "entity": found.entity,
+        "entity_id": found.entity_id,
+        "partition": found.partition,
+        "before": None if found.before is None else event_json(found.before),
+        "events": [event_json(record) for record in found.events],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from typing import Final
 from agents.engine.routing import Entity, timeline
 from agents.model.agent import Agent
 from agents.replay.records import RecordedDecision, TimelineRecord
+from app.kafka.timelines import TimelineReader
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.slices import Slice, SliceHeader
-from app.timemachine.timelines import TimelineReader
 from tables.event import InvalidEvent, parse
 
 #: Records of one slice, which is held in memory while it is written and replayed (own choice).

@@ -15,7 +15,7 @@ from aiohttp import web
 from faust.web import Request, Response, View
 from pydantic import ValidationError
 
-from app.answering import AnswerForm, expected, shown, summary
+from app.operators.approvals import AnswerForm, expected, shown, summary
 from app.views.pages import before_of, cut, limit_of, page, uuid_of
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, UnknownApproval
 from outbox.database import queries

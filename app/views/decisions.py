@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from faust.web import Request, Response, View
 
-from app.answering import shown
+from app.operators.approvals import shown
 from app.views.pages import as_objects, before_of, cut, limit_of, page, uuid_of
 from outbox.database import queries
 

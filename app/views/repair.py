@@ -13,7 +13,7 @@ from aiohttp import web
 from faust.web import Request, Response, View
 from pydantic import ValidationError
 
-from app.answering import SignedForm, expected
+from app.operators.approvals import SignedForm, expected
 from app.views.pages import as_objects, cut, limit_of, page, uuid_of
 from outbox.database import queries
 from outbox.dead import dig_up

@@ -19,11 +19,10 @@ from faust.web import Request, Response, View
 
 from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
-from app.timemachine.commands import lookback_json
+from app.kafka.timelines import TimelineUnreadable, timeline_reader
 from app.timemachine.knowledge import as_json, identity, knowledge_of
-from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back
+from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back, lookback_json
 from app.timemachine.recorded import RecordedDecisions
-from app.timemachine.timelines import TimelineUnreadable, timeline_reader
 from app.views.pages import page, uuid_of
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from mode import ServiceT
 from yarl import URL
 
 from app.commands import register_commands
+from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.views import register_views
 from app.web.connections import Connections, Limits
@@ -30,7 +31,6 @@ from app.worker.log_floods import dam_floods
 from app.worker.runtime import Runtime
 from app.worker.signals import bound_stop, end_after
 from app.worker.stream import AgentStream
-from app.worker.tuning import TUNING
 from tables.errors import SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.recovery import WindowTables
 

@@ -36,9 +36,9 @@ from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from agents.replay.reading import Read, read_record, type_of
 from agents.replay.records import TimelineRecord
-from app.timemachine.timelines import TimelineReader
-from app.worker.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
-from app.worker.tuning import TUNING
+from app.kafka.timelines import TimelineReader
+from app.kafka.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
+from app.kafka.tuning import TUNING
 from tables.event import InvalidEvent
 from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt

@@ -20,10 +20,10 @@ from mode import Service
 from agents.engine.loop import Writer
 from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
+from app.kafka.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
+from app.kafka.tuning import TUNING
 from app.worker.brains import Brains
 from app.worker.probe import ProgressProbe
-from app.worker.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
-from app.worker.tuning import TUNING
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
 from outbox.database import Database

@@ -12,13 +12,13 @@ import faust
 from agents.engine.loop import StreamLoop
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
-from app.worker.tuning import TUNING
+from app.kafka.tuning import TUNING
 from tables.lineage import Lineage
 from tables.table import WindowTable
 
 if TYPE_CHECKING:
+    from app.kafka.topic_ids import KnownTopics
     from app.worker.application import Innervate
-    from app.worker.topic_ids import KnownTopics
 
 
 class FaustDelivery:

@@ -26,9 +26,9 @@ from settling import settle
 from waiting import eventually
 from witness import gather
 
+from app.commands.replay import run_replay
+from app.commands.replay_arguments import Asked
 from app.demo.report import settings_of
-from app.timemachine.replay_arguments import Asked
-from app.timemachine.replay_command import run_replay
 
 #: A plain and a fenced run may go on side by side.
 REPORTS = {False: Path("var/crash-report.json"), True: Path("var/crash-report-fenced.json")}

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from waiting import PATIENCE_SECONDS
 
+from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, Broker
-from app.worker.tuning import TUNING
 from outbox.outcomes import NotPublished, Refused, Unwritable
 from outbox.publisher import PUBLISH_SECONDS, Publisher
 

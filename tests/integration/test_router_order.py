@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.router import Router
+from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, Broker
-from app.worker.tuning import TUNING
 from outbox.publisher import Publisher
 from outbox.records import DeadLetter, DecisionRecord
 from tables.event import Event, parse, to_json

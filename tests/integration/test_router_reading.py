@@ -21,8 +21,8 @@ from waiting import PATIENCE_SECONDS
 
 from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.router import Router
+from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, ApacheBroker, Broker
-from app.worker.tuning import TUNING
 from outbox.publisher import Publisher
 from outbox.records import DeadLetter, DecisionRecord
 from tables.event import Event, parse, to_json

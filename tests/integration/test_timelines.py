@@ -14,9 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.fetching import COMMITTED_ONLY
+from app.kafka.timelines import TimelineReader, TimelineUnreadable
+from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, Broker
-from app.timemachine.timelines import TimelineReader, TimelineUnreadable
-from app.worker.tuning import TUNING
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 NOON_MS = 1_714_564_800_000

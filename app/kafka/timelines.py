@@ -27,7 +27,7 @@ from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.routing import Entity, timeline
 from agents.engine.stamps import instant
 from agents.replay.records import TimelineRecord
-from app.worker.tuning import TUNING
+from app.kafka.tuning import TUNING
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -51,7 +51,7 @@ class TimelineUnreadable(Exception):
 class TimelineReader:
     """Reads one timeline. `client_options` are aiokafka's (brokers, security).
 
-    `exact_ends` is False for a broker that reports end offsets which are too low (`app.worker.tuning`).
+    `exact_ends` is False for a broker that reports end offsets which are too low (`app.kafka.tuning`).
     """
 
     def __init__(self, client_options: Mapping[str, Any], topic: str, *, exact_ends: bool = True) -> None:

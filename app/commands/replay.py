@@ -21,14 +21,14 @@ from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
 from agents.replay.comparison import Kind
 from agents.replay.deciders import Decider, RecordedDecider, RulesDecider
+from app.commands.replay_arguments import MAX_TOKENS, Asked, Place, agents_of, describe, span_of
+from app.kafka.timelines import TimelineUnreadable, timeline_reader
 from app.settings import Settings
 from app.timemachine.asking import model_decider
 from app.timemachine.recorded import RecordedDecisions
-from app.timemachine.replay_arguments import MAX_TOKENS, Asked, Place, agents_of, describe, span_of
 from app.timemachine.replay_log import Plan, replay_log, summary
 from app.timemachine.report import write_html, write_json
 from app.timemachine.state import ReplayState, StateUnusable, replay_state
-from app.timemachine.timelines import TimelineUnreadable, timeline_reader
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
 

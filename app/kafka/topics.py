@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from agents.engine.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
+from app.kafka.topic_ids import KnownTopics, known_topics
 from app.settings import Settings
-from app.worker.topic_ids import KnownTopics, known_topics
 from outbox.parameters import DEAD_LETTERS
 
 log = logging.getLogger(__name__)

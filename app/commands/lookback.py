@@ -20,14 +20,14 @@ from faust.cli import AppCommand, argument, option
 from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
 from agents.registry import AGENTS
-from app.answering import pretty
-from app.timemachine.knowledge import Knowledge, as_json, event_json, knowledge_of, line
-from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back
+from app.kafka.timelines import TimelineUnreadable, timeline_reader
+from app.operators.approvals import pretty
+from app.timemachine.knowledge import Knowledge, as_json, knowledge_of, line
+from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back, lookback_json
 from app.timemachine.pseudonyms import redacted
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.recording import Recorder, SliceTooLarge
 from app.timemachine.slices import SliceHeader, dump
-from app.timemachine.timelines import TimelineUnreadable, timeline_reader
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
@@ -155,17 +155,6 @@ def register_time_machine_commands(app: Innervate) -> None:
                 cut = redacted(cut, redact)
             await asyncio.to_thread(dump, cut, out)
         self.say(f"{out}: {len(cut.records)} records, {len(cut.decisions)} decisions")
-
-
-def lookback_json(found: Lookback) -> dict[str, Any]:
-    """A look back, for programs."""
-    return {
-        "entity": found.entity,
-        "entity_id": found.entity_id,
-        "partition": found.partition,
-        "before": None if found.before is None else event_json(found.before),
-        "events": [event_json(record) for record in found.events],
-    }
 
 
 def _known(knowledge: Knowledge) -> str:
