@@ -4,7 +4,7 @@ WORKDIR /src
 COPY deploy/requirements.lock deploy/
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes -r deploy/requirements.lock
-COPY setup.cfg pyproject.toml README.md ./
+COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY agents agents
 COPY app app
 COPY outbox outbox

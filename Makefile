@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROVIDER ?= tansu
+# What the worker never imports; it needs the extras.
+NOT_OF_THE_WORKER := benchmarks|app/(sandbox|demo|pytest_plugin)
+# Where tests import each other's modules from.
+TEST_FOLDERS = $(sort $(dir $(wildcard tests/*/*.py tests/*/*/*.py tests/*/*/*/*.py)))
 
 .DEFAULT_GOAL := help
 
@@ -17,6 +21,10 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 .PHONY: setup
 setup: $(READY)  ## Create .venv with everything pinned in requirements.lock
 
+.PHONY: hooks
+hooks: $(READY)  ## Check every commit before it is made, with the tools of .venv; nothing is downloaded
+	$(BIN)/pre-commit install
+
 .PHONY: demo
 demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n PROVIDER=tansu|apache LLM=scripted
 	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(LLM),--llm $(LLM)) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES))
@@ -29,11 +37,21 @@ up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/s
 test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
 
 .PHONY: lint
-lint: $(READY)  ## ruff, mypy strict, import contracts
+lint: $(READY) dependencies  ## ruff, mypy strict, import contracts, declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# deptry reads requirement files; setup.cfg is where the dependencies stand.
+.PHONY: dependencies
+dependencies: $(READY)  ## Every imported distribution is declared, and none for nothing
+	@mkdir -p var
+	@$(BIN)/python -c 'import configparser, pathlib; c = configparser.ConfigParser(); c.read("setup.cfg"); \
+	  pathlib.Path("var/worker.txt").write_text(c["options"]["install_requires"]); \
+	  pathlib.Path("var/extras.txt").write_text("\n".join(c["options.extras_require"].values()))'
+	$(BIN)/deptry . --extend-exclude '$(NOT_OF_THE_WORKER)' --requirements-files var/worker.txt
+	$(BIN)/deptry . $(TEST_FOLDERS) --exclude '\.venv|var|build' --requirements-files var/worker.txt,var/extras.txt
 
 .PHONY: unit
 unit: $(READY)  ## Unit, integration and packaging tests
@@ -65,7 +83,7 @@ bench: $(READY)  ## Measure; prints ratios and medians
 
 .PHONY: lock
 lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv
-	uv pip compile setup.cfg --extra sandbox --extra test --extra bench --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
+	uv pip compile setup.cfg --extra sandbox --extra test --extra bench --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
 	uv pip compile setup.cfg --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
 
 .PHONY: clean

@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
     source.mkdir()
     for name in (*PACKAGES, "tests"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     quietly = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run(
@@ -58,10 +58,21 @@ def test_the_wheel_holds_every_module_statement_and_migration_of_the_checkout(wh
         file.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for file in (ROOT / package).rglob("*")
-        if file.suffix in {".py", ".sql", ".html", ".js", ".css"}
+        if file.suffix in {".py", ".typed", ".sql", ".html", ".js", ".css"}
     }
     assert {"outbox/sql/writer.sql", "outbox/migrations/versions/0001_first_slice.sql"} <= wanted
     assert {name for name in contents(wheel) if ".dist-info/" not in name} == wanted
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_type_checker_of_whoever_installs_it_reads_the_annotations(wheel: ZipFile, package: str) -> None:
+    assert wheel.read(f"{package}/py.typed") == b""
+
+
+def test_the_wheel_carries_its_licence(wheel: ZipFile) -> None:
+    described = message_from_string(wheel.read(f"{INFO}/METADATA").decode())
+    assert (described["License"], described.get_all("License-File")) == ("MIT", ["LICENSE"])
+    assert wheel.read(f"{INFO}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
 
 
 def test_pytest_finds_the_plugin_of_an_installed_distribution(wheel: ZipFile) -> None:
