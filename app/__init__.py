@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module 'app' has no attribute {name!r}")
+    from app.composition import create_app  # noqa: PLC0415
     from app.settings import load_settings  # noqa: PLC0415
-    from app.worker.application import create_app  # noqa: PLC0415
     from app.worker.logs import log_safely  # noqa: PLC0415 - see above
 
     log_safely()

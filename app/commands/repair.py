@@ -10,6 +10,7 @@ import dataclasses
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -65,7 +66,9 @@ def register_repair_commands(app: Innervate) -> None:
             )
 
         try:
-            rubbish = await WindowRebuild(app, stream).run(tell, are_stopped=stopped)
+            rubbish = await WindowRebuild(app.settings, stream, group=app.conf.id, datadir=Path(app.conf.datadir)).run(
+                tell, are_stopped=stopped
+            )
         except CannotRebuild as error:
             raise SystemExit(f"innervate: {escaped(str(error))}") from error
         except (RebuildSpoiled, TopicsUnusable, TimelineUnreadable, RingCorrupt, KafkaError, OSError) as error:

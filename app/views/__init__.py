@@ -1,29 +1,52 @@
-"""Web views: what a worker knows, as JSON."""
+"""Views: what a worker knows, as JSON over HTTP, and what operators may do there.
+
+A view is a function of the parts it needs and a request; here each gets its path and its parts.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-from app.views.agents import register_agent_views
-from app.views.approvals import register_approval_views
-from app.views.decisions import register_decision_views
-from app.views.health import register_health_views
-from app.views.outbox import register_outbox_views
-from app.views.repair import register_repair_views
-from app.views.shadows import register_shadow_views
-from app.views.time_machine import register_time_machine_views
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
+from app.views.agents import list_agents, show_window
+from app.views.approvals import APPROVALS_QUERY, approve, list_approvals, reject
+from app.views.decisions import DECISIONS_QUERY, SHADOWS_QUERY, list_decisions, list_shadows, show_decision
+from app.views.health import live, ready
+from app.views.outbox import (
+    BURIED_QUERY,
+    DEAD_LETTERS_QUERY,
+    list_buried,
+    list_dead_letters,
+    replay_buried,
+    replay_letter,
+    show_outbox,
+)
+from app.views.pages import add_page
+from app.views.time_machine import TIMELINE_QUERY, LookBackViews
+from app.worker.application import Innervate
 
 
 def register_views(app: Innervate) -> None:
     """Add every page to Faust's web server."""
-    register_health_views(app)
-    register_agent_views(app)
-    register_decision_views(app)
-    register_approval_views(app)
-    register_time_machine_views(app)
-    register_outbox_views(app)
-    register_repair_views(app)
-    register_shadow_views(app)
+    runtime, settings, streams = app.runtime, app.settings, app.agent_streams
+    database, approvals, replays = runtime.database, runtime.approvals, runtime.replays
+    looking_back = LookBackViews(settings, database)
+    get = partial(add_page, app)
+    post = partial(add_page, app, method="post")
+
+    get("/health/live", live)
+    get("/health/ready", partial(ready, runtime, settings, app.is_rebalancing))
+    get("/agents", partial(list_agents, settings.agent_set, streams))
+    get("/agents/{agent}/windows/{entity_id:.+}", partial(show_window, app, streams))
+    get("/decisions", partial(list_decisions, database), query=DECISIONS_QUERY)
+    get("/decisions/{decision_id}", partial(show_decision, database, approvals))
+    get("/decisions/{decision_id}/history", looking_back.show_history)
+    post("/decisions/{decision_id}/approve", partial(approve, approvals))
+    post("/decisions/{decision_id}/reject", partial(reject, approvals))
+    get("/approvals", partial(list_approvals, database, approvals), query=APPROVALS_QUERY)
+    get("/timelines/{entity}/{entity_id:.+}", looking_back.show_timeline, query=TIMELINE_QUERY)
+    get("/outbox", partial(show_outbox, database, runtime.watch, runtime.relay))
+    get("/outbox/dead", partial(list_buried, database), query=BURIED_QUERY)
+    post("/outbox/dead/{seq}/replay", partial(replay_buried, database, runtime.look_for_messages))
+    get("/dead-letters", partial(list_dead_letters, database), query=DEAD_LETTERS_QUERY)
+    post("/dead-letters/{letter_id}/replay", partial(replay_letter, replays))
+    get("/shadows", partial(list_shadows, database), query=SHADOWS_QUERY)

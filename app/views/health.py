@@ -7,12 +7,14 @@ does not grow with what is pending.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from faust.web import Request, Response, View
+from aiohttp import web
 
+from app.settings import Settings
+from app.views.pages import json_response
 from app.worker.readiness import (
     OK,
     background_check,
@@ -25,64 +27,56 @@ from app.worker.readiness import (
     router_check,
     transactions_check,
 )
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
+from app.worker.runtime import Runtime
+from app.worker.stream import AgentStream
 
 #: How long readiness waits for PostgreSQL, in seconds: shorter than the time-outs of the usual probes.
 DATABASE_SECONDS: Final = 3.0
 
 
-def register_health_views(app: Innervate) -> None:
-    """Add `/health/live` and `/health/ready`."""
-
-    @app.page("/health/live", name="live")
-    async def live(self: View, _request: Request) -> Response:
-        """Whether the process answers."""
-        return self.json({"status": "live"})
-
-    @app.page("/health/ready", name="ready")
-    async def ready(self: View, _request: Request) -> Response:
-        """Whether work gets done; 503 names what does not."""
-        checks = await _checks(app)
-        is_ready = all(check == OK for check in checks.values())
-        return self.json(
-            {"status": "ready" if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
-        )
+async def live(_request: web.Request) -> web.Response:
+    """Whether the process answers."""
+    return json_response({"status": "live"})
 
 
-async def _checks(app: Innervate) -> Mapping[str, str]:
-    runtime = app.runtime
+async def ready(
+    runtime: Runtime, settings: Settings, is_rebalancing: Callable[[], bool], _request: web.Request
+) -> web.Response:
+    """Whether work gets done; 503 names what does not."""
+    checks = await _checks(runtime, settings, is_rebalancing=is_rebalancing())
+    is_ready = all(check == OK for check in checks.values())
+    return json_response(
+        {"status": "ready" if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
+    )
+
+
+async def _checks(runtime: Runtime, settings: Settings, *, is_rebalancing: bool) -> Mapping[str, str]:
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
             database = await database_check(runtime.database)
             # A shadow publishes nothing, and what others leave is not its own affair.
-            outbox = OK if app.settings.shadowing else await outbox_check(runtime.watch, runtime.held_up)
+            outbox = OK if settings.shadowing else await outbox_check(runtime.watch, runtime.held_up)
     except TimeoutError:
         database = outbox = f"PostgreSQL does not answer within {DATABASE_SECONDS:.0f} s"
     return {
         "database": database,
         "outbox": outbox,
-        "assignment": "rebalancing or recovering" if _is_rebalancing(app) else OK,
-        "in_flight": in_flight_check(_oldest_in_flight(app)),
+        "assignment": "rebalancing or recovering" if is_rebalancing else OK,
+        "in_flight": in_flight_check(_oldest_in_flight(runtime.agent_streams)),
         "commits": commits_check(runtime.probe),
         "router": router_check(runtime.probe),
         "transactions": transactions_check(runtime.probe),
-        "lag": lag_check(runtime.probe, runtime.watch.pending, app.settings.ready_lag_seconds),
+        "lag": lag_check(runtime.probe, runtime.watch.pending, settings.ready_lag_seconds),
         "publishing": publishing_check({**runtime.router.waiting, **runtime.relay.waiting}, now=datetime.now(UTC)),
         "background": background_check(runtime.failing),
     }
 
 
-def _is_rebalancing(app: Any) -> bool:
-    return app.rebalancing or not app.flow_control.is_active()
-
-
-def _oldest_in_flight(app: Innervate) -> Iterable[tuple[str, float]]:
+def _oldest_in_flight(streams: Iterable[AgentStream]) -> Iterable[tuple[str, float]]:
     """Events that this worker has read and not finished: the oldest of each partition."""
     return [
         (f"{stream.agent.name}: {topic}[{partition}]", seconds)
-        for stream in app.agent_streams
+        for stream in streams
         if stream.loop is not None
         for (topic, partition), seconds in stream.loop.acks.oldest_seconds().items()
     ]

@@ -1,33 +1,45 @@
-"""Pages of rows: the newest first, a bounded number at a time, and where the next page begins."""
+"""Pages: how a function becomes one; and rows page by page: the newest first, and where the next page begins."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from faust.web import Request
+from faust.utils.json import dumps
+from faust.web import View
 
+from app.worker.application import Innervate
 from outbox.database import Database
 
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
-
 T = TypeVar("T")
+
+#: Answers a request; what stands in braces in the path comes by its name.
+Answering = Callable[..., Awaitable[web.StreamResponse]]
 
 #: Rows of a page when nobody asks for more or fewer.
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
 
 
-def page(app: Innervate, path: str, *, name: str, query: Collection[str] = ()) -> Callable[[Any], Any]:
-    """Add what is decorated at this path; `query` are the parameters it takes, any other is 400."""
+def add_page(app: Innervate, path: str, answer: Answering, *, method: str = "get", query: Collection[str] = ()) -> None:
+    """Add what answers at this path; `query` are the parameters it takes, any other is 400."""
+
+    async def handle(_view: View, request: web.Request, **place: str) -> web.StreamResponse:
+        return await answer(request, **place)
+
     app.query_parameters[web.UrlDispatcher().add_resource(path).canonical] = frozenset(query)
-    return app.page(path, name=name)
+    # Faust reads the methods of a page off its class, and takes plain functions only.
+    app.page(path, name=path)(type("Page", (View,), {method: handle}))
 
 
-def limit_of(request: Request) -> int:
+def json_response(body: object, *, status: int = 200) -> web.Response:
+    """JSON, as Faust's own pages write it."""
+    return web.Response(body=dumps(body), content_type="application/json", charset="utf-8", status=status)
+
+
+def limit_of(request: web.Request) -> int:
     """The number of rows asked for with `?limit=`, 1 to 500. Raises 400."""
     text = request.query.get("limit", str(DEFAULT_LIMIT))
     if not text.isascii() or not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MAX_LIMIT:
@@ -43,7 +55,7 @@ def uuid_of(text: str, what: str = "decision") -> uuid.UUID:
         raise web.HTTPBadRequest(reason=f"a {what}'s id is a UUID") from None
 
 
-async def before_of(request: Request, database: Database, known: str, what: str = "decision") -> str | None:
+async def before_of(request: web.Request, database: Database, known: str, what: str = "decision") -> str | None:
     """The id of `?before=`, the last one of the page before; None for the first page.
 
     `known` is a statement that finds the row with this `id`. Raises 400 for what is no id, 404 for one nobody knows.

@@ -11,47 +11,49 @@ import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from aiohttp import web
 from aiokafka.errors import KafkaError
-from faust.web import Request, Response, View
 
 from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
+from app.settings import Settings
 from app.timemachine.knowledge import as_json, identity, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back, lookback_json
 from app.timemachine.recorded import RecordedDecisions
-from app.views.pages import page, uuid_of
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
+from app.views.pages import json_response, uuid_of
+from outbox.database import Database
 
 log = logging.getLogger(__name__)
 
 #: How long a request may read Kafka, in seconds.
 READ_SECONDS: Final = 30.0
 
+#: Parameters of the query.
+TIMELINE_QUERY: Final = ("before", "source", "events")
 
-def register_time_machine_views(app: Innervate) -> None:
-    """Add `/decisions/{id}/history` and `/timelines/{entity}/{entity_id}`."""
-    recorded = RecordedDecisions(app.runtime.database)
-    turn = asyncio.Lock()
 
-    @page(app, "/decisions/{decision_id}/history", name="history")
-    async def history(self: View, _request: Request, decision_id: str) -> Response:
+class LookBackViews:
+    """What looks back, one request of this worker after the other."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._recorded = RecordedDecisions(database)
+        self._turn = asyncio.Lock()
+
+    async def show_history(self, _request: web.Request, decision_id: str) -> web.Response:
         """What the agent knew, from Kafka, and whether it is what was recorded."""
-        decision = await recorded.of(uuid_of(decision_id))
+        decision = await self._recorded.of(uuid_of(decision_id))
         if decision is None:
             raise web.HTTPNotFound(reason=f"no decision {decision_id}")
         entity = cast("Entity", decision.topic.removeprefix("timeline-"))
-        async with _reading(turn):
-            knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
-        return self.json(as_json(knowledge))
+        async with _reading(self._turn):
+            knowledge = await knowledge_of(decision, timeline_reader(self._settings, entity))
+        return json_response(as_json(knowledge))
 
-    @page(app, "/timelines/{entity}/{entity_id:.+}", name="timeline", query=("before", "source", "events"))
-    async def timeline(self: View, request: Request, entity: str, entity_id: str) -> Response:
+    async def show_timeline(self, request: web.Request, entity: str, entity_id: str) -> web.Response:
         """The last events of an entity, oldest first; `?before=EVENT_ID source= events=50`.
 
         `source` is that of the event, where several have its id (409 without). `next` and `next_source` are what to
@@ -61,12 +63,19 @@ def register_time_machine_views(app: Innervate) -> None:
             raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(ENTITIES)}")
         kind = cast("Entity", entity)
         before, source, events = request.query.get("before"), request.query.get("source"), _events_of(request)
-        async with _reading(turn):
-            reader = timeline_reader(app.settings, kind)
-            found = await look_back(reader, recorded, kind, entity_id, before=before, source=source, events=events + 1)
-        shown = dataclasses.replace(found, events=found.events[-events:])
-        following, of = identity(shown.events[0]) if len(found.events) > events else (None, None)
-        return self.json({**lookback_json(shown), "next": following, "next_source": of})
+        async with _reading(self._turn):
+            found = await look_back(
+                timeline_reader(self._settings, kind),
+                self._recorded,
+                kind,
+                entity_id,
+                before=before,
+                source=source,
+                events=events + 1,
+            )
+        newest = dataclasses.replace(found, events=found.events[-events:])
+        following, of = identity(newest.events[0]) if len(found.events) > events else (None, None)
+        return json_response({**lookback_json(newest), "next": following, "next_source": of})
 
 
 @asynccontextmanager
@@ -86,7 +95,7 @@ async def _reading(turn: asyncio.Lock) -> AsyncIterator[None]:
         raise web.HTTPServiceUnavailable(reason="Kafka does not answer") from error
 
 
-def _events_of(request: Request) -> int:
+def _events_of(request: web.Request) -> int:
     text = request.query.get("events", str(DEFAULT_EVENTS))
     if not text.isascii() or not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MAX_EVENTS:
         raise web.HTTPBadRequest(reason=f"events must be a number from 1 to {MAX_EVENTS}")

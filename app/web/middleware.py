@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import http_exceptions, web
+from pydantic import SecretStr
 
-from app.settings import Settings
 from app.web.addresses import is_loopback, is_private
 from app.web.connections import Connections
 from app.web.requests import host_of, refuse_control_characters, refuse_unknown_parameters
@@ -34,13 +34,16 @@ _KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
 def middlewares(
-    settings: Settings, connections: Connections, parameters: Mapping[str, Collection[str]]
+    api_token: SecretStr | None, connections: Connections, parameters: Mapping[str, Collection[str]]
 ) -> Sequence[Any]:
-    """The middlewares of the web server, outermost first. `parameters` are those of the query each path takes."""
+    """The middlewares of the web server, outermost first; without a token nobody has it.
+
+    `parameters` are those of the query each path takes.
+    """
     return (
         _errors,
         _well_formed,
-        _bearer_token(settings, connections),
+        _bearer_token(api_token, connections),
         _known_parameters(parameters),
         _bounded(connections),
     )
@@ -71,13 +74,13 @@ async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
-def _bearer_token(settings: Settings, connections: Connections) -> Any:
+def _bearer_token(api_token: SecretStr | None, connections: Connections) -> Any:
     @web.middleware
     async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
         private = connections.is_private is not False and _came_privately(request)
         if private and not _names_loopback(request):
             raise web.HTTPForbidden(reason="this interface is called 127.0.0.1, ::1 or localhost")
-        if _needs_token(settings, request, private=private) and not _has_token(settings, request):
+        if _needs_token(api_token, request, private=private) and not _has_token(api_token, request):
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
         return await handler(request)
 
@@ -135,11 +138,11 @@ def _came_privately(request: web.Request) -> bool:
     return request.transport is not None and is_private(request.transport.get_extra_info("sockname"))
 
 
-def _needs_token(settings: Settings, request: web.Request, *, private: bool) -> bool:
+def _needs_token(api_token: SecretStr | None, request: web.Request, *, private: bool) -> bool:
     if _is_health(request):
         return False
     if private:
-        return settings.api_token is not None and request.method not in {"GET", "HEAD"}
+        return api_token is not None and request.method not in {"GET", "HEAD"}
     return True
 
 
@@ -149,10 +152,10 @@ def _names_loopback(request: web.Request) -> bool:
     return host in {"", "localhost"} or is_loopback(host)
 
 
-def _has_token(settings: Settings, request: web.Request) -> bool:
-    if settings.api_token is None:
+def _has_token(api_token: SecretStr | None, request: web.Request) -> bool:
+    if api_token is None:
         return False
-    expected = f"Bearer {settings.api_token.get_secret_value()}"
+    expected = f"Bearer {api_token.get_secret_value()}"
     given = request.headers.get("Authorization", "")
     # What is no UTF-8 in a header comes as lone surrogates.
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())

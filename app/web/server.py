@@ -13,16 +13,14 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import faust
 from aiohttp import http_exceptions, web
 from faust.web.drivers.aiohttp import Web
 
 from app.web.addresses import close, is_private, listen, listen_at_path
 from app.web.connections import Connections
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +41,12 @@ MAX_HEADERS: Final = 64
 
 
 class WebServer(Web):
-    """Faust's web server with the worker's limits."""
+    """Faust's web server with the worker's limits; without a token it listens on loopback alone."""
 
-    def __init__(self, app: Innervate, **kwargs: Any) -> None:
+    def __init__(self, app: faust.App, connections: Connections, *, has_token: bool, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
-        self._connections: Connections = app.connections
-        self._has_token = app.settings.api_token is not None
+        self._connections = connections
+        self._has_token = has_token
         self._sockets: Sequence[socket.socket] = ()
         self._accepting: list[asyncio.Future[None]] = []
         self._said_at = -SAID_AGAIN_SECONDS

@@ -18,10 +18,8 @@ from faust.types import TransportT
 from mode import ServiceT
 from yarl import URL
 
-from app.commands import register_commands
 from app.kafka.tuning import TUNING
 from app.settings import Settings
-from app.views import register_views
 from app.web.connections import Connections, Limits
 from app.web.middleware import MAX_BODY_BYTES, middlewares
 from app.web.server import WebServer
@@ -84,7 +82,7 @@ class Innervate(faust.App):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.connections = Connections(Limits())
-        #: Parameters of the query, by the path that takes them; see `app.views.pages.page`.
+        #: Parameters of the query, by the path that takes them; see `app.views.pages.add_page`.
         self.query_parameters: dict[str, Collection[str]] = {}
         super().__init__(
             f"innervate-{settings.agent_set}",
@@ -112,7 +110,7 @@ class Innervate(faust.App):
             web_graph_enabled=False,
             web_stats_enabled=False,
             web_application_options={
-                "middlewares": middlewares(settings, self.connections, self.query_parameters),
+                "middlewares": middlewares(settings.api_token, self.connections, self.query_parameters),
                 "client_max_size": MAX_BODY_BYTES,
             },
             **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
@@ -120,8 +118,11 @@ class Innervate(faust.App):
         #: Set when this worker has to stop because going on is not safe, and when stopping has taken too long: nothing
         #: that is in flight is waited for.
         self.has_crashed = asyncio.Event()
-        self.runtime = Runtime(self)
-        self.agent_streams = [AgentStream(self, agent) for agent in settings.running]
+        self.runtime = Runtime(settings, group=self.conf.id)
+        self.agent_streams = self.runtime.agent_streams
+        for agent in settings.running:
+            brains, writer = self.runtime.brains, self.runtime.agents_writer
+            self.agent_streams.append(AgentStream(self, agent, settings=settings, brains=brains, writer=writer))
 
     async def crash(self, reason: BaseException) -> None:
         """Stop this worker; what an operator has to mend is said in one line, at the end of the log."""
@@ -145,11 +146,15 @@ class Innervate(faust.App):
             end_after(CRASHED_SECONDS)
         super()._crash(reason)
 
+    def is_rebalancing(self) -> bool:
+        """Whether partitions are being shared out, or windows read back; nothing is decided meanwhile."""
+        return self.rebalancing or not self.flow_control.is_active()
+
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)
 
     def _new_web(self) -> WebServer:
-        return WebServer(self)
+        return WebServer(self, self.connections, has_token=self.settings.api_token is not None)
 
     async def on_first_start(self) -> None:
         """Listen, and make the data directory with its parents; Faust makes only the last one."""
@@ -169,16 +174,7 @@ class Innervate(faust.App):
         gc.set_threshold(*GC_THRESHOLDS)
 
 
-def create_app(settings: Settings) -> Innervate:
-    """Put the application together."""
-    _require_compiled_streams()
-    app = Innervate(settings)
-    register_commands(app)
-    register_views(app)
-    return app
-
-
-def _require_compiled_streams() -> None:
-    # Faust's pure-Python stream acknowledges events it skips during a rebalance: they would be lost.
+def require_compiled_streams() -> None:
+    """Raise `SystemExit` unless Faust has them: its pure-Python stream acknowledges events it skips in a rebalance."""
     if getattr(faust.streams, "_CStreamIterator", None) is None:
         raise SystemExit("innervate: faust-streaming without its compiled parts (is NO_CYTHON set?) loses events")

@@ -22,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
@@ -33,11 +33,15 @@ from faust.types import TP
 from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.rests import Rests
 
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
-
 #: Kafka's number for reading what is in open and aborted transactions too.
 _READ_UNCOMMITTED: Final = 0
+
+
+class Crashing(Protocol):
+    """What of its app a consumer looks at."""
+
+    #: Set when nothing that is in flight is to be waited for.
+    has_crashed: asyncio.Event
 
 
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
@@ -145,7 +149,7 @@ class Consumer(aiokafka.Consumer):
     async def wait_empty(self) -> None:
         """Wait until nothing is in flight; after a crash that may never be, and what is comes again anyway."""
         empty = asyncio.ensure_future(super().wait_empty())
-        crashed = asyncio.ensure_future(cast("Innervate", self.app).has_crashed.wait())
+        crashed = asyncio.ensure_future(cast("Crashing", self.app).has_crashed.wait())
         try:
             await asyncio.wait({empty, crashed}, return_when=asyncio.FIRST_COMPLETED)
             if empty.done():

@@ -25,7 +25,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -39,14 +39,12 @@ from agents.replay.records import TimelineRecord
 from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
 from app.kafka.tuning import TUNING
+from app.settings import Settings
+from app.worker.stream import AgentStream
 from tables.event import InvalidEvent
 from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt
 from tables.table import require_entry
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
-    from app.worker.stream import AgentStream
 
 #: Longer than Kafka waits for a worker that was killed (`app.worker.application.SESSION_TIMEOUT_SECONDS`), in seconds.
 GONE_SECONDS: Final = 20.0
@@ -80,21 +78,21 @@ class RebuiltPartition:
 
 
 class WindowRebuild:
-    """Rebuilds the windows of one agent, with the settings of an app that does not run."""
+    """Rebuilds the windows of one agent, whose workers are of this consumer group and do not run."""
 
-    def __init__(self, app: Innervate, stream: AgentStream) -> None:
-        self._settings = settings = app.settings
+    def __init__(self, settings: Settings, stream: AgentStream, *, group: str, datadir: Path) -> None:
+        self._settings = settings
         tuning = TUNING[settings.kafka_profile]
         self._agent: Agent = stream.agent
         self._spec = stream.windows.spec
-        self._group = app.conf.id
+        self._group = group
         self._options: Mapping[str, Any] = settings.client_options()
         self._producer = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 2, **tuning.producer}
         if "producer_max_batch_size" in tuning.faust:
             self._producer["max_batch_size"] = tuning.faust["producer_max_batch_size"]
         self._timeline = TimelineReader(self._options, timeline(stream.agent.entity), exact_ends=tuning.exact_ends)
         self._changelog = TimelineReader(self._options, stream.changelog, exact_ends=tuning.exact_ends)
-        self._directory = Path(app.conf.datadir) / "rebuild" / stream.changelog
+        self._directory = datadir / "rebuild" / stream.changelog
 
     async def run(self, tell: Callable[[RebuiltPartition], None], *, are_stopped: bool = False) -> str | None:
         """Rebuild every partition; `tell` is called after each.

@@ -13,7 +13,7 @@ import socket
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mode import Service
 
@@ -22,8 +22,10 @@ from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
 from app.kafka.tuning import TUNING
+from app.settings import Settings
 from app.worker.brains import Brains
 from app.worker.probe import ProgressProbe
+from app.worker.stream import AgentStream
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
 from outbox.database import Database
@@ -39,9 +41,6 @@ from outbox.supervision import Supervisor
 from outbox.watch import OutboxWatch
 from outbox.writer import DecisionWriter
 
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
-
 log = logging.getLogger(__name__)
 
 #: How often held decisions that nobody answered in time are looked for, in seconds.
@@ -55,12 +54,13 @@ PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES,
 
 
 class Runtime(Service):
-    """The parts of one worker process."""
+    """The parts of one worker process. `group` is the consumer group of its agents."""
 
-    def __init__(self, app: Innervate, **kwargs: Any) -> None:
+    def __init__(self, settings: Settings, *, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._app = app
-        settings = app.settings
+        self._settings = settings
+        #: The application adds them: they write and ask by the parts of this runtime.
+        self.agent_streams: list[AgentStream] = []
         options = settings.client_options()
         self.database = Database(settings.database_url)
         tuning = TUNING[settings.kafka_profile]
@@ -90,7 +90,7 @@ class Runtime(Service):
             max_event_bytes=settings.max_event_bytes,
         )
         self.probe = ProgressProbe(
-            group=app.conf.id,
+            group=group,
             router=ROUTER_GROUP if shadow is None else None,
             topics=settings.event_topics if shadow is None else (),
             client=options,
@@ -109,7 +109,7 @@ class Runtime(Service):
         if self.should_stop:
             return
         self.background.start("progress probe", lambda: self.probe.run(self._assigned))
-        if self._app.settings.shadowing is None:
+        if self._settings.shadowing is None:
             self.relay.start()
             self.notifications.start()
             self.background.every(WATCH_INTERVAL_SECONDS, "outbox watch", self._watch)
@@ -133,17 +133,17 @@ class Runtime(Service):
             await self.watch.look()
 
     async def _prepare(self) -> None:
-        settings = self._app.settings
+        settings = self._settings
         await asyncio.to_thread(_prepare_database, settings.database_url, migrating=settings.migrate_at_start)
         await self.database.open()
-        known = await ensure_topics(settings, [stream.changelog for stream in self._app.agent_streams])
-        for stream in self._app.agent_streams:
+        known = await ensure_topics(settings, [stream.changelog for stream in self.agent_streams])
+        for stream in self.agent_streams:
             stream.require(known)
 
     async def on_stop(self) -> None:
         """Stop in the order of the data: router, writer, relay, publishers, database."""
         await self.background.stop()
-        for stream in self._app.agent_streams:
+        for stream in self.agent_streams:
             await stream.stop()
         await self.brains.stop()
         await self.writer.stop()
@@ -163,7 +163,7 @@ class Runtime(Service):
             self.notifications.announce()
 
     def _assigned(self) -> Collection[tuple[str, int]]:
-        return {place for stream in self._app.agent_streams for place in stream.assigned}
+        return {place for stream in self.agent_streams for place in stream.assigned}
 
 
 async def expire_overdue(approvals: Approvals) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import faust
 
-from agents.engine.loop import StreamLoop
+from agents.engine.loop import StreamLoop, Writer
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
+from app.kafka.topic_ids import KnownTopics
 from app.kafka.tuning import TUNING
+from app.settings import Settings
+from app.worker.brains import Brains
 from tables.lineage import Lineage
 from tables.table import WindowTable
-
-if TYPE_CHECKING:
-    from app.kafka.topic_ids import KnownTopics
-    from app.worker.application import Innervate
 
 
 class FaustDelivery:
@@ -94,14 +93,17 @@ class FaustDelivery:
 class AgentStream:
     """One agent as Faust runs it: a stream of its entity's timeline and a table of its windows."""
 
-    def __init__(self, app: Innervate, agent: Agent) -> None:
+    def __init__(self, app: faust.App, agent: Agent, *, settings: Settings, brains: Brains, writer: Writer) -> None:
         self.agent = agent
         spec = agent.window
-        if app.settings.window_events is not None:
-            spec = replace(spec, events=app.settings.window_events)
-        self.windows: Final = WindowTable(app, f"{agent.name}-windows", spec, partitions=app.settings.topic_partitions)
+        if settings.window_events is not None:
+            spec = replace(spec, events=settings.window_events)
+        self.windows: Final = WindowTable(app, f"{agent.name}-windows", spec, partitions=settings.topic_partitions)
         self.loop: StreamLoop | None = None
         self._app = app
+        self._settings = settings
+        self._brains = brains
+        self._writer = writer
         topic = app.topic(
             timeline(agent.entity),
             key_type=bytes,
@@ -110,7 +112,7 @@ class AgentStream:
             key_serializer="raw",
             value_serializer="raw",
             allow_empty=True,
-            partitions=app.settings.topic_partitions,
+            partitions=settings.topic_partitions,
         )
 
         async def consume(stream: faust.StreamT[Any]) -> None:
@@ -127,7 +129,7 @@ class AgentStream:
     def require(self, known: KnownTopics) -> None:
         """Use local windows only if they were filled from these topics."""
         name = timeline(self.agent.entity)
-        has_exact_ends = TUNING[self._app.settings.kafka_profile].exact_ends
+        has_exact_ends = TUNING[self._settings.kafka_profile].exact_ends
         self.windows.require(
             Lineage(known.cluster, known.ids[self.changelog], known.ids[name]),
             timeline=name if has_exact_ends else None,
@@ -147,12 +149,12 @@ class AgentStream:
     async def _consume(self, stream: faust.Stream[bytes]) -> None:
         self.loop = StreamLoop(
             self.agent,
-            brain=self._app.runtime.brains.of(self.agent),
+            brain=self._brains.of(self.agent),
             windows=self.windows,
-            writer=self._app.runtime.agents_writer,
+            writer=self._writer,
             now=lambda: datetime.now(UTC),
             crash=self._app.crash,
-            hold_for=self._app.settings.hold_for,
+            hold_for=self._settings.hold_for,
         )
         # An exception that leaves this body would restart the agent with its event unacknowledged for ever.
         try:

@@ -14,8 +14,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from refunding import refund
 
+from app.composition import create_app
 from app.settings import Settings
-from app.worker.application import create_app
 from outbox.records import DecisionRecord, Hold
 from outbox.writer import DecisionWriter
 

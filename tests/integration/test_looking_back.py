@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from agents.model.history import digest_of
+from app.composition import create_app
 from app.sandbox import Broker, TansuBroker
 from app.settings import Settings
-from app.worker.application import create_app
 from outbox.records import Origin
 from outbox.writer import DecisionWriter
 from tables.event import Event, to_json

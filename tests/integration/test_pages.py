@@ -14,8 +14,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from agents.engine.shadow import Shadow, ShadowWriter
+from app.composition import create_app
 from app.settings import Settings
-from app.worker.application import Innervate, create_app
+from app.worker.application import Innervate
 from outbox.records import DeadLetter, Hold, Origin
 from outbox.writer import DecisionWriter
 

@@ -13,8 +13,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from agents.engine.shadow import Shadow, ShadowWriter
+from app.composition import create_app
 from app.settings import Settings
-from app.worker.application import create_app
 from outbox.records import DeadLetter, Origin
 from outbox.writer import DecisionWriter
 

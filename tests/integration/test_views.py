@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from app.composition import create_app
 from app.sandbox import Postgres
 from app.settings import Settings
-from app.worker.application import create_app
 from outbox.records import DeadLetter, Origin
 from outbox.writer import DecisionWriter
 

@@ -27,7 +27,7 @@ def guarded(*, is_private: bool | None = True, **values: Any) -> web.Application
 
     connections = Connections(Limits())
     connections.is_private = is_private
-    guards = middlewares(Settings(_env_file=None, **values), connections, {"/page": ("colour", "size")})
+    guards = middlewares(Settings(_env_file=None, **values).api_token, connections, {"/page": ("colour", "size")})
     application = web.Application(middlewares=guards, client_max_size=MAX_BODY_BYTES)
     for path in ("/page", "/health/ready"):
         application.router.add_route("*", path, page)
@@ -152,7 +152,7 @@ async def test_beyond_so_many_requests_at_work_others_are_refused_at_once_but_fo
             await release.wait()
         return web.json_response({"ok": True})
 
-    app = web.Application(middlewares=middlewares(Settings(_env_file=None), connections, {"/page": ("wait",)}))
+    app = web.Application(middlewares=middlewares(None, connections, {"/page": ("wait",)}))
     for path in ("/page", "/health/ready"):
         app.router.add_get(path, page)
     async with TestClient(TestServer(app)) as client:
@@ -172,7 +172,7 @@ async def test_a_request_that_takes_too_long_ends() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    app = web.Application(middlewares=middlewares(Settings(_env_file=None), Connections(Limits(work_seconds=0.01)), {}))
+    app = web.Application(middlewares=middlewares(None, Connections(Limits(work_seconds=0.01)), {}))
     app.router.add_get("/page", page)
     async with TestClient(TestServer(app)) as client, client.get("/page") as response:
         assert (response.status, await response.json()) == (504, {"error": "this took too long"})

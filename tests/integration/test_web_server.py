@@ -15,11 +15,12 @@ import pytest
 from faust.web import Request, Response, View
 from yarl import URL
 
+from app.composition import create_app
 from app.sandbox.process import free_port
 from app.settings import Settings
 from app.web.connections import Limits
 from app.web.server import WebServer
-from app.worker.application import Innervate, create_app
+from app.worker.application import Innervate
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 AGENTS = LIVE.replace(b"/health/live", b"/agents")

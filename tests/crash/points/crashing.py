@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.composition import create_app
 from app.settings import load_settings
-from app.worker.application import create_app
 from outbox.database import Database, Transaction
 from outbox.fenced import FencedPublisher
 from outbox.publisher import Publisher

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from app.composition import create_app
 from app.settings import load_settings
-from app.worker.application import create_app
 from app.worker.consumer import Consumer
 
 #: Faust's fetches wait for one second.

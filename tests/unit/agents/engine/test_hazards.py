@@ -23,8 +23,8 @@ from faust.transport.producer import ProducerBuffer
 from faust.types import TP, ConsumerMessage, FutureMessage, PendingMessage
 from waiting import PATIENCE_SECONDS
 
+from app.composition import create_app
 from app.settings import Settings
-from app.worker.application import create_app
 
 PLACE = TP("timeline-customer", 0)
 

@@ -1,0 +1,17 @@
+"""Composition: the application with its pages and its commands, the one place where all of them are put together."""
+
+from __future__ import annotations
+
+from app.commands import register_commands
+from app.settings import Settings
+from app.views import register_views
+from app.worker.application import Innervate, require_compiled_streams
+
+
+def create_app(settings: Settings) -> Innervate:
+    """Put the application together. Raises `SystemExit` with one line when Faust cannot be relied on."""
+    require_compiled_streams()
+    app = Innervate(settings)
+    register_commands(app)
+    register_views(app)
+    return app
