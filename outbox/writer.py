@@ -13,6 +13,7 @@ refused is written as if a person had rejected it, where it says what is to be p
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
@@ -176,16 +177,19 @@ class DecisionWriter:
 
     async def _write(self, records: Sequence[DecisionRecord], lanes: Collection[int]) -> Written:
         """Try one transaction. Raises `DatabaseUnavailable`, or `StatementRejected` for one that is only a row."""
-        plain = [record for record in records if not _has_more_than_a_row(record)]
-        if len(plain) == len(records):
-            parameters = {**self._parameters(plain), **lock_parameters(lanes)}
+        if not any(map(_has_more_than_a_row, records)):
+            parameters = {**self._parameters(records), **lock_parameters(lanes)}
             return _found(await self._database.run(_RECORD_DECISIONS, parameters)), {}
+        new: Found = {}
         refused: dict[str, OutboxError] = {}
         async with self._database.transaction() as transaction:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
-            new = _found(await transaction.run(_SQL["record_decisions"], self._parameters(plain))) if plain else {}
-            for record in records:
-                if _has_more_than_a_row(record):
+            # In the order of the batch: the messages of one key leave in the order in which their agent decided.
+            for is_more_than_a_row, group in itertools.groupby(records, key=_has_more_than_a_row):
+                if not is_more_than_a_row:
+                    new |= _found(await transaction.run(_SQL["record_decisions"], self._parameters(list(group))))
+                    continue
+                for record in group:
                     try:
                         new |= await self._write_alone(transaction, record)
                     except (StatementRejected, SchemaUnusable, RowsLocked) as error:

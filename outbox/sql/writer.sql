@@ -43,6 +43,8 @@ WITH input AS (
         CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, decided_at,
         correlation_id, chain_depth, fan_out
     FROM counted
+    -- Or `committed_at`, drawn row by row, would follow the stories' names and contradict the messages' `seq`.
+    ORDER BY place
     ON CONFLICT DO NOTHING
     RETURNING id, status, fan_out
 ), published AS (

@@ -470,7 +470,7 @@ async def test_held_and_committed_decisions_share_a_batch(
 
     assert outcomes == [True, True, True, True]
     assert query(STATUS) == [("e-1", "held"), ("e-1", "held"), ("e-2", "committed"), ("e-3", "committed")]
-    assert [row[0] for row in query(PUBLISHED)] == ["issued-e-3", "posted-e-3", "issued-e-2", "posted-e-2"]
+    assert [row[0] for row in query(PUBLISHED)] == ["issued-e-2", "posted-e-2", "issued-e-3", "posted-e-3"]
 
 
 async def test_a_decision_with_a_change_nobody_can_keep_is_refused_alone(

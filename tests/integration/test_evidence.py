@@ -74,3 +74,16 @@ async def test_a_message_that_leaks_from_a_held_or_rejected_decision_is_found(
     for leak in ("m-held", "escalated-held", "m-rejected", "m-expired", "escalated-approved"):
         found = check(due={"fraud": EVENTS}, decided=decided, published=published(*outbox, leak))
         assert list(found.examples()) == [f"uncommitted: 1, for instance {leak}"]
+
+
+async def test_messages_of_one_batch_that_leave_in_another_order_than_they_were_committed_are_found(
+    writer: DecisionWriter, decision: Callable[..., DecisionRecord], settle: Callable[..., Any], database_url: str
+) -> None:
+    # The names of the stories are in the opposite order.
+    await settle(writer, decision("e1", correlation_id="story-2"), decision("e2", correlation_id="story-1"))
+    decided, _ = committed_decisions(database_url)
+    due = {"fraud": [("urn:shop", "e1"), ("urn:shop", "e2")]}
+
+    assert not check(due=due, decided=decided, published=published("m-e1", "m-e2")).broken
+    found = check(due=due, decided=decided, published=published("m-e2", "m-e1"))
+    assert list(found.examples()) == ["out of order: 1, for instance m-e1"]

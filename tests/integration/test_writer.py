@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -15,11 +16,20 @@ import pytest
 from outbox.database import Database, Row
 from outbox.errors import StatementRejected
 from outbox.parameters import LANE_LOCK
+from outbox.records import Hold, Statement
 from outbox.writer import DecisionWriter
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
 EVENT_IDS = "SELECT event_id FROM decisions ORDER BY event_id"
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """An effect that changes nothing: its decision is written alone."""
+
+    def statements(self, _decision: uuid.UUID) -> Sequence[Statement]:
+        return [("SELECT 1", {})]
 
 
 class CountingDatabase(Database):
@@ -208,3 +218,36 @@ async def test_commits_of_one_lane_follow_each_other_and_other_lanes_do_not_wait
             assert not later.done()
             earlier.commit()
             assert await later is True
+
+
+@pytest.mark.parametrize(
+    "special",
+    [
+        {},
+        {"effects": (Nothing(),)},
+        {"status": "rejected", "hold": Hold(reason="refused", expires_in=timedelta(0), rejected_by="PostgreSQL")},
+    ],
+    ids=["all-alike", "effects-between", "a-question-between"],
+)
+async def test_decisions_of_one_batch_are_committed_in_the_order_they_came_and_so_their_messages_leave(
+    writer: DecisionWriter,
+    decision: Callable[..., Any],
+    message: Callable[..., Any],
+    query: Callable[..., Any],
+    settle: Callable[..., Any],
+    special: dict[str, Any],
+) -> None:
+    if "hold" in special:
+        special = {**special, "hold": replace(special["hold"], otherwise=(message("m-e3"),))}
+    # Neither by their stories nor by their kinds are they in this order.
+    batch = [
+        *(decision("e1", correlation_id="story-5"), decision("e2", correlation_id="story-3")),
+        decision("e3", correlation_id="story-1", **special),
+        *(decision("e4", correlation_id="story-4"), decision("e5", correlation_id="story-2")),
+    ]
+
+    assert await settle(writer, *batch) == [True] * 5
+
+    in_order = ["e1", "e2", "e3", "e4", "e5"]
+    assert [each for (each,) in query("SELECT event_id FROM decisions ORDER BY committed_at")] == in_order
+    assert [each for (each,) in query(MESSAGE_IDS)] == [f"m-{each}" for each in in_order]
