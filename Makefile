@@ -37,10 +37,11 @@ up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/s
 test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
 
 .PHONY: lint
-lint: $(READY) dependencies  ## ruff, mypy strict, import contracts, declared dependencies
+lint: $(READY) dependencies  ## ruff, mypy strict (tests and benchmarks too), import contracts, declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPY=$(BIN)/mypy .ci/types
 	$(BIN)/lint-imports
 
 # deptry reads requirement files; setup.cfg is where the dependencies stand.

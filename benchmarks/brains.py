@@ -58,7 +58,8 @@ async def measure() -> None:
     """Measure the pools, then the worker with both brains in turns."""
     await _measure_pools()
     with tempfile.TemporaryDirectory() as directory, _model(LATENCY_SECONDS) as url:
-        by_rules, by_model = [], []
+        by_rules: list[Mapping[str, float]] = []
+        by_model: list[Mapping[str, float]] = []
         for run in range(RUNS):
             for found, settings in (
                 (by_rules, {"BRAINS": "fraud=rules,incident=rules"}),

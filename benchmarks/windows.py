@@ -52,7 +52,7 @@ async def measure() -> None:
     with tempfile.TemporaryDirectory() as directory:
         table, changelog = _table(Path(directory))
         offsets = count()
-        event = Current()
+        event: Any = Current()
         token = streams._current_event.set(weakref.ref(event))
         try:
             _fold(table, offsets, ENTITIES * SPEC.capacity)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ class Payment:
     customer_id: str
     number: int = 0
     kind: str = "PaymentSucceeded"
-    data: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    data: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def fields(self) -> dict[str, Any]:
         """The data, with what the test wants different."""
@@ -59,7 +59,7 @@ class Payment:
             "country": "DE",
             "device_id": "device-1",
         }
-        return usual | self.data
+        return {**usual, **self.data}
 
     def attributes(self) -> dict[str, str]:
         """The envelope of the event."""

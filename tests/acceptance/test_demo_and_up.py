@@ -71,9 +71,10 @@ def up(directory: Path, provider: str) -> Iterator[subprocess.Popen[bytes]]:
 def addresses(directory: Path) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         try:
-            return json.loads((directory / "var/sandbox.json").read_bytes())
+            found: dict[str, Any] = json.loads((directory / "var/sandbox.json").read_bytes())
         except (FileNotFoundError, ValueError):
             return None
+        return found
 
     return eventually(look) or {}
 
@@ -110,7 +111,7 @@ def test_up_serves_a_plain_client_until_ctrl_c_and_leaves_nothing(tmp_path: Path
         assert len(services) >= 4  # PostgreSQL and the broker, each with its guard; then the worker
         assert end(process, signal.SIGINT, services=services) == (0, set())
 
-    assert (found.keys(), found["provider"]) == ({"kafka", "provider", "database_url", "web_url"}, provider)
+    assert (set(found), found["provider"]) == ({"kafka", "provider", "database_url", "web_url"}, provider)
     assert scores == {payment.event_id: 1 for payment in payments}
     assert not (tmp_path / "var/sandbox.json").exists()
     for address in (found["kafka"], urlsplit(found["database_url"]).netloc.rpartition("@")[2], found["web_url"][7:]):

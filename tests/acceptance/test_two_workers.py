@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from observe import decided, eventually, get, rows, settled
@@ -74,7 +75,7 @@ def frozen(worker: WorkerProcess) -> Iterator[None]:
 
 def test_either_worker_answers_for_every_window(pair: tuple[WorkerProcess, WorkerProcess]) -> None:
     for worker in pair:
-        eventually(lambda worker=worker: windows(worker), are_full)
+        eventually(partial(windows, worker), are_full)
 
 
 def test_each_worker_owns_a_part_of_the_windows(pair: tuple[WorkerProcess, WorkerProcess]) -> None:

@@ -38,7 +38,9 @@ class _Bytes(bytearray):
         return super().decode("utf-8", "backslashreplace")
 
 
-class _Batch(_DefaultRecordBatchPy):
+class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc] # aiokafka is untyped
+    _buffer: bytearray
+
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
         self._buffer = _Bytes(self._buffer)

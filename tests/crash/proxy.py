@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -78,7 +78,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Reset every connection; new ones are welcome."""
-        self._run(self._cut())
+        self._run(self._cut)
 
     def delay(self, seconds: float) -> None:
         """Hold every chunk back for so long, in both directions."""
@@ -90,18 +90,17 @@ class Proxy:
 
     def refuse(self) -> None:
         """Stop listening and reset every connection, as if the host were gone."""
-        self._run(self._refuse())
+        self._run(self._refuse)
 
     def accept(self) -> None:
         """Listen; nothing to do when it does."""
-        self._run(self._accept())
+        self._run(self._accept)
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        what = coroutine.__qualname__
+    def _run(self, what: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_CALL_SECONDS)
+            asyncio.run_coroutine_threadsafe(what(), self._loop).result(_CALL_SECONDS)
         except TimeoutError as error:
-            raise AssertionError(f"{what} took longer than {_CALL_SECONDS:.0f} s") from error
+            raise AssertionError(f"{what.__qualname__} took longer than {_CALL_SECONDS:.0f} s") from error
 
     async def _accept(self) -> None:
         if self._server is None:

@@ -7,6 +7,7 @@ worker has decided everything and the outbox is empty. Then it is thawed, everyt
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ from witness import rows
 PENDING = "SELECT count(*) FROM outbox_messages"
 
 pytestmark = [pytest.mark.apache]
+
+
+def started_again(arena: Arena) -> bool:
+    """Whether the worker that was frozen is ready, after it was started again should it have ended."""
+    arena.supervise()
+    return arena.ready(0)
 
 
 @pytest.mark.parametrize("point", PASSINGS)
@@ -52,7 +59,7 @@ def test_a_worker_frozen_at_this_point_holds_up_nobody_and_doubles_nothing_when_
             arena.thaw(0)
             scene.disturbances.append(Disturbance(f"frozen {point}", began_at, time.time()))
             settle(arena, load)
-            eventually(lambda: arena.supervise() or arena.ready(0), what="the worker that was frozen to be ready again")
+            eventually(partial(started_again, arena), what="the worker that was frozen to be ready again")
         arena.stop_workers()
     finally:
         arena.release()

@@ -34,7 +34,7 @@ STATUS = "SELECT event_id, status FROM decisions ORDER BY event_id"
 @pytest.fixture
 async def start(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     """Each client asks a worker of its own that is not started: it has its database and nothing else."""
-    settings = {"kafka_broker": "127.0.0.1:1", "database_url": database_url, "datadir": tmp_path}
+    settings: dict[str, Any] = {"kafka_broker": "127.0.0.1:1", "database_url": database_url, "datadir": tmp_path}
     async with AsyncExitStack() as stack:
 
         async def run(**more: Any) -> Client:

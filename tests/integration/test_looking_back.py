@@ -173,7 +173,8 @@ async def test_a_decision_that_points_elsewhere_does_not_mislead(
 
 async def test_a_timeline_is_read_back_page_by_page(ask: Ask) -> None:
     path = "/timelines/order/o%2F17%20%C3%A4?events=12"
-    seen, before = [], ""
+    seen: list[str] = []
+    before = ""
     for length in (12, 12, EVENTS - 24):
         _, body = await ask(path + before)
         assert len(body["events"]) == length

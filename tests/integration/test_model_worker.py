@@ -101,7 +101,7 @@ async def test_with_a_server_that_misbehaves_in_every_way_every_event_is_decided
         answer = drawn(ask)
         return answer if isinstance(answer, Misbehave) else GO
 
-    limits = {"attempts": 2, "attempt_seconds": 2, "circuit_failures": 4, "circuit_open_seconds": 0.05}
+    limits: dict[str, Any] = {"attempts": 2, "attempt_seconds": 2, "circuit_failures": 4, "circuit_open_seconds": 0.05}
     at_a_time = asyncio.Semaphore(8)
     async with ScriptedModel(script) as model, worker(database, model, deadline_seconds=30, **limits) as brain:
 

@@ -11,7 +11,7 @@ import pytest
 
 from outbox.database import Database, Row
 from outbox.notify import Notifications
-from outbox.publisher import Outcome
+from outbox.outcomes import Outcome
 from outbox.records import Message
 from outbox.relay import Relay
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,7 +185,8 @@ async def test_a_database_that_cannot_hold_every_text_is_refused_in_one_line(
         connection.autocommit = True
         sql.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
         try:
-            for ask in (lambda: asyncio.to_thread(migrate, url), opened(url).open):
+            asks: Sequence[Callable[[], Awaitable[Any]]] = (lambda: asyncio.to_thread(migrate, url), opened(url).open)
+            for ask in asks:
                 with pytest.raises(DatabaseUnavailable, match=f"encoding is {encoding}, expected UTF8") as refused:
                     await ask()
                 assert "\n" not in str(refused.value)

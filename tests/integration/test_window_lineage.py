@@ -214,7 +214,7 @@ def during(partition: int) -> Iterator[None]:
         streams._current_event.reset(token)  # noqa: SLF001
 
 
-RUBBISH = {
+RUBBISH: dict[str, tuple[bytes | None, bytes | None]] = {
     "a null key": (None, slot(3).message.value),
     "a null key and value": (None, None),
     "an empty key": (b"", slot(3).message.value),
@@ -226,7 +226,9 @@ RUBBISH = {
     "a value cut off in its header": (ring.key("ada", 3), (slot(3).message.value or b"")[:20]),
     "a value cut off in its event id": (ring.key("ada", 3), (slot(3).message.value or b"")[:28]),
 }
-CUT_OFF = {"a value cut off in its payload": (ring.key("ada", 3), (slot(3).message.value or b"")[:-3])}
+CUT_OFF: dict[str, tuple[bytes | None, bytes | None]] = {
+    "a value cut off in its payload": (ring.key("ada", 3), (slot(3).message.value or b"")[:-3])
+}
 
 
 @pytest.mark.parametrize(("key", "value"), RUBBISH.values(), ids=RUBBISH)

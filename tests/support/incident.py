@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -55,7 +56,7 @@ def one_customer() -> Slice:
     )
 
 
-def _again(shop: list[Produced]) -> Produced:
+def _again(shop: Sequence[Produced]) -> Produced:
     [produced] = [each for each in shop if _id(each) == ERROR]
     event = parse(produced.value, produced.headers)
     again = replace(event, id=SECOND_ERROR, time=event.time + timedelta(hours=1))

@@ -55,8 +55,16 @@ def captured(event_id: str, minutes: float, payment_id: str = "p-1", **rest: Any
 
 
 def refunded(event_id: str, minutes: float, payment_id: str, amount_minor: int = 2000) -> Event:
-    money = {"refund_id": event_id, "payment_id": payment_id, "amount_minor": amount_minor, "currency": "EUR"}
-    return happened(RefundIssued, event_id, minutes, reason="twice", **money)
+    return happened(
+        RefundIssued,
+        event_id,
+        minutes,
+        refund_id=event_id,
+        payment_id=payment_id,
+        amount_minor=amount_minor,
+        currency="EUR",
+        reason="twice",
+    )
 
 
 def charged_back(event_id: str, minutes: float, payment_id: str = "p-1", **rest: Any) -> Event:

@@ -64,7 +64,7 @@ def _around_folds(fold: Callable[..., Any], send_changelog: Callable[..., Any]) 
         return sent
 
     WindowTable.fold = folding  # type: ignore[method-assign]
-    SlotTable.send_changelog = sending  # type: ignore[method-assign]
+    SlotTable.send_changelog = sending  # type: ignore[method-assign,assignment]
 
 
 def _around_statements(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
@@ -108,7 +108,7 @@ def _around_publishing(publisher: type[Publisher | FencedPublisher]) -> None:
             passing("after_publish")
         return outcomes
 
-    publisher.publish_lane = publishing  # type: ignore[method-assign]
+    publisher.publish_lane = publishing  # type: ignore[method-assign,assignment]
 
 
 _around_folds(WindowTable.fold, SlotTable.send_changelog)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,8 +91,9 @@ def test_lanes_hand_over_what_their_statement_asks_for() -> None:
 
 
 def test_a_refund_hands_over_what_its_statements_ask_for() -> None:
-    amounts = {"amount_minor": 1, "captured_minor": 1}
-    texts = dict.fromkeys(("refund_id", "payment_id", "order_id", "customer_id", "currency", "reason"), "")
+    amounts: dict[str, Any] = {"amount_minor": 1, "captured_minor": 1}
+    names = ("refund_id", "payment_id", "order_id", "customer_id", "currency", "reason")
+    texts: dict[str, Any] = dict.fromkeys(names, "")
     refund = RefundRecord(**amounts, **texts, entries=())
     for statement, parameters in refund.statements(uuid.UUID(int=1)):
         assert set(parameters) == asked(statement)

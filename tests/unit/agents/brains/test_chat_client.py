@@ -338,7 +338,7 @@ async def test_an_opening_circuit_ends_the_retries_with_what_opened_it() -> None
 
 
 async def test_a_success_forgets_the_failures_before() -> None:
-    script = one_after_another(*[Misbehave(how="server_error"), GOOD] * 3, GOOD)
+    script = one_after_another(*(Misbehave(how="server_error"), GOOD) * 3, GOOD)
     async with asking(script, circuit_failures=2, circuit_open_seconds=600) as (client, _):
         for _ in range(3):
             assert (await client.complete(PROMPT, SCHEMA, deadline_seconds=30)).text == GOOD
@@ -366,7 +366,7 @@ async def test_one_probe_at_a_time_asks_a_server_that_failed_and_closes_the_circ
 
 
 async def test_a_probe_that_fails_opens_the_circuit_again() -> None:
-    limits = {"attempts": 1, "circuit_failures": 3, "circuit_open_seconds": 0.3}
+    limits: dict[str, Any] = {"attempts": 1, "circuit_failures": 3, "circuit_open_seconds": 0.3}
     async with asking(Misbehave(how="server_error"), **limits) as (client, model):
         for _ in range(3):
             await refused(client)
@@ -401,7 +401,7 @@ async def test_a_success_of_a_request_from_before_does_not_close_the_circuit() -
 async def test_an_open_circuit_is_told_without_waiting_for_a_place() -> None:
     silent = Misbehave(how="never_answers")
     script = one_after_another(Misbehave(how="server_error"), silent, silent)
-    limits = {"attempts": 1, "concurrency": 1, "circuit_failures": 1, "circuit_open_seconds": 0.05}
+    limits: dict[str, Any] = {"attempts": 1, "concurrency": 1, "circuit_failures": 1, "circuit_open_seconds": 0.05}
     async with asking(script, attempt_seconds=600, **limits) as (client, model):
         await refused(client)
         await asyncio.sleep(0.1)

@@ -120,7 +120,7 @@ async def test_an_error_nobody_thought_of_stops_no_worker() -> None:
 
 async def test_rules_that_fail_are_no_matter_of_the_model() -> None:
     agent = watcher()
-    agent.rules(lambda *_: 1 / 0)  # type: ignore[arg-type,return-value]
+    agent.rules(lambda *_: 1 / 0)  # type: ignore[type-var]
     with pytest.raises(DecisionFailed):
         await decided(Interview([GO]), agent)
 

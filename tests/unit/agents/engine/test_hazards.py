@@ -133,8 +133,9 @@ async def test_flushing_the_producers_buffer_gives_up_on_a_slow_broker(shop: fau
 
 
 async def test_raw_keys_of_a_table_become_json_and_bytes_do_not(shop: faust.App) -> None:
-    assert shop.Table("by-name", key_type="raw", value_type=bytes, partitions=1).key_serializer == "json"
-    assert shop.Table("by-type", key_type=bytes, value_type=bytes, partitions=1).key_serializer == "raw"
+    by_name: Any = shop.Table("by-name", key_type="raw", value_type=bytes, partitions=1)
+    by_type: Any = shop.Table("by-type", key_type=bytes, value_type=bytes, partitions=1)
+    assert (by_name.key_serializer, by_type.key_serializer) == ("json", "raw")
 
 
 async def test_a_json_key_is_hashed_with_its_quotes(shop: faust.App) -> None:
@@ -164,11 +165,11 @@ def test_the_data_directory_of_the_command_line_is_unknown_while_the_app_is_impo
 async def test_faust_serves_its_tables_to_the_whole_network_unless_told_not_to(shop: faust.App, tmp_path: Path) -> None:
     assert shop.conf.web_bind == "0.0.0.0"
     assert shop.conf.web_tables_enabled
-    ours = create_app(Settings(_env_file=None, datadir=tmp_path)).conf  # type: ignore[call-arg]
+    ours = create_app(Settings(_env_file=None, datadir=tmp_path)).conf
     assert ours.web_bind == "127.0.0.1"
     assert not any([ours.web_tables_enabled, ours.web_router_enabled, ours.web_graph_enabled])
 
 
 async def test_faust_makes_several_records_one_batch_which_the_embedded_broker_counts_wrongly(tmp_path: Path) -> None:
-    ours = create_app(Settings(_env_file=None, datadir=tmp_path, kafka_profile="tansu"))  # type: ignore[call-arg]
+    ours = create_app(Settings(_env_file=None, datadir=tmp_path, kafka_profile="tansu"))
     assert ours.conf.producer_max_batch_size == 1

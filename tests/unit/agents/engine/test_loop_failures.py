@@ -11,6 +11,7 @@ from fakes import NOON, idle
 
 from agents.engine import loop
 from agents.engine.routing import MAX_PAYLOAD_BYTES
+from agents.engine.routing import read_timeline as read_a_timeline
 from agents.engine.stamps import NO_TIME
 from agents.model.decision import Decision
 from agents.shop.events import FraudScored, PaymentFailed
@@ -220,9 +221,8 @@ async def test_a_record_that_breaks_the_reading_is_a_dead_letter_and_the_next_on
     def read_timeline(key: bytes, value: bytes) -> tuple[Event, str]:
         if value == b"odd":
             raise ZeroDivisionError
-        return right(key, value)
+        return read_a_timeline(key, value)
 
-    right = loop.read_timeline
     monkeypatch.setattr(loop, "read_timeline", read_timeline)
 
     await rig.accept(rig.raw(0, b"odd"), rig.event(1))

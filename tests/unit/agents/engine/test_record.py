@@ -33,7 +33,7 @@ def record_of(
     return decision_record(
         fraud,
         history or history_of(cause, *earlier),
-        Verdict(**{"decision": decision, "brain": "rules"} | verdict),
+        replace(Verdict(decision=decision, brain="rules"), **verdict),
         origin=ORIGIN,
         entity_id="ada",
         decided_at=DECIDED_AT,

@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 
 from agents.engine import router as routing
 from agents.engine.router import Router
+from agents.engine.routing import route as find_its_timelines
 from outbox.errors import StatementRejected
 from outbox.records import DeadLetter, Message
 from tables.event import Event, Unreadable, to_json
@@ -72,12 +73,10 @@ def record(offset: int, value: bytes | None = None, **changes: Any) -> ConsumerR
 async def test_an_event_that_breaks_the_router_is_a_dead_letter_and_its_neighbours_are_routed(
     router: Router, publisher: Publisher, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = routing.route
-
     def route(value: bytes, *arguments: Any, **options: Any) -> Any:
         if b"e-1" in value:
             raise ZeroDivisionError
-        return right(value, *arguments, **options)
+        return find_its_timelines(value, *arguments, **options)
 
     monkeypatch.setattr(routing, "route", route)
 

@@ -68,7 +68,7 @@ def test_rules_get_the_typed_event_and_its_history_and_their_decision_is_the_ver
 @pytest.mark.parametrize("returned", [None, "approve", {"outcome": "approve"}])
 def test_what_is_no_decision_fails(returned: object) -> None:
     watcher = agent()
-    watcher.rules(lambda *_: returned)  # type: ignore[arg-type,return-value]
+    watcher.rules(lambda *_: returned)  # type: ignore[type-var]
     with pytest.raises(DecisionFailed, match=f"agent watcher returned {type(returned).__name__}"):
         watcher.by_rules(history_of(paid("now")))
 

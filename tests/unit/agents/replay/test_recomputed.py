@@ -20,6 +20,6 @@ def test_the_audits_know_what_each_agent_reacts_to_and_remembers() -> None:
     }
 
     assert declared == {
-        name: (one.entity, set(one.reacts_to.split()), set(one.remembers.split()), one.events, one.age)
+        name: (one.entity, frozenset(one.reacts_to.split()), frozenset(one.remembers.split()), one.events, one.age)
         for name, one in MEMORIES.items()
     }

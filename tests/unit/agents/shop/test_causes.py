@@ -189,7 +189,7 @@ def test_what_happened_after_the_error_neither_breaks_nor_makes_good() -> None:
 
 
 def test_what_an_ordinary_order_does_not_have_is_a_deviation_in_order_of_time() -> None:
-    refused = happened(PaymentFailed, "refused", 70, **(captured("c", 0).data | {"reason": "declined"}))
+    refused = happened(PaymentFailed, "refused", 70, **{**captured("c", 0).data, "reason": "declined"})
     odd = (captured("two", 20, "p-2"), label("l", 30), refused, priced("p", 80, 700, 700), short("s", -1))
     assert ids(*ORDINARY, *odd) == ["p", "refused", "l", "two"]
 

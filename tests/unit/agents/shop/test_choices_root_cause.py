@@ -169,8 +169,8 @@ def test_a_verdict_that_comes_by_leaves_no_choice() -> None:
 
 
 def answered(failure: str, culprit: str | None, confidence: float) -> Event:
-    about = {"error_event_id": "error", "culprit_event_id": culprit, "alternatives": [], "evidence": ["error"]}
-    said = {"service": "checkout", "failure": failure, "confidence": confidence}
+    about: dict[str, Any] = {"error_event_id": "error", "culprit_event_id": culprit, "evidence": ["error"]}
+    said: dict[str, Any] = {"service": "checkout", "failure": failure, "confidence": confidence, "alternatives": []}
     return happened(RootCauseIdentified, "verdict", -1, **about, **said)
 
 

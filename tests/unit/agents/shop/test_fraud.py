@@ -200,5 +200,5 @@ def test_the_same_payment_and_history_give_the_same_decision_in_any_year() -> No
 
 def test_the_agent_decides_by_these_rules_on_payments_of_a_customer() -> None:
     assert AGENTS["fraud"].by_rules(history_of(paid("now"), charged_back("c"))).outcome == "review"
-    assert (fraud.entity, fraud.reacts_to) == ("customer", {"PaymentSucceeded"})
+    assert (fraud.entity, fraud.reacts_to) == ("customer", frozenset({"PaymentSucceeded"}))
     assert fraud.remembers == {"PaymentSucceeded", "PaymentFailed", "ChargebackReceived"}

@@ -74,7 +74,7 @@ FOR_A_PERSON = {
         events=(
             ORDER,
             PAID,
-            replace(refunded("r", 50, "p-1", 500), data=refunded("r", 50, "p-1", 500).data | {"currency": "USD"}),
+            replace(refunded("r", 50, "p-1", 500), data={**refunded("r", 50, "p-1", 500).data, "currency": "USD"}),
             SHORT,
         ),
         found=SHORTAGE,

@@ -247,7 +247,7 @@ def test_the_agent_decides_by_these_rules_on_errors_of_an_order() -> None:
     assert (root_cause.name, root_cause.entity, root_cause.reacts_to) == (
         "root_cause",
         "order",
-        {"ErrorOccurred", "RootCauseIdentified"},
+        frozenset({"ErrorOccurred", "RootCauseIdentified"}),
     )
     assert (root_cause.window.events, root_cause.window.age) == (50, timedelta(days=90))
     assert root_cause.remembers == set(EVENT_TYPES) - {"ServiceDeployed", "ConfigChanged"}

@@ -123,9 +123,9 @@ def addresses(number: int) -> Sequence[Event]:
 
 
 def refused_payments(number: int) -> Sequence[Event]:
-    rest = {"amount_minor": 1, "currency": "EUR", "method": "card", "country": "DE", "device_id": "d", "reason": "no"}
+    rest: dict[str, Any] = {"amount_minor": 1, "currency": "EUR", "method": "card", "country": "DE", "device_id": "d"}
     return [
-        happened(PaymentFailed, f"failed-{number}", 1, payment_id=f"p-{number}", **rest),
+        happened(PaymentFailed, f"failed-{number}", 1, payment_id=f"p-{number}", reason="no", **rest),
         charged_back(f"chargeback-{number}", 49, f"p-{number}"),
     ]
 

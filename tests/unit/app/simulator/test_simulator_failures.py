@@ -179,6 +179,7 @@ def test_an_incident_hits_5_to_8_orders_of_one_service_soon_after_its_change(tol
                 incidents[truth.failure, truth.culprit_event_id].append(events[truth.error_event_id])
         assert {failure for failure, _ in incidents} == {"bad_deployment", "bad_configuration"}
         for (failure, culprit_id), errors in incidents.items():
+            assert culprit_id is not None
             culprit = events[culprit_id]
             assert culprit.type == ("ServiceDeployed" if failure == "bad_deployment" else "ConfigChanged")
             assert {error.data["service"] for error in errors} == {culprit.data["service"]}

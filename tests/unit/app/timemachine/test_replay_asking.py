@@ -25,7 +25,7 @@ async def replayed(max_tokens: int) -> Sequence[Comparison]:
     customers = ("ada", "bob", "cyd")
     log = [record_of(to_json(paid(f"e{n}", customer_id=name)), name, n) for n, name in enumerate(customers)]
     async with ScriptedModel(lambda _: Say(text=REVIEW)) as server:
-        settings = Settings(_env_file=None, llm_url=server.url, llm_model="tiny")  # type: ignore[call-arg]
+        settings = Settings(_env_file=None, llm_url=server.url, llm_model="tiny")
         async with model_decider(settings, "other", max_tokens=max_tokens) as decider:
             bench = Bench({"timeline-customer": log}, MemoryDecisions([]))
             found = await bench.replay(decider, concurrency=3)
@@ -57,7 +57,7 @@ async def test_tokens_that_were_not_used_are_given_back() -> None:
 
 @pytest.mark.parametrize(("url", "model"), [("", "tiny"), ("http://127.0.0.1:1/v1", "")])
 async def test_a_model_that_nobody_named_cannot_be_asked(url: str, model: str) -> None:
-    settings = Settings(_env_file=None, llm_url=url, llm_model="any")  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, llm_url=url, llm_model="any")
 
     with pytest.raises(ValueError, match="deciding by a model needs"):
         async with model_decider(settings, model, max_tokens=1):

@@ -84,10 +84,11 @@ def thread() -> ConsumerThread:
 @pytest.fixture
 def consumer(thread: ConsumerThread) -> Consumer:
     """The product's consumer over a thread of ours; only what it adds to Faust's is set up."""
-    made: Any = Consumer.__new__(Consumer)
+    consumer = Consumer.__new__(Consumer)
+    made: Any = consumer
     made._thread, made.app, made._to_resume = thread, App(), set()
     made._positions, made._epoch = asyncio.Lock(), 0
-    return made
+    return consumer
 
 
 async def fetch(consumer: Consumer, thread: ConsumerThread, partitions: set[TP]) -> asyncio.Task[Any]:
