@@ -19,7 +19,7 @@ import psycopg2.errors
 from outbox.errors import (
     DatabaseReadOnly,
     DatabaseUnavailable,
-    OutboxError,
+    InnervateError,
     RowsLocked,
     SchemaUnusable,
     StatementRejected,
@@ -132,7 +132,7 @@ class Database:
                 await transaction.run("COMMIT")
             except Exception:
                 # A lost connection has rolled back by itself; any other must not return to the pool as it is.
-                with suppress(OutboxError):
+                with suppress(InnervateError):
                     await transaction.run("ROLLBACK")
                 raise
 

@@ -1,26 +1,24 @@
-"""What can go wrong between a decision and its publication.
+"""What can go wrong between a decision and its publication; drawn in `tables.errors`.
 
-OutboxError
-├── Transient                try again; nothing was lost
-│   └── DatabaseUnavailable  the outcome of the statement may be unknown: ask again, never assume
-│       ├── DatabaseReadOnly it answers and takes no writes: a standby, or made read-only
-│       ├── SchemaUnusable   it answers; a table, column or privilege that is needed is not there
-│       ├── RowsLocked       somebody else kept what is needed locked for too long
-│       └── OldWorkersRemain not before the workers of the version before are gone
-└── Permanent                will fail again: dead letter, then go on
-    ├── StatementRejected    PostgreSQL refused the rows themselves
-    └── Echo                 the decision is written as refused: its chain went too far
+The rest of the outbox takes the root and its branches from here: this is its only module that imports from `tables`.
 """
 
 from __future__ import annotations
 
+from tables.errors import InnervateError, Permanent, Transient
 
-class OutboxError(Exception):
-    """The outbox could not do what it was asked."""
-
-
-class Transient(OutboxError):
-    """Try again."""
+__all__ = [
+    "DatabaseReadOnly",
+    "DatabaseUnavailable",
+    "Echo",
+    "InnervateError",
+    "OldWorkersRemain",
+    "Permanent",
+    "RowsLocked",
+    "SchemaUnusable",
+    "StatementRejected",
+    "Transient",
+]
 
 
 class DatabaseUnavailable(Transient):
@@ -43,18 +41,18 @@ class OldWorkersRemain(DatabaseUnavailable):
     """Another source used this event id, and a worker that cannot tell the two apart is still alive."""
 
 
-class Permanent(OutboxError):
-    """Trying again cannot help."""
-
-
 class StatementRejected(Permanent):
     """PostgreSQL refused the statement because of the values in it."""
 
+    reason = "decision_refused"
+
 
 class Echo(Permanent):
-    """The chain or the story of an event went as far as it may; the decision on it is written, as refused."""
+    """The chain or the correlation of an event went as far as it may; the decision on it is written, as refused."""
+
+    reason = "echo"
 
     def __init__(self, correlation_id: str, message: str) -> None:
         super().__init__(message)
-        #: The story.
+        #: What all events of the chain share.
         self.correlation_id = correlation_id

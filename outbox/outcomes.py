@@ -1,9 +1,6 @@
 """Outcomes: what became of a message, and what an error of Kafka says about it.
 
-NotPublished      try again; whether Kafka has the message is unknown
-├── Unwritable    Kafka takes nothing for this topic until somebody changes something there
-└── Aborted       its transaction failed because of another message: try again at once
-Refused           Kafka will never take this message, alone and as it is
+One that Kafka does not have is `NotPublished` or `Refused` (drawn in `tables.errors`).
 
 Only an error about the message itself refuses it. What is about rights, the topic or its settings is waited for: every
 message of the topic would meet it, and none of them is at fault.
@@ -34,6 +31,8 @@ class Aborted(NotPublished):
 
 class Refused(Permanent):
     """Kafka will never take this message."""
+
+    reason = "refused"
 
 
 #: None: Kafka has it.

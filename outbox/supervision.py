@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from outbox.backoff import Backoff
+from outbox.errors import Transient
 from outbox.troubles import WELL_SECONDS, Troubles, described
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 LOG_SECONDS: Final = 60.0
 
 
-class EndedItself(Exception):
+class EndedItself(Transient):
     """The task ended, and nobody had asked it to."""
 
 

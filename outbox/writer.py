@@ -25,8 +25,8 @@ from outbox.database import Database, Row, Transaction, queries
 from outbox.errors import (
     DatabaseUnavailable,
     Echo,
+    InnervateError,
     OldWorkersRemain,
-    OutboxError,
     RowsLocked,
     SchemaUnusable,
     StatementRejected,
@@ -56,7 +56,7 @@ ALONE_CAP_SECONDS: Final = 10.0
 #: By the ids of decisions that are there: whether their chains went too far, and their numbers in their stories.
 Found = dict[str, tuple[bool, int | None]]
 #: The decisions that are new, and those that PostgreSQL refused or that have to wait alone.
-Written = tuple[Found, dict[str, OutboxError]]
+Written = tuple[Found, dict[str, InnervateError]]
 
 
 class DecisionWriter:
@@ -181,7 +181,7 @@ class DecisionWriter:
             parameters = {**self._parameters(records), **lock_parameters(lanes)}
             return _found(await self._database.run(_RECORD_DECISIONS, parameters)), {}
         new: Found = {}
-        refused: dict[str, OutboxError] = {}
+        refused: dict[str, InnervateError] = {}
         async with self._database.transaction() as transaction:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
             # In the order of the batch: the messages of one key leave in the order in which their agent decided.

@@ -1,16 +1,84 @@
-"""Errors of the windows that stop a worker; each message says which windows, and why.
+"""Every error of ours in one tree: its branch says what whoever meets it does next.
 
-WindowsUnusable
-├── ChangelogUnreadable   a record of the changelog is no entry of a window
-├── TimelineReplaced      the changelog was written from another topic, or a longer one, than the timeline is now
-└── SlotUnreadable        a stored entry cannot be read; the next start reads it back from the changelog
+InnervateError
+├── Transient                       try again; nothing was lost
+│   ├── BrainUnavailable            the model gave no reply to judge; the rules decide
+│   ├── DatabaseUnavailable         the outcome of the statement may be unknown: ask again, never assume
+│   │   ├── DatabaseReadOnly        it answers and takes no writes: a standby, or made read-only
+│   │   ├── SchemaUnusable          it answers; a table, column or privilege that is needed is not there
+│   │   ├── RowsLocked              somebody else kept what is needed locked for too long
+│   │   └── OldWorkersRemain        not before the workers of the version before are gone
+│   ├── NotPublished                whether Kafka has the message is unknown
+│   │   ├── Unwritable              Kafka takes nothing for this topic until somebody changes something there
+│   │   └── Aborted                 its transaction failed because of another message: try again at once
+│   ├── GivenUp                     a library gave the batch up, and nobody here had asked for it
+│   └── EndedItself                 a task in the background ended; it is started again
+├── Permanent                       it will fail again: a dead letter with this `reason`, then go on
+│   ├── InvalidEvent                a record is no event, or its data is not of its type
+│   ├── DecisionFailed              the agent itself raised, or returned something that is no decision
+│   ├── StatementRejected           PostgreSQL refused the rows themselves
+│   ├── Echo                        the decision is written as refused: its chain went too far
+│   ├── Refused                     Kafka will never take this message, alone and as it is
+│   ├── Damaged                     a batch or record follows no layout of Kafka's
+│   ├── NotAnswered                 the answer to a held decision was not given
+│   │   ├── UnknownApproval         no such decision was held
+│   │   ├── AlreadyAnswered         somebody else was first, or it expired
+│   │   └── AnotherContent          the hash is of something else than what is held
+│   └── NotReplayed                 the dead letter was not put back
+│       ├── UnknownLetter           there is no such dead letter
+│       ├── AlreadyReplayed         somebody else was first
+│       ├── LetterTruncated         it is larger than any event may be, so it was not kept whole
+│       └── LetterOfShadow          what a shadow cannot decide on is no matter of the topics
+├── Rejected                        the model's reply is not what was asked for: ask once more, then the rules decide
+├── OutsidePolicy                   the model chose what the agent does not permit; the rules decide
+└── Fatal                           what was begun ends, with the message; a person changes something first
+    ├── WindowsUnusable             going on would decide without what should be remembered
+    │   ├── ChangelogUnreadable     a record of the changelog is no entry of a window
+    │   ├── TimelineReplaced        the changelog was written from another topic, or a longer one, than the timeline is
+    │   └── SlotUnreadable          a stored entry cannot be read; the next start reads it back from the changelog
+    ├── RingCorrupt                 stored bytes are no entry of a window
+    ├── TopicsUnusable              the worker's topics are not there, or not as they must be
+    ├── DataDirectoryUnusable       nothing can be kept in DATADIR
+    ├── CannotRebuild               the windows are as they were
+    ├── RebuildSpoiled              the windows are half built: build them again
+    ├── TimelineUnreadable          the topic is not there, or the broker does not hand over what it says it has
+    │   ├── UnknownEvent            this entity's timeline has no event with this id, or no longer
+    │   └── AmbiguousEvent          it has several, of different sources: say which is meant
+    ├── SliceTooLarge               there is more than one file should hold
+    ├── SliceUnreadable             a file is no slice that this version can read
+    ├── StateUnusable               the directory is another replay's
+    ├── StateInUse                  another process has the directory open
+    └── SandboxError                a wheel, Java or Maven is missing, or a service ended or stayed silent at its start
+
+The root stands here because this package imports none of ours: everybody may derive from it. Each error stands where it
+is raised. No message of a `BrainUnavailable` or `Rejected` holds anything a model or its server wrote: messages are
+logged and shown.
 """
 
 from __future__ import annotations
 
 
-class WindowsUnusable(Exception):
-    """The worker must stop: going on would decide without what should be remembered."""
+class InnervateError(Exception):
+    """Something that was expected to go wrong now and then, and did; the message is a line for a person."""
+
+
+class Transient(InnervateError):
+    """Trying again, later or another way, may help."""
+
+
+class Permanent(InnervateError):
+    """Trying again cannot help: what asked for it becomes a dead letter, or is refused."""
+
+    #: The word that the dead letters of this kind are counted by.
+    reason: str = "unprocessable"
+
+
+class Fatal(InnervateError):
+    """The worker stops, or the command ends: going on is impossible or does harm."""
+
+
+class WindowsUnusable(Fatal):
+    """The worker must stop: going on would decide without what should be remembered. The message says which windows."""
 
     def __init__(self, table: str, message: str) -> None:
         super().__init__(message)

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, Self
 
 import orjson
 
+from tables.errors import Permanent
+
 Reason = Literal[
     "tombstone", "too_large", "unreadable", "invalid_utf8", "invalid_json", "invalid_envelope", "invalid_data"
 ]
@@ -49,13 +51,13 @@ _INTEGER_MAX: Final = 2**64 - 1
 _YEARS: Final = range(1970, 9999)
 
 
-class InvalidEvent(ValueError):
+class InvalidEvent(Permanent):
     """A message that is no event and never becomes one by trying again: a dead letter."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         """Take the machine-readable reason and a sentence saying where and what was expected."""
         super().__init__(message)
-        self.reason: Final = reason
+        self.reason: Reason = reason
 
 
 class Unreadable(bytes):

@@ -17,6 +17,7 @@ import struct
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from tables.errors import Fatal
 from tables.window import Entry
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _MAX_LENGTH: Final = 0xFFFF
 
 
-class RingCorrupt(ValueError):
+class RingCorrupt(Fatal):
     """A stored value is not an entry of this layout."""
 
 

@@ -22,12 +22,12 @@ from agents.engine.record import HOLD_FOR, decision_record
 from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
 from agents.model.agent import Agent
-from agents.model.errors import DecisionFailed, Permanent
 from agents.model.history import History
 from agents.shop.events import parse_data
-from outbox import errors as outbox_errors
+from outbox.errors import Echo
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from outbox.supervision import is_being_cancelled
+from tables.errors import Permanent
 from tables.event import Event, InvalidEvent
 from tables.window import Entry, WindowSpec, history
 
@@ -39,10 +39,6 @@ IN_FLIGHT: Final = 1000
 #: Events of one entity that may wait for a slow brain before it is told to decide at once: a busy entity would wait
 #: ever longer, and hold up all others when its ring has no slack left. Own choice.
 CROWD: Final = 16
-
-
-#: Why an event is a dead letter whose decision was refused: agents answer each other.
-ECHO: Final = "echo"
 
 
 class Delivery(Acknowledgeable, Protocol):
@@ -220,13 +216,15 @@ class StreamLoop:
             )
             if await self._writer.record(record):
                 log.debug("decided %s on %s: %s", record.agent, record.event_id, record.outcome)
-        except outbox_errors.Echo as echo:
+        except Echo as echo:
             # Nothing of it is published, so the chain ends here; a person hears once of its story.
             log.warning("refused, agents answer each other: %s", echo)
-            await self._writer.bury(_dead_letter(self._agent, delivery, ECHO, str(echo), about=echo.correlation_id))
-        except (Permanent, InvalidEvent, outbox_errors.Permanent) as error:
+            await self._writer.bury(
+                _dead_letter(self._agent, delivery, echo.reason, str(echo), about=echo.correlation_id)
+            )
+        except Permanent as error:
             log.exception("agent %s cannot decide on event %s", self._agent.name, known.event.id)
-            await self._writer.bury(_dead_letter(self._agent, delivery, _reason(error), str(error)))
+            await self._writer.bury(_dead_letter(self._agent, delivery, error.reason, str(error)))
         await _all(stored)
 
     def _submit(self, key: str, delivery: Delivery, job: Callable[[], Awaitable[None]]) -> None:
@@ -251,12 +249,6 @@ class StreamLoop:
 async def _all(stored: Sequence[Awaitable[object]]) -> None:
     for one in stored:
         await one
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, InvalidEvent):
-        return error.reason
-    return "decision_failed" if isinstance(error, DecisionFailed) else "decision_refused"
 
 
 def _origin(delivery: Delivery) -> Origin:

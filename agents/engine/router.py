@@ -171,7 +171,7 @@ class Router:
 
     async def _bury_refused(self, refusals: Refusals) -> None:
         for routed, refusal in refusals:
-            await self._bury(_dead_letter(routed.record, "refused", str(refusal)))
+            await self._bury(_dead_letter(routed.record, refusal.reason, str(refusal)))
 
     async def _bury(self, letter: DeadLetter) -> None:
         self.dead += 1

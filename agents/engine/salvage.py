@@ -16,6 +16,7 @@ from typing import Final
 import cramjam
 from aiokafka.codec import snappy_decode
 
+from tables.errors import Permanent
 from tables.event import Unreadable
 
 #: Bytes of a batch when it is unpacked. Producers fill batches of some megabytes; what unpacks to more is meant to hurt
@@ -34,8 +35,10 @@ _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
 _XERIAL: Final = b"\x82SNAPPY\x00"
 
 
-class Damaged(ValueError):
+class Damaged(Permanent):
     """A batch or record that does not follow the layout; the message says where."""
+
+    reason = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,12 @@
-"""What can go wrong between an event and its decision.
-
-AgentError
-├── Transient              another brain, or another time, may do better; the rules decide
-│   └── BrainUnavailable   the model gave no reply to judge; `reason` says why in one word
-├── Rejected               the model's reply is not what was asked for: ask once more, then the rules decide
-├── OutsidePolicy          the model chose what the agent does not permit; the rules decide
-└── Permanent              dead letter, then go on
-    └── DecisionFailed     the agent itself raised, or returned something that is no decision
-
-`tables.event.InvalidEvent` is permanent as well. Errors of the outbox are its own (`outbox.errors`). No message of a
-`BrainUnavailable` or `Rejected` holds anything a model or its server wrote: messages are logged and shown.
-"""
+"""What can go wrong between an event and its decision; drawn in `tables.errors`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
+
+from tables.errors import InnervateError, Permanent, Transient
 
 
 class Unavailable(StrEnum):
@@ -79,14 +69,6 @@ class Violation(StrEnum):
     NOT_PERMITTED = "not_permitted"
 
 
-class AgentError(Exception):
-    """An agent could not do its work."""
-
-
-class Transient(AgentError):
-    """Trying again later, or another way, may help."""
-
-
 class BrainUnavailable(Transient):
     """A model gave no reply to judge; the rules decide.
 
@@ -101,7 +83,7 @@ class BrainUnavailable(Transient):
         self.unanswered = 0
 
 
-class Rejected(AgentError):
+class Rejected(InnervateError):
     """A model's reply is not what was asked for. `problems` are sentences without a word of the reply in them."""
 
     def __init__(self, reason: RejectedReply, problems: Sequence[str]) -> None:
@@ -110,7 +92,7 @@ class Rejected(AgentError):
         self.problems = tuple(problems)
 
 
-class OutsidePolicy(AgentError):
+class OutsidePolicy(InnervateError):
     """A model chose what the agent does not permit. `detail` is in our words, without a word of the reply."""
 
     def __init__(self, reason: Violation, detail: str) -> None:
@@ -118,9 +100,7 @@ class OutsidePolicy(AgentError):
         self.reason = reason
 
 
-class Permanent(AgentError):
-    """Trying again cannot help."""
-
-
 class DecisionFailed(Permanent):
     """The agent raised while it decided, or returned something that is no decision."""
+
+    reason = "decision_failed"

@@ -18,7 +18,6 @@ from typing import Any, Final
 from agents.engine.record import decision_record
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
-from agents.model.errors import Permanent
 from agents.model.history import History
 from agents.replay.comparison import Comparison, history_kind, kind_of, missing
 from agents.replay.deciders import Decider
@@ -29,6 +28,7 @@ from agents.replay.sources import DecisionSource
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
 from outbox.records import Origin
+from tables.errors import Permanent
 from tables.event import Event, InvalidEvent
 from tables.window import Entry, WindowSpec, history
 
@@ -219,7 +219,7 @@ class Replay:
                 decided_at=record.at,
                 recorded_id=None if row is None else row.key,
             )
-        except (Permanent, InvalidEvent) as error:
+        except Permanent as error:
             return None if row is None else missing(row, _line(error), event, read.entity_id)
         return Comparison(
             kind=kind_of(row, decided),

@@ -18,6 +18,7 @@ from typing import Final, cast
 import rocksdict
 
 from tables import ring, window
+from tables.errors import Fatal
 from tables.store import StoreOptions
 from tables.window import Entry
 
@@ -37,7 +38,7 @@ _NOTES: Final = b"\0\0"
 Place = tuple[str, int, str]
 
 
-class StateInUse(Exception):
+class StateInUse(Fatal):
     """Another process has this directory open."""
 
 

@@ -4,10 +4,7 @@ Own consumers, without a group: nothing is committed and no worker notices. They
 of transactions that are aborted or open, so the end of a partition is where its first open transaction begins. Offsets
 may be missing, because Kafka drops old records, aborts some and keeps its own marks among the others; so a reader goes
 by its position and not by the records it gets.
-What fails is aiokafka's `KafkaError`, or
-
-TimelineUnreadable
-    the topic is not there, or the broker says that there is more and does not hand it over
+What fails is aiokafka's `KafkaError`, or `TimelineUnreadable`.
 """
 
 from __future__ import annotations
@@ -28,6 +25,7 @@ from agents.engine.routing import Entity, timeline
 from agents.engine.stamps import instant
 from agents.replay.records import TimelineRecord
 from app.kafka.tuning import TUNING
+from tables.errors import Fatal
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -44,7 +42,7 @@ FETCH_BYTES: Final = 4 * 1024 * 1024
 _NEAR: Final = 500
 
 
-class TimelineUnreadable(Exception):
+class TimelineUnreadable(Fatal):
     """A timeline cannot be read; the message says which and why."""
 
 

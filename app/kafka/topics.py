@@ -18,6 +18,7 @@ from agents.engine.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
 from app.kafka.topic_ids import KnownTopics, known_topics
 from app.settings import Settings
 from outbox.parameters import DEAD_LETTERS
+from tables.errors import Fatal
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ CREATION_SECONDS: Final = 30.0
 OVERHEAD_BYTES: Final = 64 * 1024
 
 
-class TopicsUnusable(Exception):
+class TopicsUnusable(Fatal):
     """Kafka could not be prepared; the message says which topic and why."""
 
 

@@ -3,9 +3,7 @@
 Both listen on free loopback ports and answer when ``start`` returns. They end with the ``with`` block, on an
 exception, on Ctrl-C, and when the process that started them is killed. A process asked to end with SIGTERM
 has to turn it into ``SystemExit`` for the block to be left in order. What can fail raises ``SandboxError``:
-
-SandboxError
-    a wheel, Java or Maven is missing; no port is free; a service ended or stayed silent while starting
+a wheel, Java or Maven is missing; no port is free; a service ended or stayed silent while starting.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from app.sandbox.patience import MOST_SECONDS, Patience, signs_of
+from tables.errors import Fatal
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,7 +41,7 @@ _POLL_SECONDS = 0.02
 _LOG_LINES = 6
 
 
-class SandboxError(RuntimeError):
+class SandboxError(Fatal):
     """The sandbox cannot run; the message says in one line what is missing or what went wrong."""
 
 

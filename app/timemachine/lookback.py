@@ -3,10 +3,7 @@
 Records of one entity are found by their key among those of its whole partition, so a look back reads that partition
 backwards, a stretch at a time, until it has enough. Copies are shown as the log has them. An event that no agent
 decided on has to be looked for from the beginning of the log. Fails with aiokafka's `KafkaError`, or
-
-TimelineUnreadable
-├── UnknownEvent    this entity's timeline has no event with this id, or no longer
-└── AmbiguousEvent  it has several, of different sources: say which is meant
+`TimelineUnreadable`: `UnknownEvent`, `AmbiguousEvent`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """Recording: cuts a slice out of Kafka and PostgreSQL.
 
 It holds everything a replay needs: records of the timelines from the first one still there, because windows reach
-back, and the decisions on them. Fails as the readers do, or with
-
-SliceTooLarge
-    there is more than one file should hold
+back, and the decisions on them. Fails as the readers do, or with `SliceTooLarge`.
 """
 
 from __future__ import annotations
@@ -20,13 +17,14 @@ from agents.replay.records import RecordedDecision, TimelineRecord
 from app.kafka.timelines import TimelineReader
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.slices import Slice, SliceHeader
+from tables.errors import Fatal
 from tables.event import InvalidEvent, parse
 
 #: Records of one slice, which is held in memory while it is written and replayed (own choice).
 MAX_RECORDS: Final = 500_000
 
 
-class SliceTooLarge(Exception):
+class SliceTooLarge(Fatal):
     """More records than a slice holds."""
 
 

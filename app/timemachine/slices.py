@@ -3,9 +3,7 @@
 JSON lines: a header with the version of the format, then records of timelines as they were, byte for byte, then the
 recorded decisions with the replies of models, and where an event became a dead letter of an agent. The whole file is
 held in memory; it is meant for incidents, not for archives. Reading fails with
-
-SliceUnreadable
-    no such file, another version, or a line that is none of ours; the message says which line
+`SliceUnreadable`: no such file, another version, or a line that is none of ours; the message says which line.
 """
 
 from __future__ import annotations
@@ -24,6 +22,7 @@ import orjson
 from agents.replay.records import Published, RecordedDecision, TimelineRecord
 from agents.replay.sources import MemoryDecisions, MemoryTimeline
 from outbox.journal import StoredReply
+from tables.errors import Fatal
 from tables.event import source_of
 
 #: Changes when older readers would misread a newer file.
@@ -32,7 +31,7 @@ VERSION: Final = 2
 _SOURCELESS: Final = 1
 
 
-class SliceUnreadable(Exception):
+class SliceUnreadable(Fatal):
     """A file is no slice that this version can read."""
 
 

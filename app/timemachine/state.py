@@ -23,6 +23,7 @@ from agents.replay.span import Part
 from agents.replay.totals import Totals
 from agents.replay.windows import ReplayWindows, StateInUse
 from app.timemachine.differences import difference
+from tables.errors import Fatal
 
 #: Where the windows and the position are, and the differences found so far.
 WINDOWS: Final = "windows"
@@ -30,7 +31,7 @@ DIFFERENCES: Final = "differences.jsonl"
 _KEY: Final = b"replay"
 
 
-class StateUnusable(Exception):
+class StateUnusable(Fatal):
     """The directory cannot be used for this replay; the message says why."""
 
 

@@ -7,12 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from tables.errors import Fatal
+
 #: What the local databases take before they hold anything is far less; a worker that starts with less room than this
 #: stops within minutes (own choice).
 ROOM_BYTES: Final = 16 * 1024 * 1024
 
 
-class DataDirectoryUnusable(Exception):
+class DataDirectoryUnusable(Fatal):
     """Nothing can be kept there; the message says where and why."""
 
 

@@ -41,6 +41,7 @@ from app.kafka.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.stream import AgentStream
+from tables.errors import Fatal
 from tables.event import InvalidEvent
 from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt
@@ -54,11 +55,11 @@ _RUBBISH: Final = "rubbish"
 _UNDER_WAY: Final = 1000
 
 
-class CannotRebuild(Exception):
+class CannotRebuild(Fatal):
     """The windows are as they were; the message says why."""
 
 
-class RebuildSpoiled(Exception):
+class RebuildSpoiled(Fatal):
     """Workers of the set ran in the meantime; stop them and rebuild again."""
 
 

@@ -16,7 +16,7 @@ from agents.registry import AGENTS
 from app.simulator import simulate
 from app.simulator.records import Produced
 from app.timemachine.slices import Slice, SliceHeader, dump
-from tables.event import parse, to_json
+from tables.event import InvalidEvent, parse, to_json
 
 FILE = Path(__file__).parents[1] / "incidents" / "double_refund.jsonl"
 ORDER = "o-00048"
@@ -66,7 +66,7 @@ def _again(shop: Sequence[Produced]) -> Produced:
 def _id(produced: Produced) -> str | None:
     try:
         return parse(produced.value, produced.headers).id
-    except ValueError:
+    except InvalidEvent:
         return None
 
 

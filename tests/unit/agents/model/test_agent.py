@@ -11,9 +11,10 @@ from fakes import NOON, charged_back, event_of, failed, history_of, paid
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
-from agents.model.errors import DecisionFailed, Permanent
+from agents.model.errors import DecisionFailed
 from agents.model.history import History
 from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
+from tables.errors import Permanent
 from tables.event import InvalidEvent
 from tables.window import WindowSpec
 
