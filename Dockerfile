@@ -26,5 +26,5 @@ HEALTHCHECK --interval=10s --timeout=6s --start-period=60s CMD \
     ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:6066/health/ready', timeout=5)"]
 # Long enough for everything in flight to be committed; orchestrators should wait at least as long.
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["faust", "-A", "app"]
+ENTRYPOINT ["innervate"]
 CMD ["worker", "-l", "info"]

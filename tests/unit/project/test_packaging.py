@@ -77,7 +77,12 @@ def test_the_wheel_carries_its_licence(wheel: ZipFile) -> None:
 
 def test_pytest_finds_the_plugin_of_an_installed_distribution(wheel: ZipFile) -> None:
     points = wheel.read(f"{INFO}/entry_points.txt").decode()
-    assert points.split() == ["[pytest11]", "innervate", "=", "app.pytest_plugin"]
+    assert "[pytest11]\ninnervate = app.pytest_plugin\n" in points
+
+
+def test_the_command_line_is_installed_as_a_script(wheel: ZipFile) -> None:
+    points = wheel.read(f"{INFO}/entry_points.txt").decode()
+    assert "[console_scripts]\ninnervate = app.command_line:main\n" in points
 
 
 def test_the_distribution_can_never_be_uploaded_by_mistake(wheel: ZipFile) -> None:
