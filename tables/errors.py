@@ -24,11 +24,11 @@ InnervateError
 │   │   ├── UnknownApproval         no such decision was held
 │   │   ├── AlreadyAnswered         somebody else was first, or it expired
 │   │   └── AnotherContent          the hash is of something else than what is held
-│   └── NotReplayed                 the dead letter was not put back
-│       ├── UnknownLetter           there is no such dead letter
-│       ├── AlreadyReplayed         somebody else was first
-│       ├── LetterTruncated         it is larger than any event may be, so it was not kept whole
-│       └── LetterOfShadow          what a shadow cannot decide on is no matter of the topics
+│   └── NotRedriven                 the dead letter was not put back
+│       ├── UnknownDeadLetter       there is no such dead letter
+│       ├── AlreadyRedriven         somebody else was first
+│       ├── TruncatedDeadLetter     it is larger than any event may be, so it was not kept whole
+│       └── ShadowDeadLetter        what a shadow cannot decide on is no matter of the topics
 ├── Rejected                        the model's reply is not what was asked for: ask once more, then the rules decide
 ├── OutsidePolicy                   the model chose what the agent does not permit; the rules decide
 └── Fatal                           what was begun ends, with the message; a person changes something first

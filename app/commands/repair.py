@@ -24,10 +24,10 @@ from app.kafka.timelines import TimelineUnreadable
 from app.kafka.topics import TopicsUnusable
 from app.operators.approvals import SignedForm, document, expected
 from app.worker.rebuild import CannotRebuild, RebuildSpoiled, RebuiltPartition, WindowRebuild
+from outbox.buried import buried, redrive_buried
 from outbox.database import Database, queries
-from outbox.dead import buried, dig_up
 from outbox.errors import DatabaseUnavailable, StatementRejected
-from outbox.replays import AlreadyReplayed, NotReplayed, Replays
+from outbox.redrives import AlreadyRedriven, NotRedriven, Redrives
 from outbox.shadows import Agreement, Disagreement, agreements, disagreements
 from tables.ring import RingCorrupt
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _VIEWS_SQL: Final = queries("views.sql")
 
-_LETTERS: Final = ("id", "consumer", "reason", "detail", "from", "died", "replayed")
+_LETTERS: Final = ("id", "consumer", "reason", "detail", "from", "died", "redriven")
 _SHADOWS: Final = (
     "shadow", "decisions", "compared", "same outcome", "same messages", "agreement", "only live", "dead letters",
 )  # fmt: skip
@@ -81,18 +81,18 @@ def register_repair_commands(app: Innervate) -> None:
 
 def _register_outbox(app: Innervate) -> None:
     @app.command(
-        option("--retry-dead", is_flag=True, help="Put all buried messages back into the outbox."),
-        option("--retry", type=click.IntRange(0, 2**63 - 1), metavar="SEQ", help="Put one of them back."),
+        option("--redrive-all", "--retry-dead", is_flag=True, help="Put all buried messages back into the outbox."),
+        option("--redrive", "--retry", type=click.IntRange(0, 2**63 - 1), metavar="SEQ", help="Put one of them back."),
     )
-    async def outbox(self: AppCommand, retry_dead: bool, retry: int | None) -> None:
+    async def outbox(self: AppCommand, redrive_all: bool, redrive: int | None) -> None:
         """List the messages Kafka refused for good, or put them back."""
         async with _database(app) as database:
-            if retry is not None:
-                if not await dig_up(database, retry):
-                    raise SystemExit(f"innervate: no buried message {retry}")
+            if redrive is not None:
+                if not await redrive_buried(database, redrive):
+                    raise SystemExit(f"innervate: no buried message {redrive}")
                 self.say("the message is pending again")
-            elif retry_dead:
-                self.say(f"{len(await dig_up(database))} messages are pending again")
+            elif redrive_all:
+                self.say(f"{len(await redrive_buried(database))} messages are pending again")
             else:
                 rows = [tuple(map(escaped, map(str, row))) for row in await buried(database)]
                 self.say(self.tabulate(rows, headers=("seq", "message", "topic", "reason"), title="Buried messages"))
@@ -104,8 +104,8 @@ def _register_dead_letters(app: Innervate) -> None:
         option("--consumer", metavar="NAME", help="Only those of the router, or of an agent."),
         option("--reason", metavar="WORD", help="Only those with this reason."),
         _LIMIT,
-        option("--replay", type=click.UUID, metavar="ID", help="Put one back where it came from."),
-        option("--replay-all", is_flag=True, help="Put all of a consumer back that were not yet."),
+        option("--redrive", "--replay", type=click.UUID, metavar="ID", help="Put one back where it came from."),
+        option("--redrive-all", "--replay-all", is_flag=True, help="Put all of a consumer back that were not yet."),
         BY,
     )
     async def dead_letters(
@@ -114,21 +114,21 @@ def _register_dead_letters(app: Innervate) -> None:
         consumer: str | None,
         reason: str | None,
         limit: int,
-        replay: uuid.UUID | None,
-        replay_all: bool,
+        redrive: uuid.UUID | None,
+        redrive_all: bool,
         by: str,
     ) -> None:
         """List what could not be processed, the newest first, or put it back."""
         async with _database(app) as database:
             # The relay of a worker looks by itself; there is nobody here to be told.
-            replays = Replays(database, on_commit=lambda _lanes: None)
-            if replay is not None:
-                letter = await replays.replay(replay, by=_name(by))
+            redrives = Redrives(database, on_commit=lambda _lanes: None)
+            if redrive is not None:
+                letter = await redrives.redrive(redrive, by=_name(by))
                 self.say(f"on its way back to {letter.topic}")
-            elif replay_all:
+            elif redrive_all:
                 if consumer is None:
-                    raise SystemExit("innervate: --replay-all needs --consumer: whose dead letters?")
-                done = await _replay_all(replays, consumer, reason, _name(by))
+                    raise SystemExit("innervate: --redrive-all needs --consumer: whose dead letters?")
+                done = await _redrive_all(redrives, consumer, reason, _name(by))
                 self.say(f"{done} dead letters are on their way back")
             else:
                 parameters = {"consumer": consumer, "reason": reason, "before": None, "limit": limit}
@@ -162,18 +162,18 @@ async def _database(app: Innervate) -> AsyncIterator[Database]:
         yield database
     except DatabaseUnavailable as error:
         raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
-    except (NotReplayed, StatementRejected) as error:
+    except (NotRedriven, StatementRejected) as error:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     finally:
         await database.close()
 
 
-async def _replay_all(replays: Replays, consumer: str, reason: str | None, by: str) -> int:
+async def _redrive_all(redrives: Redrives, consumer: str, reason: str | None, by: str) -> int:
     done = 0
-    async for letter_id in replays.replayable(consumer, reason):
-        # Whoever else replays them meanwhile does no harm.
-        with suppress(AlreadyReplayed):
-            await replays.replay(letter_id, by=by)
+    async for letter_id in redrives.redrivable(consumer, reason):
+        # Whoever else redrives them meanwhile does no harm.
+        with suppress(AlreadyRedriven):
+            await redrives.redrive(letter_id, by=by)
             done += 1
     return done
 

@@ -16,8 +16,8 @@ from app.views.outbox import (
     DEAD_LETTERS_QUERY,
     list_buried,
     list_dead_letters,
-    replay_buried,
-    replay_letter,
+    redrive_buried_message,
+    redrive_dead_letter,
     show_outbox,
 )
 from app.views.pages import add_page
@@ -28,7 +28,7 @@ from app.worker.application import Innervate
 def register_views(app: Innervate) -> None:
     """Add every page to Faust's web server."""
     runtime, settings, streams = app.runtime, app.settings, app.agent_streams
-    database, approvals, replays = runtime.database, runtime.approvals, runtime.replays
+    database, approvals, redrives = runtime.database, runtime.approvals, runtime.redrives
     looking_back = LookBackViews(settings, database)
     get = partial(add_page, app)
     post = partial(add_page, app, method="post")
@@ -46,7 +46,8 @@ def register_views(app: Innervate) -> None:
     get("/timelines/{entity}/{entity_id:.+}", looking_back.show_timeline, query=TIMELINE_QUERY)
     get("/outbox", partial(show_outbox, database, runtime.watch, runtime.relay))
     get("/outbox/dead", partial(list_buried, database), query=BURIED_QUERY)
-    post("/outbox/dead/{seq}/replay", partial(replay_buried, database, runtime.look_for_messages))
+    for redrive in ("redrive", "replay"):  # the older name
+        post(f"/outbox/dead/{{seq}}/{redrive}", partial(redrive_buried_message, database, runtime.look_for_messages))
+        post(f"/dead-letters/{{letter_id}}/{redrive}", partial(redrive_dead_letter, redrives))
     get("/dead-letters", partial(list_dead_letters, database), query=DEAD_LETTERS_QUERY)
-    post("/dead-letters/{letter_id}/replay", partial(replay_letter, replays))
     get("/shadows", partial(list_shadows, database), query=SHADOWS_QUERY)

@@ -15,14 +15,14 @@ from pydantic import ValidationError
 
 from app.operators.approvals import SignedForm, expected
 from app.views.pages import as_objects, before_of, cut, json_response, limit_of, uuid_of
+from outbox.buried import redrive_buried
 from outbox.database import Database, queries
-from outbox.dead import dig_up
+from outbox.redrives import NotRedriven, Redrives, UnknownDeadLetter
 from outbox.relay import Relay
-from outbox.replays import NotReplayed, Replays, UnknownLetter
 from outbox.watch import OutboxWatch
 
 _SQL: Final = queries("views.sql")
-_DEAD_SQL: Final = queries("dead.sql")
+_BURIED_SQL: Final = queries("buried.sql")
 
 #: Messages are counted up to so many.
 COUNTED: Final = 10_000
@@ -65,15 +65,15 @@ async def list_dead_letters(database: Database, request: web.Request) -> web.Res
     return json_response({"dead_letters": found, "next": following})
 
 
-async def replay_letter(replays: Replays, request: web.Request, letter_id: str) -> web.Response:
+async def redrive_dead_letter(redrives: Redrives, request: web.Request, letter_id: str) -> web.Response:
     """Put a dead letter back where it came from, once: 202, the relay publishes it; 409 says why not."""
     dead = uuid_of(letter_id, "dead letter")
     form = await _form(request)
     try:
-        letter = await replays.replay(dead, by=form.by)
-    except UnknownLetter as unknown:
+        letter = await redrives.redrive(dead, by=form.by)
+    except UnknownDeadLetter as unknown:
         raise web.HTTPNotFound(reason=str(unknown)) from unknown
-    except NotReplayed as refusal:
+    except NotRedriven as refusal:
         raise web.HTTPConflict(reason=str(refusal)) from refusal
     return json_response({"id": letter_id, "topic": letter.topic, "by": form.by}, status=202)
 
@@ -82,14 +82,14 @@ async def list_buried(database: Database, request: web.Request) -> web.Response:
     """The newest messages Kafka refused for good; `?limit= before=SEQ`."""
     limit, text = limit_of(request), request.query.get("before")
     before = None if text is None else _seq(text)
-    if before is not None and not await database.run(_DEAD_SQL["known_seq"], {"seq": before}):
+    if before is not None and not await database.run(_BURIED_SQL["known_seq"], {"seq": before}):
         raise web.HTTPNotFound(reason=f"there was never a message {before}")
-    rows = await database.run(_DEAD_SQL["buried_page"], {"limit": limit + 1, "before": before})
+    rows = await database.run(_BURIED_SQL["buried_page"], {"limit": limit + 1, "before": before})
     found, following = cut(as_objects(_BURIED, rows), limit, itemgetter("seq"))
     return json_response({"messages": found, "next": following})
 
 
-async def replay_buried(
+async def redrive_buried_message(
     database: Database, look_for_messages: Callable[[], None], request: web.Request, seq: str
 ) -> web.Response:
     """Put a buried message back into the outbox, under its old id: 202, the relay publishes it.
@@ -98,7 +98,7 @@ async def replay_buried(
     """
     number = _seq(seq)
     _require_json(request)
-    ids = await dig_up(database, number)
+    ids = await redrive_buried(database, number)
     if not ids:
         raise web.HTTPNotFound(reason=f"no buried message {seq}")
     look_for_messages()

@@ -35,8 +35,8 @@ from outbox.migrate import is_current, migrate
 from outbox.notify import Notifications
 from outbox.publisher import Publisher
 from outbox.records import LANES
+from outbox.redrives import Redrives
 from outbox.relay import Relay
-from outbox.replays import Replays
 from outbox.supervision import Supervisor
 from outbox.watch import OutboxWatch
 from outbox.writer import DecisionWriter
@@ -80,7 +80,7 @@ class Runtime(Service):
         #: Where agents commit: a shadow's decisions have no consequences.
         self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)
         self.approvals = Approvals(self.database, on_commit=self._on_commit)
-        self.replays = Replays(self.database, on_commit=self._on_commit)
+        self.redrives = Redrives(self.database, on_commit=self._on_commit)
         self.router = Router(
             settings.event_topics,
             group=ROUTER_GROUP,

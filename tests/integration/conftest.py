@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from waiting import PATIENCE_SECONDS, until
 
+from app.sandbox.process import clean_environment
+from app.sandbox.worker_process import CHECKOUT
 from outbox.database import Database
 from outbox.outcomes import Outcome
 from outbox.records import DecisionRecord, Message, Origin
@@ -177,3 +182,26 @@ def commit(query: Callable[..., Any], message: Callable[..., Message]) -> Callab
 @pytest.fixture(name="until")
 def _until() -> Callable[..., Any]:
     return until
+
+
+@pytest.fixture
+def typed(database_url: str) -> Callable[..., Any]:
+    """Runs `faust -A app …` to its end: exit code, output, last line of the errors."""
+    faust = str(Path(sys.executable).with_name("faust"))
+
+    def run(arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [faust, "-A", "app", *arguments],
+            cwd=CHECKOUT,
+            env=clean_environment() | {"DATABASE_URL": database_url} | environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr.rstrip().rpartition("\n")[2]
+
+    async def run_beside(*arguments: object, **environment: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(run, tuple(map(str, arguments)), environment)
+
+    return run_beside

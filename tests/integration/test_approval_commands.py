@@ -5,53 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from refunding import refund
-from waiting import PATIENCE_SECONDS
 
-from app.sandbox.process import clean_environment
-from app.sandbox.worker_process import CHECKOUT
 from outbox.records import DecisionRecord, Hold
 from outbox.writer import DecisionWriter
 
-#: Exit code, output, last line of the errors.
-Done = tuple[int, str, str]
 NOBODY = uuid.UUID(int=7)
 STATUS = "SELECT event_id, status FROM decisions ORDER BY event_id"
 ANSWERS = "SELECT answer, answered_by FROM approvals ORDER BY asked_at"
 ME = pwd.getpwuid(os.getuid()).pw_name
-
-
-@pytest.fixture
-def typed(database_url: str) -> Callable[..., Any]:
-    """Runs `faust -A app …` to its end."""
-    faust = str(Path(sys.executable).with_name("faust"))
-
-    def run(arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
-        done = subprocess.run(
-            [faust, "-A", "app", *arguments],
-            cwd=CHECKOUT,
-            env=clean_environment() | {"DATABASE_URL": database_url} | environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
-        return done.returncode, done.stdout, done.stderr.rstrip().rpartition("\n")[2]
-
-    async def run_beside(*arguments: object, **environment: str) -> Done:
-        return await asyncio.to_thread(run, tuple(map(str, arguments)), environment)
-
-    return run_beside
 
 
 @pytest.fixture

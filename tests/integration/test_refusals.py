@@ -17,8 +17,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import ApacheBroker
+from outbox.buried import redrive_buried
 from outbox.database import Database
-from outbox.dead import dig_up
 from outbox.fenced import FencedPublisher
 from outbox.parameters import DEAD_LETTERS
 from outbox.publisher import Publisher
@@ -254,6 +254,6 @@ async def test_among_small_messages_only_the_one_too_large_by_itself_is_buried_a
     good = {key: [name for name in kept if name != "m-17"] for key, kept in by_key(topic, *names).items()}
     assert await read(broker, topic, 39) == good
     pool = Database(database_url)
-    assert await dig_up(pool) == ["m-17"]
+    assert await redrive_buried(pool) == ["m-17"]
     await pool.close()
     await drain_until(relay, lambda: query(BURIED) == [("m-17",)])

@@ -10,8 +10,8 @@ import pytest
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
+from outbox.buried import buried, redrive_buried
 from outbox.database import Database
-from outbox.dead import buried, dig_up
 from outbox.outcomes import NotPublished, Refused
 from outbox.parameters import headers_from
 from outbox.records import Message
@@ -119,7 +119,7 @@ async def test_what_kafka_refuses_is_buried_with_the_reason_and_the_rest_goes_on
     assert row[7:] == (committed_at, "MessageSizeTooLargeError: 5 bytes")
 
 
-async def test_a_buried_message_that_is_dug_up_is_published_under_its_old_id(
+async def test_a_buried_message_that_is_put_back_is_published_under_its_old_id(
     worker: Any, commit: Callable[..., None], query: Callable[..., Any], database: Database
 ) -> None:
     commit("m-1", "m-2")
@@ -128,7 +128,7 @@ async def test_a_buried_message_that_is_dug_up_is_published_under_its_old_id(
     [(_seq, message_id, topic, reason)] = await buried(database)
     assert (message_id, topic, reason) == ("m-1", "payments", "InvalidTopicError")
 
-    assert await dig_up(database) == ["m-1"]
+    assert await redrive_buried(database) == ["m-1"]
     assert await buried(database) == []
     await drained(worker, query)
 

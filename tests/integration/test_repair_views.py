@@ -31,7 +31,7 @@ LETTER = DeadLetter(
     value=b"{}",
     headers=(),
 )
-PATH = f"/dead-letters/{LETTER.id}/replay"
+PATH = f"/dead-letters/{LETTER.id}/redrive"
 PENDING = "SELECT topic FROM outbox_messages WHERE topic <> 'dead-letters'"
 BURIED = """
     INSERT INTO outbox_dead (seq, lane, message_id, topic, key, value, headers, committed_at, reason)
@@ -58,7 +58,7 @@ async def post(client: Client, path: str, **options: Any) -> tuple[int, Any]:
         return response.status, await response.json()
 
 
-async def test_a_dead_letter_is_replayed_once(
+async def test_a_dead_letter_is_redriven_once(
     client: Client, writer: DecisionWriter, query: Callable[..., Any]
 ) -> None:
     await writer.bury(LETTER)
@@ -66,7 +66,7 @@ async def test_a_dead_letter_is_replayed_once(
     assert await post(client, PATH) == (202, {"id": str(LETTER.id), "topic": "timeline-customer", "by": "ada"})
     status, body = await post(client, PATH, json={"by": "bob"})
 
-    assert (status, body["error"][:27]) == (409, "already replayed by ada at ")
+    assert (status, body["error"][:27]) == (409, "already redriven by ada at ")
     assert query(PENDING) == [("timeline-customer",)]
     async with client.get("/dead-letters") as response:
         [listed] = (await response.json())["dead_letters"]
@@ -82,13 +82,13 @@ async def test_a_dead_letter_is_replayed_once(
         (PATH, {"json": {}}, 422),
         (PATH, {"json": {"by": "a\nb"}}, 422),
         (PATH, {"json": {"by": "ada", "and": 1}}, 422),
-        ("/dead-letters/17/replay", {}, 400),
-        (f"/dead-letters/{uuid.UUID(int=1)}/replay", {}, 404),
-        ("/outbox/dead/1/replay", {"headers": {}}, 401),
-        ("/outbox/dead/1/replay", {"json": None, "data": "x"}, 415),
-        ("/outbox/dead/9/replay", {}, 404),
-        ("/outbox/dead/x/replay", {}, 400),
-        ("/outbox/dead/9223372036854775808/replay", {}, 400),
+        ("/dead-letters/17/redrive", {}, 400),
+        (f"/dead-letters/{uuid.UUID(int=1)}/redrive", {}, 404),
+        ("/outbox/dead/1/redrive", {"headers": {}}, 401),
+        ("/outbox/dead/1/redrive", {"json": None, "data": "x"}, 415),
+        ("/outbox/dead/9/redrive", {}, 404),
+        ("/outbox/dead/x/redrive", {}, 400),
+        ("/outbox/dead/9223372036854775808/redrive", {}, 400),
     ],
 )
 async def test_what_cannot_be_asked_for_changes_nothing(
@@ -113,7 +113,7 @@ async def test_a_shadows_dead_letter_is_refused_with_what_to_do(client: Client, 
     letter = replace(LETTER, consumer="fraud@v2", is_published=False)
     await writer.bury(letter)
 
-    assert await post(client, f"/dead-letters/{letter.id}/replay") == (
+    assert await post(client, f"/dead-letters/{letter.id}/redrive") == (
         409,
         {"error": "it is of the shadow fraud@v2: start that under another label"},
     )
@@ -131,9 +131,23 @@ async def test_buried_messages_are_listed_and_put_back_one_by_one(client: Client
         (2, "too large", 5),
     ]
     assert [one["seq"] for one in last] == [1]
-    assert await post(client, "/outbox/dead/2/replay") == (202, {"seq": 2, "message_id": "m-2"})
+    assert await post(client, "/outbox/dead/2/redrive") == (202, {"seq": 2, "message_id": "m-2"})
     assert query("SELECT message_id FROM outbox_messages") == [("m-2",)]
-    assert (await post(client, "/outbox/dead/2/replay"))[0] == 404
+    assert (await post(client, "/outbox/dead/2/redrive"))[0] == 404
+
+
+async def test_what_is_put_back_answers_by_its_older_name_too(
+    client: Client, writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    await writer.bury(LETTER)
+    query(BURIED)
+
+    assert await post(client, f"/dead-letters/{LETTER.id}/replay") == (
+        202,
+        {"id": str(LETTER.id), "topic": "timeline-customer", "by": "ada"},
+    )
+    assert await post(client, "/outbox/dead/2/replay") == (202, {"seq": 2, "message_id": "m-2"})
+    assert (await post(client, "/outbox/dead/2/redrive"))[0] == 404
 
 
 async def test_shadows_are_shown_with_their_disagreements(

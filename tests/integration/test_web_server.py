@@ -83,7 +83,7 @@ def get(path: bytes, *fields: bytes, host: bytes = b"localhost") -> bytes:
     return request(b"GET " + path + b" HTTP/1.1", *fields, host=host)
 
 
-def post(*fields: bytes, body: bytes = b"", path: bytes = b"/outbox/dead/1/replay") -> bytes:
+def post(*fields: bytes, body: bytes = b"", path: bytes = b"/outbox/dead/1/redrive") -> bytes:
     return request(b"POST " + path + b" HTTP/1.1", *fields, body=body)
 
 
@@ -125,7 +125,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "no method": (request(b"BREW /agents HTTP/1.1"), 400),
     "method that is not there": (request(b"OPTIONS /agents HTTP/1.1"), 405),
     "everything": (request(b"OPTIONS * HTTP/1.1"), 404),
-    "head of what is changed": (request(b"HEAD /outbox/dead/1/replay HTTP/1.1"), 405),
+    "head of what is changed": (request(b"HEAD /outbox/dead/1/redrive HTTP/1.1"), 405),
     "long field": (get(b"/agents", b"X: " + b"a" * 9000), 400),
     "long line": (get(b"/agents?" + b"a" * 9000), 400),
     "many fields": (get(b"/agents", *(b"X%d: a" % number for number in range(200))), 400),
@@ -245,8 +245,8 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
         b"GET /hea",
         b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX",
         LIVE.replace(b"close", b"keep-alive"),
-        b"POST /outbox/dead/1/replay HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
-        b"POST /outbox/dead/1/replay HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf",
+        b"POST /outbox/dead/1/redrive HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
+        b"POST /outbox/dead/1/redrive HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf",
     ],
     ids=["nothing", "half a line", "half a head", "one request", "half a body", "half the chunks"],
 )

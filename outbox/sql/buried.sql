@@ -16,9 +16,9 @@ UNION ALL
 SELECT WHERE pg_sequence_last_value(pg_get_serial_sequence('outbox_messages', 'seq')::regclass) >= %(seq)s::bigint
 LIMIT 1;
 
--- name: dig_up
+-- name: redrive
 -- Back into the outbox, at the end of its lane and under its old id; all of them, or one.
-WITH dug_up AS (DELETE FROM outbox_dead WHERE %(seq)s::bigint IS NULL OR seq = %(seq)s::bigint RETURNING *)
+WITH redriven AS (DELETE FROM outbox_dead WHERE %(seq)s::bigint IS NULL OR seq = %(seq)s::bigint RETURNING *)
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers, committed_at)
-SELECT lane, message_id, topic, key, value, headers, committed_at FROM dug_up ORDER BY seq
+SELECT lane, message_id, topic, key, value, headers, committed_at FROM redriven ORDER BY seq
 RETURNING message_id;

@@ -1,11 +1,11 @@
--- name: letter
+-- name: dead_letter
 SELECT id::text, consumer, reason, detail, topic, partition, "offset", key, replayed_at, replayed_by, truncated IS NULL
 FROM dead_letters
 WHERE id = %(id)s;
 
--- name: replay
--- Whoever comes second waits for the first here, and then finds nothing to replay.
-WITH replayed AS (
+-- name: redrive
+-- Whoever comes second waits for the first here, and then finds nothing to redrive.
+WITH redriven AS (
     UPDATE dead_letters
     SET replayed_at = clock_timestamp(), replayed_by = %(by)s
     WHERE id = %(id)s AND replayed_at IS NULL AND truncated IS NULL
@@ -13,10 +13,10 @@ WITH replayed AS (
 )
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
 SELECT %(lane)s, %(message_id)s, topic, key, value, headers
-FROM replayed
+FROM redriven
 RETURNING message_id;
 
--- name: letters_to_replay
+-- name: redrivable
 -- A page at a time, in the order of the records; not what died after the first page was read.
 SELECT id::text, recorded_at
 FROM dead_letters

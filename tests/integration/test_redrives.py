@@ -1,4 +1,4 @@
-"""Replays of dead letters: the original bytes back to where they came from, once, and the row stays."""
+"""Redrives of dead letters: the original bytes back to where they came from, once, and the row stays."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
+from outbox.buried import redrive_buried
 from outbox.database import Database
-from outbox.dead import dig_up
 from outbox.parameters import headers_from
 from outbox.records import DeadLetter, Origin, lane_of
-from outbox.replays import (
-    AlreadyReplayed,
-    LetterOfShadow,
-    LetterTruncated,
-    NotReplayed,
-    Replays,
-    UnknownLetter,
+from outbox.redrives import (
+    AlreadyRedriven,
+    NotRedriven,
+    Redrives,
+    ShadowDeadLetter,
+    TruncatedDeadLetter,
+    UnknownDeadLetter,
     message_id,
 )
 from outbox.writer import DecisionWriter
@@ -39,8 +39,8 @@ LETTER = DeadLetter(
     value=ANY_BYTES,
     headers=HEADERS,
 )
-#: What a replay put into the outbox.
-REPLAYED = "SELECT message_id, lane, topic, key, value, headers FROM outbox_messages WHERE topic <> 'dead-letters'"
+#: What a redrive put into the outbox.
+REDRIVEN = "SELECT message_id, lane, topic, key, value, headers FROM outbox_messages WHERE topic <> 'dead-letters'"
 
 
 @pytest.fixture
@@ -49,18 +49,18 @@ def kicked() -> list[set[int]]:
 
 
 @pytest.fixture
-def replays(database: Database, kicked: list[set[int]]) -> Replays:
-    return Replays(database, on_commit=lambda lanes: kicked.append(set(lanes)))
+def redrives(database: Database, kicked: list[set[int]]) -> Redrives:
+    return Redrives(database, on_commit=lambda lanes: kicked.append(set(lanes)))
 
 
-async def test_a_replay_is_what_was_read_and_goes_where_it_came_from(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any], kicked: list[set[int]]
+async def test_a_redrive_is_what_was_read_and_goes_where_it_came_from(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any], kicked: list[set[int]]
 ) -> None:
     await writer.bury(LETTER)
 
-    letter = await replays.replay(LETTER.id, by="ada")
+    letter = await redrives.redrive(LETTER.id, by="ada")
 
-    [(sent_id, lane, topic, key, value, headers)] = query(REPLAYED)
+    [(sent_id, lane, topic, key, value, headers)] = query(REDRIVEN)
     assert (topic, bytes(key), bytes(value)) == ("payments", b"customer-1\xff", ANY_BYTES)
     assert headers_from(headers) == list(HEADERS)
     assert (sent_id, lane) == (str(message_id(LETTER.id)), lane_of("payments", b"customer-1\xff"))
@@ -69,11 +69,11 @@ async def test_a_replay_is_what_was_read_and_goes_where_it_came_from(
 
 
 async def test_the_row_stays_and_says_who_and_when_in_the_transaction_of_the_message(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any]
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
 ) -> None:
     await writer.bury(LETTER)
 
-    await replays.replay(LETTER.id, by="ada")
+    await redrives.redrive(LETTER.id, by="ada")
 
     [(by, is_now, value, is_one)] = query(
         "SELECT d.replayed_by, abs(extract(epoch FROM clock_timestamp() - d.replayed_at)) < 60, d.value,"
@@ -82,74 +82,76 @@ async def test_the_row_stays_and_says_who_and_when_in_the_transaction_of_the_mes
     assert (by, is_now, bytes(value), is_one) == ("ada", True, ANY_BYTES, True)
 
 
-async def test_a_second_replay_says_who_was_first_and_sends_nothing(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any], kicked: list[set[int]]
+async def test_a_second_redrive_says_who_was_first_and_sends_nothing(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any], kicked: list[set[int]]
 ) -> None:
     await writer.bury(LETTER)
-    await replays.replay(LETTER.id, by="ada")
+    await redrives.redrive(LETTER.id, by="ada")
 
-    with pytest.raises(AlreadyReplayed, match=r"^already replayed by ada at 20\d\d-\d\d-\d\dT"):
-        await replays.replay(LETTER.id, by="bob")
+    with pytest.raises(AlreadyRedriven, match=r"^already redriven by ada at 20\d\d-\d\d-\d\dT"):
+        await redrives.redrive(LETTER.id, by="bob")
 
-    assert len(query(REPLAYED)) == 1
+    assert len(query(REDRIVEN)) == 1
     assert len(kicked) == 1
 
 
-async def test_of_many_at_once_one_replays(writer: DecisionWriter, replays: Replays, query: Callable[..., Any]) -> None:
+async def test_of_many_at_once_one_redrives(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
+) -> None:
     await writer.bury(LETTER)
 
     outcomes = await asyncio.gather(
-        *(replays.replay(LETTER.id, by=f"person-{n}") for n in range(6)), return_exceptions=True
+        *(redrives.redrive(LETTER.id, by=f"person-{n}") for n in range(6)), return_exceptions=True
     )
 
-    assert len([outcome for outcome in outcomes if isinstance(outcome, AlreadyReplayed)]) == 5
-    assert len(query(REPLAYED)) == 1
+    assert len([outcome for outcome in outcomes if isinstance(outcome, AlreadyRedriven)]) == 5
+    assert len(query(REDRIVEN)) == 1
 
 
-async def test_a_letter_nobody_wrote_is_unknown(replays: Replays) -> None:
-    with pytest.raises(UnknownLetter, match="no dead letter 00000000-0000-0000-0000-000000000001"):
-        await replays.replay(uuid.UUID(int=1), by="ada")
+async def test_a_letter_nobody_wrote_is_unknown(redrives: Redrives) -> None:
+    with pytest.raises(UnknownDeadLetter, match="no dead letter 00000000-0000-0000-0000-000000000001"):
+        await redrives.redrive(uuid.UUID(int=1), by="ada")
 
 
 async def test_a_record_without_key_comes_back_with_an_empty_one(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any]
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
 ) -> None:
     tombstone = replace(LETTER, key=None, value=None, headers=())
     await writer.bury(tombstone)
 
-    await replays.replay(tombstone.id, by="ada")
+    await redrives.redrive(tombstone.id, by="ada")
 
-    [(_, _, topic, key, value, headers)] = query(REPLAYED)
+    [(_, _, topic, key, value, headers)] = query(REDRIVEN)
     assert (topic, bytes(key), value, headers) == ("payments", b"", None, [])
 
 
-async def test_a_shadows_dead_letter_is_a_row_alone_and_is_not_replayed(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any]
+async def test_a_shadows_dead_letter_is_a_row_alone_and_is_not_redriven(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
 ) -> None:
     letter = replace(LETTER, consumer="fraud@v2", is_published=False)
     await writer.bury(letter)
 
-    with pytest.raises(LetterOfShadow, match="fraud@v2"):
-        await replays.replay(letter.id, by="ada")
+    with pytest.raises(ShadowDeadLetter, match="fraud@v2"):
+        await redrives.redrive(letter.id, by="ada")
 
     assert query("SELECT consumer, replayed_at FROM dead_letters") == [("fraud@v2", None)]
     assert query("SELECT 1 FROM outbox_messages") == []
 
 
-async def test_a_refused_replay_leaves_the_letter_as_it_was(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any]
+async def test_a_refused_redrive_leaves_the_letter_as_it_was(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
 ) -> None:
     await writer.bury(LETTER)
     query("ALTER TABLE outbox_messages ADD CHECK (topic <> 'payments')")
 
     with pytest.raises(Exception, match="violates check constraint"):
-        await replays.replay(LETTER.id, by="ada")
+        await redrives.redrive(LETTER.id, by="ada")
 
     assert query("SELECT replayed_at, replayed_by FROM dead_letters") == [(None, None)]
 
 
-async def test_all_of_a_consumer_are_replayed_in_the_order_of_their_records(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any]
+async def test_all_of_a_consumer_are_redriven_in_the_order_of_their_records(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
 ) -> None:
     def letter(minute: int, **changes: Any) -> DeadLetter:
         at = NOON + timedelta(minutes=minute)
@@ -159,18 +161,18 @@ async def test_all_of_a_consumer_are_replayed_in_the_order_of_their_records(
         await writer.bury(letter(minute))
     await writer.bury(letter(0, consumer="fraud"))
     await writer.bury(letter(5, reason="too_large"))
-    await replays.replay(letter(2).id, by="bob")
+    await redrives.redrive(letter(2).id, by="bob")
     query("DELETE FROM outbox_messages")
 
-    async for letter_id in replays.replayable("router", "invalid_json"):
-        await replays.replay(letter_id, by="ada")
+    async for letter_id in redrives.redrivable("router", "invalid_json"):
+        await redrives.redrive(letter_id, by="ada")
 
     assert [bytes(value) for (value,) in query("SELECT value FROM outbox_messages ORDER BY seq")] == [b"1", b"3", b"4"]
-    assert [letter_id async for letter_id in replays.replayable("router")] == [letter(5, reason="too_large").id]
+    assert [letter_id async for letter_id in redrives.redrivable("router")] == [letter(5, reason="too_large").id]
 
 
-async def test_more_than_a_page_is_replayed_and_what_dies_again_meanwhile_is_not(
-    writer: DecisionWriter, replays: Replays, query: Callable[..., Any]
+async def test_more_than_a_page_is_redriven_and_what_dies_again_meanwhile_is_not(
+    writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any]
 ) -> None:
     await writer.bury(LETTER)
     query(
@@ -179,7 +181,7 @@ async def test_more_than_a_page_is_replayed_and_what_dies_again_meanwhile_is_not
         (NOON,),
     )
     seen = 0
-    async for letter_id in replays.replayable("router"):
+    async for letter_id in redrives.redrivable("router"):
         if not seen:
             await writer.bury(replace(LETTER, origin=replace(LETTER.origin, at=NOON + timedelta(days=1))))
         seen += 1
@@ -189,7 +191,9 @@ async def test_more_than_a_page_is_replayed_and_what_dies_again_meanwhile_is_not
 
 
 async def test_every_refusal_is_one_that_asking_again_cannot_help() -> None:
-    assert {UnknownLetter, AlreadyReplayed, LetterTruncated, LetterOfShadow} == set(NotReplayed.__subclasses__())
+    assert {UnknownDeadLetter, AlreadyRedriven, TruncatedDeadLetter, ShadowDeadLetter} == set(
+        NotRedriven.__subclasses__()
+    )
 
 
 async def test_one_buried_message_is_put_back_and_the_others_stay(
@@ -201,22 +205,22 @@ async def test_one_buried_message_is_put_back_and_the_others_stay(
         (NOON,),
     )
 
-    assert await dig_up(database, 2) == ["m-2"]
-    assert await dig_up(database, 2) == []
+    assert await redrive_buried(database, 2) == ["m-2"]
+    assert await redrive_buried(database, 2) == []
 
     assert query("SELECT lane, message_id FROM outbox_messages") == [(2, "m-2")]
     assert query("SELECT seq FROM outbox_dead ORDER BY seq") == [(1,), (3,)]
 
 
 async def test_a_letter_that_was_not_kept_whole_is_not_put_back_and_says_where_it_may_be(
-    replays: Replays, writer: DecisionWriter, query: Callable[..., Any]
+    redrives: Redrives, writer: DecisionWriter, query: Callable[..., Any]
 ) -> None:
     large = replace(LETTER, reason="too_large", value=b"x" * 1_000_000)
     await writer.bury(large)
 
-    with pytest.raises(LetterTruncated, match=r"payments\[3\]@41"):
-        await replays.replay(large.id, by="ada")
+    with pytest.raises(TruncatedDeadLetter, match=r"payments\[3\]@41"):
+        await redrives.redrive(large.id, by="ada")
 
-    assert [letter async for letter in replays.replayable("router")] == []
+    assert [letter async for letter in redrives.redrivable("router")] == []
     assert query("SELECT replayed_at FROM dead_letters") == [(None,)]
     assert query("SELECT count(*) FROM outbox_messages WHERE topic = 'payments'") == [(0,)]

@@ -7,7 +7,7 @@ from typing import Final
 
 from outbox.database import Database, queries
 
-_SQL: Final = queries("dead.sql")
+_SQL: Final = queries("buried.sql")
 
 
 async def buried(database: Database) -> Sequence[tuple[int, str, str, str]]:
@@ -15,9 +15,9 @@ async def buried(database: Database) -> Sequence[tuple[int, str, str, str]]:
     return [(seq, message_id, topic, reason) for seq, message_id, topic, reason in await database.run(_SQL["buried"])]
 
 
-async def dig_up(database: Database, seq: int | None = None) -> Sequence[str]:
+async def redrive_buried(database: Database, seq: int | None = None) -> Sequence[str]:
     """Put buried messages back into the outbox, under their old ids and behind what their lanes hold by now.
 
     All of them, or the one with this `seq`. Returns the ids of the messages. Raises `DatabaseUnavailable`.
     """
-    return [message_id for (message_id,) in await database.run(_SQL["dig_up"], {"seq": seq})]
+    return [message_id for (message_id,) in await database.run(_SQL["redrive"], {"seq": seq})]
