@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from app.commands import register_commands
+from app.commands.terminal import add_command
 from app.settings import Settings
 from app.views import register_views
 from app.worker.application import Innervate, require_compiled_streams
@@ -13,5 +16,10 @@ def create_app(settings: Settings) -> Innervate:
     require_compiled_streams()
     app = Innervate(settings)
     register_commands(app)
+    # The image of the worker has no simulator.
+    if find_spec("app.simulator") is not None:
+        from app.simulator.sending import simulate  # noqa: PLC0415
+
+        add_command(app, simulate, settings)
     register_views(app)
     return app

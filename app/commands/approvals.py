@@ -6,98 +6,79 @@ possible ends with exit code 1 and one line.
 
 from __future__ import annotations
 
-import os
-import pwd
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
-from faust.cli import AppCommand, argument, option
+from faust.cli import argument, option
 from pydantic import ValidationError
 
 from agents.model.text import escaped
-from app.operators.approvals import AnswerForm, document, expected, pretty, summary
-from outbox.approvals import Approval, Approvals, NotAnswered
+from app.commands.terminal import BY, LIMIT, Terminal, command, document, opened, pretty, signed
+from app.operators.approvals import AnswerForm, expected, summary
+from app.settings import Settings
+from outbox.approvals import Approval, Approvals
 from outbox.content import readable
-from outbox.database import Database
-from outbox.errors import DatabaseUnavailable, StatementRejected
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
 
 _HEADERS: Final = ("id", "agent", "entity", "outcome", "held for", "expires", "sha256")
 _ID: Final = argument("decision_id", metavar="ID", type=click.UUID)
 _SHA256: Final = option("--sha256", required=True, metavar="HASH", help="The whole hash shown by `approval ID`.")
-BY: Final = option("--by", metavar="NAME", help="Who answers; your user unless told otherwise.")
 
 
-def register_approval_commands(app: Innervate) -> None:
-    """Add the commands to Faust's own."""
+@command(LIMIT)
+async def approvals(terminal: Terminal, settings: Settings, limit: int) -> None:
+    """List the decisions that wait for a person, the newest first."""
+    async with _held(settings) as held:
+        waiting = await held.waiting(limit=limit)
+    if terminal.json:
+        terminal.say(document([summary(one) for one in waiting]))
+    else:
+        rows = [_row(one) for one in waiting]
+        terminal.say(terminal.tabulate(rows, headers=_HEADERS, title="Waiting for a person"))
 
-    @asynccontextmanager
-    async def held() -> AsyncIterator[Approvals]:
-        database = Database(app.settings.database_url)
-        try:
-            # The relay of a worker looks by itself; there is nobody here to be told.
-            yield Approvals(database, on_commit=lambda _lanes: None)
-        except DatabaseUnavailable as error:
-            raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
-        except (NotAnswered, StatementRejected) as error:
-            raise SystemExit(f"innervate: {escaped(str(error))}") from error
-        finally:
-            await database.close()
 
-    @app.command(option("--limit", default=50, type=click.IntRange(1, 500), help="How many at most."))
-    async def approvals(self: AppCommand, limit: int) -> None:
-        """List the decisions that wait for a person, the newest first."""
-        async with held() as desk:
-            waiting = await desk.waiting(limit=limit)
-        if self.json:
-            self.say(document([summary(one) for one in waiting]))
-        else:
-            self.say(self.tabulate([_row(one) for one in waiting], headers=_HEADERS, title="Waiting for a person"))
+@command(_ID)
+async def approval(terminal: Terminal, settings: Settings, decision_id: uuid.UUID) -> None:
+    """Show everything that follows from an answer, and its hash."""
+    async with _held(settings) as held:
+        found = await held.find(decision_id)
+    if found is None:
+        raise SystemExit(f"innervate: decision {decision_id} was never held")
+    terminal.say(_shown(found))
 
-    @app.command(_ID)
-    async def approval(self: AppCommand, decision_id: uuid.UUID) -> None:
-        """Show everything that follows from an answer, and its hash."""
-        async with held() as desk:
-            found = await desk.find(decision_id)
-        if found is None:
-            raise SystemExit(f"innervate: decision {decision_id} was never held")
-        self.say(_shown(found))
 
-    @app.command(_ID, _SHA256, BY)
-    async def approve(self: AppCommand, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
-        """Publish and do what is held, if it is what the hash says."""
-        form = _form(sha256, by)
-        async with held() as desk:
-            await desk.approve(decision_id, form.content_sha256, form.by)
-        self.say(f"approved by {form.by}")
+@command(_ID, _SHA256, BY)
+async def approve(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
+    """Publish and do what is held, if it is what the hash says."""
+    form = _form(sha256, by)
+    async with _held(settings) as held:
+        await held.approve(decision_id, form.content_sha256, form.by)
+    terminal.say(f"approved by {form.by}")
 
-    @app.command(_ID, _SHA256, BY)
-    async def reject(self: AppCommand, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
-        """Give up what is held, if it is what the hash says."""
-        form = _form(sha256, by)
-        async with held() as desk:
-            await desk.reject(decision_id, form.content_sha256, form.by)
-        self.say(f"rejected by {form.by}")
+
+@command(_ID, _SHA256, BY)
+async def reject(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
+    """Give up what is held, if it is what the hash says."""
+    form = _form(sha256, by)
+    async with _held(settings) as held:
+        await held.reject(decision_id, form.content_sha256, form.by)
+    terminal.say(f"rejected by {form.by}")
+
+
+@asynccontextmanager
+async def _held(settings: Settings) -> AsyncIterator[Approvals]:
+    async with opened(settings.database_url) as database:
+        # The relay of a worker looks by itself; there is nobody here to be told.
+        yield Approvals(database, on_commit=lambda _lanes: None)
 
 
 def _form(sha256: str, by: str | None) -> AnswerForm:
     try:
-        return AnswerForm(content_sha256=sha256, by=_user() if by is None else by)
+        return AnswerForm(content_sha256=sha256, by=signed(by))
     except ValidationError as error:
         raise SystemExit(f"innervate: {expected(error)}") from error
-
-
-def _user() -> str:
-    """The user of the operating system, whatever the environment says."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 def _row(approval: Approval) -> tuple[str, ...]:

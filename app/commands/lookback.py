@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import click
 from aiokafka.errors import KafkaError
@@ -20,19 +20,17 @@ from faust.cli import AppCommand, argument, option
 from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
 from agents.registry import AGENTS
+from app.commands.terminal import pretty
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
-from app.operators.approvals import pretty
 from app.timemachine.knowledge import Knowledge, as_json, knowledge_of, line
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back, lookback_json
 from app.timemachine.pseudonyms import redacted
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.recording import Recorder, SliceTooLarge
 from app.timemachine.slices import SliceHeader, dump
+from app.worker.application import Innervate
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
 
 _ENTITY: Final = click.Choice(list(ENTITIES))
 _JSON: Final = option("--json", "as_document", is_flag=True, help="Print JSON.")

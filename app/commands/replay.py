@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from aiokafka.errors import KafkaError
@@ -29,11 +29,9 @@ from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.replay_log import Plan, replay_log, summary
 from app.timemachine.report import write_html, write_json
 from app.timemachine.state import ReplayState, StateUnusable, replay_state
+from app.worker.application import Innervate
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
-
-if TYPE_CHECKING:
-    from app.worker.application import Innervate
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 

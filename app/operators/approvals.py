@@ -1,15 +1,10 @@
-"""What a person is shown of a held decision, and what they may answer: the same by HTTP and on the command line.
-
-Shown text comes from strangers, so that on a terminal nothing but printable characters is written: an escape sequence
-or a change of direction could show something else than what is approved.
-"""
+"""What a person is shown of a held decision, and what they may answer: the same by HTTP and on the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from agents.model.text import escaped, is_plain
@@ -80,16 +75,3 @@ def shown(approval: Approval) -> Mapping[str, Any]:
         "answered_by": approval.answered_by,
         "answered_at": approval.answered_at,
     }
-
-
-def document(value: object) -> str:
-    """JSON in one line, for programs; safe on a terminal, and the same to whoever parses it."""
-    return escaped(orjson.dumps(value).decode())
-
-
-def pretty(value: object) -> str:
-    """JSON over several lines, safe on a terminal."""
-    return "\n".join(
-        escaped(line)
-        for line in orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode().split("\n")
-    )

@@ -1,14 +1,21 @@
-"""Sending: plays the records of a simulation into Kafka."""
+"""Sending: plays the records of a simulation into Kafka; and `simulate`, the command that does so."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import click
+import orjson
 from aiokafka import AIOKafkaProducer
+from faust.cli import option
 
+from app.commands.terminal import Terminal, command
+from app.settings import Settings
 from app.simulator.records import Produced
+from app.simulator.schedule import simulated_until_now
 
 
 async def send_records(
@@ -28,3 +35,32 @@ async def send_records(
             await producer.send_and_wait(record.topic, key=record.key, value=record.value, headers=list(record.headers))
             on_sent()
     return len(records)
+
+
+@command(
+    option("--seed", default=1, show_default=True, help="Same seed, same story."),
+    option("--orders", default=200, show_default=True, help="Orders in the story."),
+    option("--failures", default=40, show_default=True, help="Errors in them, at most half as many."),
+    option("--per-second", default=100.0, show_default=True, help="Records sent in a second."),
+    option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what really happened here."),
+)
+async def simulate(
+    terminal: Terminal,
+    settings: Settings,
+    *,
+    seed: int,
+    orders: int,
+    failures: int,
+    per_second: float,
+    truth: Path | None,
+) -> None:
+    """Send the story of a shop, with failures whose cause is known, to the domain topics."""
+    try:
+        story = simulated_until_now(seed=seed, orders=orders, failures=failures)
+    except ValueError as error:
+        raise SystemExit(f"innervate: {error}") from error
+    if truth is not None:
+        lines = [orjson.dumps(one) + b"\n" for one in story.truth]
+        await asyncio.to_thread(truth.write_bytes, b"".join(lines))
+    sent = await send_records(settings.client_options(), story.records, per_second=per_second)
+    terminal.say(f"{sent} records sent: {orders} orders, {len(story.truth)} errors, {story.broken} broken records")

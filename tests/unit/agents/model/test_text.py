@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agents.brains import redaction
 from agents.model.text import escaped, is_plain, one_line, plain
-from app.operators.approvals import pretty
+from app.commands.terminal import pretty
 
 #: Default_Ignorable_Code_Point as DerivedCoreProperties.txt of Unicode 16 and 17 lists it, 4,174 code points.
 DEFAULT_IGNORABLE = [

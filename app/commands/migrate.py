@@ -1,0 +1,21 @@
+"""`migrate`: brings the database to the newest schema, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agents.model.text import escaped
+from app.commands.terminal import Terminal, command
+from app.settings import Settings
+from outbox.errors import DatabaseUnavailable
+from outbox.migrate import migrate as migrate_database
+
+
+@command()
+async def migrate(terminal: Terminal, settings: Settings) -> None:
+    """Bring the database to the newest schema."""
+    try:
+        await asyncio.to_thread(migrate_database, settings.database_url)
+    except DatabaseUnavailable as error:
+        raise SystemExit(f"innervate: {escaped(str(error))}") from error
+    terminal.say("the database has the newest schema")
