@@ -33,6 +33,10 @@ demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURE
 up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache
 	$(BIN)/python -m app.sandbox.up --provider $(PROVIDER)
 
+.PHONY: services
+services: $(READY)  ## Kafka and PostgreSQL alone until Ctrl-C; prints the environment a worker needs, var/services.env too; PROVIDER=tansu|apache
+	@$(BIN)/python -m app.sandbox.services --provider $(PROVIDER)
+
 .PHONY: test
 test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
 

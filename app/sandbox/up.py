@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Mapping
@@ -11,10 +10,10 @@ from typing import Final
 
 import orjson
 
-from app.sandbox import Sandbox, SandboxError
+from app.sandbox import Sandbox
+from app.sandbox.serving import tell, until_stopped
 from app.sandbox.worker_process import WorkerProcess
-from app.settings import Settings, in_file, refuse_misspelt
-from app.worker.signals import end_in_order
+from app.settings import Settings, in_file
 
 ADDRESSES: Final = Path("var/sandbox.json")
 #: Settings that the worker's command line says.
@@ -23,21 +22,7 @@ _BY_THE_WORKER: Final = ("DATADIR", "WEB_PORT")
 
 def main() -> int:
     """Run until Ctrl-C or SIGTERM; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="make up", description=__doc__)
-    parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
-    arguments = parser.parse_args()
-    refuse_misspelt()
-    end_in_order()
-    try:
-        with Sandbox(Path("var/up"), arguments.provider) as sandbox:
-            return _serve(sandbox)
-    except SandboxError as error:
-        print(f"innervate: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        ADDRESSES.unlink(missing_ok=True)
+    return until_stopped("make up", __doc__, Path("var/up"), ADDRESSES, _serve)
 
 
 def chosen_settings(environment: Mapping[str, str], sandbox: Mapping[str, str]) -> Mapping[str, str]:
@@ -62,10 +47,7 @@ def _serve(sandbox: Sandbox) -> int:
             "database_url": sandbox.database_url,
             "web_url": worker.url,
         }
-        # Whoever waits for the file must never read half of it.
-        unfinished = ADDRESSES.with_suffix(".tmp")
-        unfinished.write_bytes(orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
-        unfinished.rename(ADDRESSES)
+        tell(ADDRESSES, orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
         for name, value in addresses.items():
             print(f"{name:14} {value}")
         print(f"\nworker log     {worker.log_path}\naddresses      {ADDRESSES}\nCtrl-C stops everything")

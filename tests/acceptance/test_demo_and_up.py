@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,39 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from observe import eventually, get, scored, settled
+from processes import children, end, is_open
 from shop import send, series
 from waiting import PATIENCE_SECONDS
 
 from agents.model.errors import RejectedReply, Unavailable, Violation
-
-
-def children(pid: int) -> set[int]:
-    """Every process that descends from `pid`."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue  # It has just ended.
-    found, newest = set(), {pid}
-    while newest:
-        newest = {child for child, parent in parents.items() if parent in newest}
-        found |= newest
-    return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def is_open(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
 
 
 @contextmanager
@@ -89,13 +59,6 @@ def demo(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
             yield run, directory
         finally:
             run.terminate()
-
-
-def end(process: subprocess.Popen[bytes], number: signal.Signals, *, services: set[int]) -> tuple[int, set[int]]:
-    """Send the signal; returns the exit code and which of the services still run."""
-    process.send_signal(number)
-    code = process.wait(PATIENCE_SECONDS)
-    return code, {pid for pid in services if is_running(pid)}
 
 
 def test_up_serves_a_plain_client_until_ctrl_c_and_leaves_nothing(tmp_path: Path, provider: str) -> None:
