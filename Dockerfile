@@ -1,4 +1,5 @@
 # The worker. Build stage: wheels of what the lock pins, and of Innervate itself; the image keeps only what they install.
+# Sandbox, demo, simulator and scripted model stay behind (`.dockerignore`): the image has no command `simulate`.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 COPY deploy/requirements.lock deploy/
