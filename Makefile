@@ -59,8 +59,8 @@ dependencies: $(READY)  ## Every imported distribution is declared, and none for
 	$(BIN)/deptry . $(TEST_FOLDERS) --exclude '\.venv|var|build' --requirements-files var/worker.txt,var/extras.txt
 
 .PHONY: unit
-unit: $(READY)  ## Unit, integration and packaging tests
-	$(BIN)/pytest tests/unit tests/integration tests/incidents -m "not apache"
+unit: $(READY)  ## Unit, contract, integration and packaging tests
+	$(BIN)/pytest tests/unit tests/contract tests/integration tests/incidents -m "not apache"
 
 .PHONY: acceptance
 acceptance: $(READY)  ## Real worker processes on the sandbox

@@ -5,6 +5,7 @@ When the tokens are used up the rules decide on the rest, with `budget_spent` as
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -24,17 +25,27 @@ class TokenLimit:
 
     def __init__(self, tokens: int) -> None:
         self._left = tokens
+        #: Under way, by the ids of their reservations.
+        self._reserved: dict[str, int] = {}
 
     async def reserve(self, agent: str, tokens: int) -> Reservation | None:
-        """Set tokens aside; None when there are not so many left."""
+        """Set tokens (more than 0) aside; None when there are not so many left."""
+        if tokens <= 0:
+            raise ValueError(f"a reservation must be of more than 0 tokens, got {tokens}")
         if tokens > self._left:
             return None
         self._left -= tokens
-        return Reservation(id="", agent=agent, tokens=tokens)
+        reservation = Reservation(id=str(uuid.uuid4()), agent=agent, tokens=tokens)
+        self._reserved[reservation.id] = tokens
+        return reservation
 
     async def settle(self, reservation: Reservation, used_tokens: int) -> None:
-        """Give back what was not used."""
-        self._left += reservation.tokens - used_tokens
+        """Give back what was not used (0 or more was); a second time changes nothing."""
+        if used_tokens < 0:
+            raise ValueError(f"a call cannot use {used_tokens} tokens")
+        reserved = self._reserved.pop(reservation.id, None)
+        if reserved is not None:
+            self._left += reserved - used_tokens
 
 
 class NoJournal:

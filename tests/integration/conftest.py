@@ -1,4 +1,4 @@
-"""What the contract tests of the outbox share: database, writer, relay, records to write, a wait for a condition."""
+"""What the integration tests of the outbox share: database, writer, relay, records to write, a wait for a condition."""
 
 from __future__ import annotations
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import faust
 import pytest
-from faust import streams
-from faust.types import TP, FutureMessage, PendingMessage, RecordMetadata
+from faust.types import TP
+from window_tables import CHANGELOG, FOUR, Event, Message, during, windows
 
 from tables import ring, window
 from tables.table import WindowTable
@@ -22,78 +19,6 @@ from tables.window import Entry, WindowSpec
 pytestmark = pytest.mark.asyncio
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-FOUR = WindowSpec(events=4, age=timedelta(days=1))
-CHANGELOG = "shop-windows-changelog"
-
-
-@dataclass(frozen=True)
-class Message:
-    """A Kafka record, as far as tables look at it."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes = b""
-    value: bytes | None = b""
-
-    @property
-    def tp(self) -> TP:
-        return TP(self.topic, self.partition)
-
-
-@dataclass
-class Event:
-    """An event of a stream, as far as tables look at it."""
-
-    message: Message
-
-
-@dataclass
-class Changelog:
-    """Stands where the changelog topic does: acknowledges every record at once and keeps it."""
-
-    records: list[Message] = field(default_factory=list)
-    topics: tuple[str, ...] = (CHANGELOG,)
-
-    def get_topic_name(self) -> str:
-        return CHANGELOG
-
-    def send_soon(self, *, key: bytes, value: bytes, partition: int, callback: Any, **_options: Any) -> FutureMessage:
-        offset = sum(record.partition == partition for record in self.records)
-        record = Message(CHANGELOG, partition, offset, key, value)
-        self.records.append(record)
-        pending = PendingMessage(self, key, value, partition, None, None, "raw", "raw", callback)  # type: ignore[arg-type]
-        sent = FutureMessage(pending)
-        sent.set_result(RecordMetadata(CHANGELOG, partition, record.tp, offset, None, None))
-        callback(sent)
-        return sent
-
-
-class Consumer:
-    """Stands where the Kafka consumer does: every topic has two partitions."""
-
-    def topic_partitions(self, _topic: str) -> int:
-        return 2
-
-
-@contextmanager
-def during(partition: int) -> Iterator[None]:
-    """Make an event of this timeline partition Faust's current event."""
-    event = Event(Message("timeline-customer", partition, 0))
-    token = streams._current_event.set(weakref.ref(event))  # type: ignore[arg-type]  # noqa: SLF001
-    try:
-        yield
-    finally:
-        streams._current_event.reset(token)  # noqa: SLF001
-
-
-def windows(datadir: Path, spec: WindowSpec = FOUR) -> tuple[WindowTable, Changelog]:
-    app = faust.App("shop", broker="kafka://127.0.0.1:1", datadir=str(datadir), store="memory://")
-    app.consumer = Consumer()  # type: ignore[assignment]
-    table = WindowTable(app, "windows", spec, partitions=2)
-    changelog = Changelog()
-    table.table.changelog_topic = changelog  # type: ignore[assignment]
-    return table, changelog
 
 
 def fold(table: WindowTable, entity: str, offset: int, *, partition: int = 0, size: int = 10) -> list[Entry]:

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
 import pytest
+from refunding import refund
 
 from outbox.database import Database, Row
 from outbox.errors import StatementRejected
 from outbox.parameters import LANE_LOCK
-from outbox.records import Hold, Statement
+from outbox.records import Hold
 from outbox.writer import DecisionWriter
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
 EVENT_IDS = "SELECT event_id FROM decisions ORDER BY event_id"
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """An effect that changes nothing: its decision is written alone."""
-
-    def statements(self, _decision: uuid.UUID) -> Sequence[Statement]:
-        return [("SELECT 1", {})]
 
 
 class CountingDatabase(Database):
@@ -224,7 +216,7 @@ async def test_commits_of_one_lane_follow_each_other_and_other_lanes_do_not_wait
     "special",
     [
         {},
-        {"effects": (Nothing(),)},
+        {"effects": (refund(1),)},
         {"status": "rejected", "hold": Hold(reason="refused", expires_in=timedelta(0), rejected_by="PostgreSQL")},
     ],
     ids=["all-alike", "effects-between", "a-question-between"],

@@ -1,20 +1,21 @@
 """Fakes at the seams of the stream loop, and short ways to write events.
 
-`Windows` runs the real pure window functions over a dictionary; what a fake holds back, the test lets go by hand.
+`Windows` runs the real pure window functions over a dictionary, and is held to the suite of the real ones
+(`tests/contract/test_windows.py`); what a fake holds back, the test lets go by hand.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agents.engine.loop import Windows as WindowsPort
 from agents.model.decision import Decision
 from agents.model.history import History
 from agents.shop.events import ChargebackReceived, DomainEvent, PaymentFailed, PaymentSucceeded
-from outbox.records import DeadLetter, DecisionRecord
 from tables import ring, window
 from tables.event import Event, to_json
 from tables.window import Entry, WindowSpec
@@ -103,14 +104,18 @@ class Folded:
     stored: Sequence[asyncio.Future[None]]
 
 
-class Windows:
+class Windows(WindowsPort):
     """Rings in memory. The changelog has an entry at once, unless its offset is in `held`."""
 
     def __init__(self, spec: WindowSpec) -> None:
-        self.spec = spec
+        self._spec = spec
         self.folded: list[int] = []
         self.held: dict[int, asyncio.Future[None]] = {}
-        self._slots: dict[tuple[int, str], dict[bytes, Entry]] = {}
+        self._slots: dict[tuple[int, str], dict[bytes, bytes]] = {}
+
+    @property
+    def spec(self) -> WindowSpec:
+        return self._spec
 
     def hold(self, offset: int) -> asyncio.Future[None]:
         """Let the changelog wait for the entry of this offset; the test settles the future."""
@@ -121,12 +126,13 @@ class Windows:
         self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
     ) -> Folded:
         self.folded.append(offset)
-        slots = self._slots.setdefault((partition, entity), {})
         before = self.read(partition, entity)
         entry = window.fold(before, offset=offset, time=time, event_id=event_id, payload=payload)
         if entry is None:
             return Folded(before, ())
-        slots.update(ring.writes(entity, slots, entry, self.spec.capacity))
+        slots = self._slots.setdefault((partition, entity), {})
+        writes = ring.writes(entity, _decoded(slots), entry, self.spec.capacity)
+        slots.update((key, ring.encode(written)) for key, written in writes)
         stored = self.held.get(offset)
         if stored is None:
             stored = asyncio.get_running_loop().create_future()
@@ -134,43 +140,12 @@ class Windows:
         return Folded(self.read(partition, entity), (stored,))
 
     def read(self, partition: int, entity: str) -> list[Entry]:
-        return ring.entries(self._slots.get((partition, entity), {}), self.spec.capacity)
+        ring.prefix(entity)  # refuses what cannot be a key
+        return ring.entries(_decoded(self._slots.get((partition, entity), {})), self.spec.capacity)
 
 
-class Writer:
-    """Commits in memory. What was asked for is in `asked`, what was committed in `decisions` and `letters`."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.decisions: list[DecisionRecord] = []
-        self.letters: list[DeadLetter] = []
-        self.refusals: dict[str, BaseException] = {}
-        self.held: dict[str, asyncio.Event] = {}
-        self.bury_error: Exception | None = None
-        self.burying = asyncio.Event()
-        self.burying.set()
-
-    def hold(self, event_id: str) -> asyncio.Event:
-        """Keep the decision on this event from being committed until the test sets the answer."""
-        self.held[event_id] = asyncio.Event()
-        return self.held[event_id]
-
-    async def record(self, record: DecisionRecord) -> bool:
-        self.asked.append(record.event_id)
-        if record.event_id in self.held:
-            await self.held[record.event_id].wait()
-        if record.event_id in self.refusals:
-            raise self.refusals[record.event_id]
-        known = record.id in {each.id for each in self.decisions}
-        if not known:
-            self.decisions.append(record)
-        return not known
-
-    async def bury(self, letter: DeadLetter) -> None:
-        await self.burying.wait()
-        if self.bury_error is not None:
-            raise self.bury_error
-        self.letters.append(letter)
+def _decoded(slots: Mapping[bytes, bytes]) -> dict[bytes, Entry]:
+    return {key: ring.decode(value) for key, value in slots.items()}
 
 
 async def idle() -> None:

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes import NOON, Consumer, Delivery, Windows, Writer, event_of, idle, tell_the_history
+from fake_writer import Writer
+from fakes import NOON, Consumer, Delivery, Windows, event_of, idle, tell_the_history
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.brain import Brain, RulesBrain

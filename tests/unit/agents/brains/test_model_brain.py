@@ -157,7 +157,7 @@ async def test_an_event_that_comes_again_is_decided_by_the_journal_and_nobody_is
 async def test_a_journaled_reply_decides_even_when_the_model_cannot_be_asked() -> None:
     around = Interview([GO])
     await decided(around)
-    again = Interview(journal=around.journal, budget=Budget(left=0))
+    again = Interview(journal=around.journal, budget=Budget(limits={}))
     again.client.closed = BrainUnavailable(Unavailable.CIRCUIT_OPEN, "open")
     assert (await decided(again)).brain == "tiny"
 
@@ -216,7 +216,7 @@ async def test_a_call_that_failed_costs_what_the_server_may_have_counted(unanswe
 
 
 async def test_a_spent_budget_leaves_the_decision_to_the_rules_and_the_model_unasked() -> None:
-    around = Interview([GO], budget=Budget(left=10))
+    around = Interview([GO], budget=Budget(limits={"watcher": 10}))
     assert await decided(around) == fell_back("budget_spent")
     assert around.client.asked == []
 

@@ -246,8 +246,7 @@ async def test_a_refused_chain_is_told_once_of_its_story_and_the_worker_goes_on(
     rig.writer.refusals.update(e0=Echo("story", "too deep"), e1=Echo("story", "too deep"), e2=Echo("other", "too deep"))
     deliveries = [rig.event(offset) for offset in range(4)]
     await rig.accept(*deliveries)
-    assert letters(rig) == [("echo", 0), ("echo", 1), ("echo", 2)]
-    first, second, other = rig.writer.letters
-    assert first.id == second.id != other.id
+    assert letters(rig) == [("echo", 0), ("echo", 2)]
+    first, _ = rig.writer.letters
     assert (first.value, first.detail, first.consumer) == (deliveries[0].value, "too deep", "watcher")
     assert rig.acknowledged == [0, 1, 2, 3]
