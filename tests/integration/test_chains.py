@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fakes import Consumer, Delivery, Windows
 from refunding import refund
+from waiting import until
 
 from agents.engine.brain import RulesBrain
 from agents.engine.loop import StreamLoop
@@ -39,40 +40,6 @@ def answering(name: str, to: type[DomainEvent], answer: DomainEvent, times: int)
 
 
 @dataclass
-class Delivery:
-    """A record of the timeline."""
-
-    offset: int
-    value: bytes
-    acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
-    key: bytes | None = b"ada"
-    headers: Sequence[tuple[str, bytes]] = ()
-    topic: str = "timeline-customer"
-    partition: int = 0
-    stamp_ms: int | None = int(NOON.timestamp() * 1000)
-    stale: bool = False
-
-    def ack(self) -> None:
-        self.acknowledged.set()
-
-    def discard(self) -> None:
-        raise AssertionError("nothing is given up here")
-
-
-@dataclass
-class NoWindows:
-    """These agents remember nothing."""
-
-    spec: WindowSpec
-
-    def fold(self, *_: Any, **__: Any) -> Any:
-        raise AssertionError("these agents remember nothing")
-
-    def read(self, _partition: int, _entity: str) -> Sequence[Any]:
-        return ()
-
-
-@dataclass
 class Conversation:
     """Two agents, a timeline that has what the outbox got, and the writer they share."""
 
@@ -91,7 +58,7 @@ class Conversation:
             StreamLoop(
                 agent,
                 brain=RulesBrain(agent),
-                windows=NoWindows(agent.window),
+                windows=Windows(agent.window),
                 writer=self.writer,
                 now=lambda: NOON,
                 crash=self._crash,
@@ -115,12 +82,12 @@ class Conversation:
         raise AssertionError(f"they still talk after {rounds} rounds")
 
     async def hear(self, first: int, values: Sequence[bytes]) -> None:
-        deliveries = [Delivery(offset, value) for offset, value in enumerate(values, first) for _ in self.loops]
-        for place, delivery in enumerate(deliveries):
-            await self.loops[place % len(self.loops)].accept(delivery)
-        async with asyncio.timeout(120):
-            for delivery in deliveries:
-                await delivery.acknowledged.wait()
+        consumers = [Consumer() for _ in self.loops]
+        for offset, value in enumerate(values, first):
+            for loop, consumer in zip(self.loops, consumers, strict=True):
+                await loop.accept(Delivery(consumer, offset, b"ada", value))
+        offsets = list(range(first, first + len(values)))
+        await until(lambda: all(sorted(each.offsets()) == offsets for each in consumers))
 
 
 def beginning(event_id: str = "begin", **changes: Any) -> Event:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from fake_writer import Writer
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.router import Router
 from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, Broker
 from outbox.publisher import Publisher
-from outbox.records import DeadLetter, DecisionRecord
 from tables.event import Event, parse, to_json
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -28,19 +27,6 @@ TOPICS = ("orders", "payments", "platform")
 #: Events of one order, one a millisecond. Bursts of 5 in a topic, and once a long one.
 BACKLOG = [(f"e-{n}", TOPICS[0] if 1200 <= n < 1900 else TOPICS[n // 5 % 3]) for n in range(3000)]
 IN_ORDER_OF_TIME = [event_id for event_id, _ in BACKLOG]
-
-
-@dataclass
-class Writer:
-    """What the router buries."""
-
-    letters: list[DeadLetter] = field(default_factory=list)
-
-    async def record(self, _: DecisionRecord) -> bool:
-        raise AssertionError("a router decides nothing")
-
-    async def bury(self, letter: DeadLetter) -> None:
-        self.letters.append(letter)
 
 
 Running = Callable[[], AbstractAsyncContextManager[Router]]

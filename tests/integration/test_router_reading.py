@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.producer import message_accumulator as accumulator
 from aiokafka.record import default_records
+from fake_writer import Writer
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.fetching import COMMITTED_ONLY
@@ -24,7 +25,6 @@ from agents.engine.router import Router
 from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, ApacheBroker, Broker
 from outbox.publisher import Publisher
-from outbox.records import DeadLetter, DecisionRecord
 from tables.event import Event, parse, to_json
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -41,19 +41,6 @@ class Name(str):
 
     def encode(self, *_: Any) -> bytes:
         return b"trace\xff\xfe"
-
-
-@dataclass
-class Writer:
-    """What the router buries."""
-
-    letters: list[DeadLetter] = field(default_factory=list)
-
-    async def record(self, _: DecisionRecord) -> bool:
-        raise AssertionError("a router decides nothing")
-
-    async def bury(self, letter: DeadLetter) -> None:
-        self.letters.append(letter)
 
 
 @dataclass

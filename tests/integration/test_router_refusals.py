@@ -11,12 +11,12 @@ import pytest
 from acls import AUTHORIZER, Acls
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from fake_writer import Writer
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.router import Router
 from app.sandbox import ApacheBroker
 from outbox.publisher import Publisher
-from outbox.records import DeadLetter
 from tables.event import Event, parse, to_json
 
 pytestmark = pytest.mark.apache
@@ -24,16 +24,6 @@ pytestmark = pytest.mark.apache
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 TOPICS = ("orders", "platform")
 TIMELINES = ("timeline-customer", "timeline-order", "timeline-service")
-
-
-class Writer:
-    """Keeps what would be dead letters."""
-
-    def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
-
-    async def bury(self, letter: DeadLetter) -> None:
-        self.letters.append(letter)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +59,7 @@ async def router(broker: ApacheBroker, writer: Writer) -> AsyncIterator[Router]:
         group="router",
         options={"bootstrap_servers": broker.address},
         publisher=publisher,
-        writer=writer,  # type: ignore[arg-type]
+        writer=writer,
         max_event_bytes=100_000,
     )
     task = asyncio.create_task(running.run())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from fake_writer import Writer as FakeWriter
 
 from agents.engine import router as routing
 from agents.engine.router import Router
@@ -32,17 +33,15 @@ class Publisher:
         return [None] * len(messages)
 
 
-class Writer:
-    """Keeps letters; refuses those with a value when it is told to."""
+class Writer(FakeWriter):
+    """Refuses letters with a value when it is told to."""
 
-    def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
-        self.refuses_values = False
+    refuses_values = False
 
     async def bury(self, letter: DeadLetter) -> None:
         if self.refuses_values and letter.value is not None:
             raise StatementRejected("no such bytes")
-        self.letters.append(letter)
+        await super().bury(letter)
 
 
 @pytest.fixture
