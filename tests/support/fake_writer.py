@@ -1,6 +1,6 @@
 """A decision writer in memory, by the rules of the one on PostgreSQL.
 
-Both are held to one suite, `tests/contract/test_writer.py`.
+Both are held to one suite, `tests/contract/test_writers.py`.
 """
 
 from __future__ import annotations
