@@ -5,35 +5,36 @@
       │                                       └── the probe fails ───────┤
       └────────────────────── the probe succeeds ────────────────────────┘
 
-After M. Nygard, "Release It!", 2007. The counting and the clock are the library's; that half open lets one probe
-through, where the library lets everybody through, is added here. Not for threads: one event loop.
+After M. Nygard, "Release It!", 2007. Not for threads: one event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from circuitbreaker import STATE_HALF_OPEN, CircuitBreaker
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from agents.model.errors import SERVER_FAILURES, BrainUnavailable, Unavailable
 
 
 class Circuit:
-    """Guards one server. Opens after `failures` in a row, for `open_seconds`."""
+    """Guards one server. Opens after `failures` in a row, for `open_seconds` of a clock that does not go back."""
 
-    def __init__(self, *, failures: int, open_seconds: float) -> None:
+    def __init__(self, *, failures: int, open_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         if failures < 1 or open_seconds <= 0:
             raise ValueError("a circuit needs at least one failure and some seconds to stay open")
-        self._breaker = CircuitBreaker(
-            failure_threshold=failures, recovery_timeout=open_seconds, expected_exception=BrainUnavailable
-        )
+        self._most = failures
+        self._open_seconds = open_seconds
+        self._clock = clock
+        self._failures = 0
+        #: When it is half open; None while it is closed.
+        self._open_until: float | None = None
         self._probing = False
 
     @property
     def lets_through(self) -> bool:
         """Whether a request may go out now."""
-        return not (self._breaker.opened or self._probing)
+        return self._open_until is None or (self._clock() >= self._open_until and not self._probing)
 
     def check(self) -> None:
         """Raise `BrainUnavailable` (circuit_open) when no request may go out."""
@@ -48,24 +49,21 @@ class Circuit:
         and ends after it: only the probe closes it. Raises as `check` does.
         """
         self.check()
-        self._probing = probing = self._breaker.state == STATE_HALF_OPEN
+        self._probing = probing = self._open_until is not None
         try:
             yield
         except BrainUnavailable as error:
-            self._learn(probing, failed=error if error.reason in SERVER_FAILURES else None)
+            self._learn(probing, failed=error.reason in SERVER_FAILURES)
             raise
         else:
-            self._learn(probing, failed=None)
+            self._learn(probing, failed=False)
         finally:
             if probing:
                 self._probing = False
 
-    def _learn(self, probing: bool, *, failed: BrainUnavailable | None) -> None:
-        if not (probing or self._breaker.closed):
+    def _learn(self, probing: bool, *, failed: bool) -> None:
+        if self._open_until is not None and not probing:
             return
-        if failed is None:
-            self._breaker.reset()
-            return
-        # The library keeps what it is told; a new error has no traceback that would keep the prompt alive with it.
-        with suppress(BrainUnavailable), self._breaker:
-            raise BrainUnavailable(failed.reason, "counted")
+        self._failures = self._failures + 1 if failed else 0
+        is_open = failed and (probing or self._failures >= self._most)
+        self._open_until = self._clock() + self._open_seconds if is_open else None

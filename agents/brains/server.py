@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
 from pydantic import SecretStr
 
 #: Share of an attempt's usual time that must be left for one to begin. With less, a healthy server would look dead,
@@ -27,6 +26,8 @@ class Server:
     api_key: SecretStr | None = None
 
     def __post_init__(self) -> None:
+        import httpx  # noqa: PLC0415 - only where a model is asked
+
         try:
             url = httpx.URL(self.url)
         except httpx.InvalidURL:

@@ -6,9 +6,9 @@ Clients, places, budget and journal are shared by all agents of the worker; with
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from agents.brains import interview
-from agents.brains.client import ChatClient
 from agents.brains.interview import Interviewer
 from agents.brains.model import ModelBrain, SecondOpinion
 from agents.brains.places import Places
@@ -21,6 +21,9 @@ from app.worker.interviewing import client_of, interviewer_of, limits_of
 from outbox.budget import Budget
 from outbox.database import Database
 from outbox.journal import Journal
+
+if TYPE_CHECKING:
+    from agents.brains.client import ChatClient
 
 
 class Brains:

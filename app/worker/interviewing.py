@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from agents.brains.client import ChatClient, Limits, Server
 from agents.brains.interview import Budget, Client, Interviewer, Journal
 from agents.brains.places import Places
-from agents.brains.server import REPLY_BYTES
+from agents.brains.server import REPLY_BYTES, Limits, Server
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from agents.brains.client import ChatClient
 
 #: More than a token takes in an answer: a character of JSON may be six bytes, and a token is some four characters.
 _BYTES_PER_TOKEN: Final = 32
@@ -30,6 +32,8 @@ def limits_of(settings: Settings, *, queue: int) -> Limits:
 
 def client_of(settings: Settings, model: str, limits: Limits, places: Places | None = None) -> ChatClient:
     """A client of this model at `LLM_URL`."""
+    from agents.brains.client import ChatClient  # noqa: PLC0415 - a worker that asks no model needs no HTTP client
+
     # A line for each request would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return ChatClient(Server(url=settings.llm_url, model=model, api_key=settings.llm_api_key), limits, places)

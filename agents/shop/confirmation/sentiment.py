@@ -11,10 +11,8 @@ neither list holds. Fails with nothing.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Final
-
-from textblob.sentiments import PatternAnalyzer
+from functools import cache, lru_cache
+from typing import Any, Final
 
 #: Characters judged. A longer text is judged by its beginning and its end, where people say what they feel.
 MAX_CHARACTERS: Final = 2000
@@ -81,8 +79,6 @@ _ALL_WELL: Final = re.compile(
 _NOT: Final = re.compile(r"n['\u2019]t\b|(?<=\bcan)not\b", re.IGNORECASE)
 _INSISTING: Final = re.compile(r"\?[?!]|!\?")
 
-_ANALYZER: Final = PatternAnalyzer()
-
 
 def polarity(text: str) -> float:
     """Judge a text: -1 (furious) to 1 (delighted), 0 when nothing is found or it is empty."""
@@ -96,7 +92,7 @@ def polarity(text: str) -> float:
 def _judge(text: str) -> float:
     # A run of white space costs the library's tokenizer the square of its length.
     plain = " ".join(_NOT.sub(" not", text).split())
-    judged = _correct(_ANALYZER.analyze(plain).polarity, plain.lower())
+    judged = _correct(_analyzer().analyze(plain).polarity, plain.lower())
     shouted = _is_shouted(text)
     insisted = _INSISTING.search(plain) is not None
     if abs(judged) < _FAINT and (shouted or insisted):
@@ -104,6 +100,14 @@ def _judge(text: str) -> float:
     elif judged < 0 and (shouted or insisted or "!!" in plain):
         judged *= _EMPHASIS
     return round(max(-1.0, min(1.0, judged)), 4)
+
+
+@cache
+def _analyzer() -> Any:
+    # The library brings all of NLTK along, 15 MB: for workers that judge a text, when the first one comes.
+    from textblob.sentiments import PatternAnalyzer  # noqa: PLC0415
+
+    return PatternAnalyzer()
 
 
 def _correct(found: float, lowered: str) -> float:

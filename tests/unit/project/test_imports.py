@@ -1,13 +1,18 @@
-"""Modules import each other in one direction only, types included."""
+"""Modules import each other in one direction only, types included, and what is heavy only where it is used."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import grimp
 import pytest
+from waiting import PATIENCE_SECONDS
+
+from app.sandbox.process import clean_environment
 
 TYPED = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from twins.{other} import Twin\nclass Twin: ...\n"
 
@@ -40,3 +45,19 @@ def test_a_circle_for_type_checkers_alone_is_one(tmp_path: Path, monkeypatch: py
     monkeypatch.syspath_prepend(tmp_path)
 
     assert set(circle_in("twins")) == {"twins.left", "twins.right"}
+
+
+def test_a_worker_of_rules_starts_without_the_lexicon_and_without_an_http_client(tmp_path: Path) -> None:
+    built = "import app, sys; assert app.app.agent_streams; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", built],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert {"app", "agents", "faust"} <= loaded
+    assert loaded & {"textblob", "nltk", "httpx", "rich", "tenacity", "pytest"} == set()
