@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _SQL: Final = queries("approvals.sql")
 _LOCK_LANES: Final = queries("writer.sql")["lock_lanes"]
+#: The columns of a decision in short, but for its reason: what is held has one of its own.
+_DECIDED: Final = ("agent", "event_source", "event_id", "entity", "entity_id", "outcome", "confidence", "brain")
 _UNKNOWN: Final = "decision {} was never held"
 
 Answer = Literal["approved", "rejected", "expired"]
@@ -161,9 +163,9 @@ class Approvals:
     async def _overdue(self, page: int) -> AsyncIterator[tuple[uuid.UUID, str, str]]:
         after = {"after_at": "-infinity", "after_id": str(uuid.UUID(int=0)), "limit": page}
         while rows := await self._database.run(_SQL["overdue"], after):
-            for decision_id, expires_at, content, content_sha256 in rows:
-                yield uuid.UUID(decision_id), content, content_sha256
-                after |= {"after_at": expires_at, "after_id": decision_id}
+            for row in rows:
+                yield uuid.UUID(row.decision_id), row.content, row.content_sha256
+                after |= {"after_at": row.expires_at, "after_id": row.decision_id}
 
     async def _answer(
         self,
@@ -206,27 +208,7 @@ def _why_not(decision_id: uuid.UUID, rows: Sequence[Row]) -> NotAnswered:
 
 
 def _approval(row: Row) -> Approval:
-    decision_id, reason, content, content_sha256, asked_at, expires_at, answer, answered_by, answered_at, *decided = row
-    agent, event_source, event_id, entity, entity_id, outcome, why, confidence, brain = decided
-    return Approval(
-        decision_id=uuid.UUID(decision_id),
-        reason=reason,
-        content=content,
-        content_sha256=content_sha256,
-        asked_at=asked_at,
-        expires_at=expires_at,
-        answer=answer,
-        answered_by=answered_by,
-        answered_at=answered_at,
-        decision=Summary(
-            agent=agent,
-            event_source=event_source,
-            event_id=event_id,
-            entity=entity,
-            entity_id=entity_id,
-            outcome=outcome,
-            reason=why,
-            confidence=confidence,
-            brain=brain,
-        ),
-    )
+    held = row._asdict()
+    decision_id, reason = uuid.UUID(held.pop("decision_id")), held.pop("decision_reason")
+    summary = Summary(**{name: held.pop(name) for name in _DECIDED}, reason=reason)
+    return Approval(**held, decision_id=decision_id, decision=summary)

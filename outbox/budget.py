@@ -109,7 +109,7 @@ class Budget:
                 "expires_in": self._expires_in,
             },
         )
-        granted = {reservation_id for (reservation_id,) in rows}
+        granted = {row.id for row in rows}
         return [r.id in granted for r in asked]
 
     async def _settle(self, uses: Sequence[_Use]) -> Sequence[None]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from outbox.database import Database, queries
 
 _SQL: Final = queries("buried.sql")
 
 
-async def buried(database: Database) -> Sequence[tuple[int, str, str, str]]:
-    """Every buried message: seq, message id, topic, reason. Raises `DatabaseUnavailable`."""
-    return [(seq, message_id, topic, reason) for seq, message_id, topic, reason in await database.run(_SQL["buried"])]
+class BuriedMessage(NamedTuple):
+    """A message that Kafka refused, without its content."""
+
+    seq: int
+    message_id: str
+    topic: str
+    reason: str
+
+
+async def buried(database: Database) -> Sequence[BuriedMessage]:
+    """Every buried message. Raises `DatabaseUnavailable`."""
+    return [BuriedMessage(**row._asdict()) for row in await database.run(_SQL["buried"])]
 
 
 async def redrive_buried(database: Database, seq: int | None = None) -> Sequence[str]:
@@ -20,4 +29,4 @@ async def redrive_buried(database: Database, seq: int | None = None) -> Sequence
 
     All of them, or the one with this `seq`. Returns the ids of the messages. Raises `DatabaseUnavailable`.
     """
-    return [message_id for (message_id,) in await database.run(_SQL["redrive"], {"seq": seq})]
+    return [row.message_id for row in await database.run(_SQL["redrive"], {"seq": seq})]

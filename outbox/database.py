@@ -25,11 +25,11 @@ from outbox.errors import (
     StatementRejected,
 )
 from outbox.pool import Pool
+from outbox.rows import Row as Row  # noqa: PLC0414 - and their rows
+from outbox.rows import named
 from outbox.session import connect
 from outbox.statements import queries as queries  # noqa: PLC0414 - who runs statements names them from here
 from outbox.supervision import is_being_cancelled
-
-Row = tuple[Any, ...]
 
 #: Errors of class 22 (data), 23 (integrity), 54 (program limit) and what a trigger raises come from the rows and will
 #: come again. psycopg2 itself refuses texts with NUL or a lone surrogate, as a ValueError.
@@ -138,10 +138,10 @@ class Database:
 
     async def is_read_only(self) -> bool:
         """Whether PostgreSQL takes no writes; new connections are used then. Raises `DatabaseUnavailable`."""
-        [(is_read_only,)] = await self.run("SELECT current_setting('transaction_read_only')::boolean")
-        if is_read_only:
+        [row] = await self.run("SELECT current_setting('transaction_read_only')::boolean AS is_read_only")
+        if row.is_read_only:
             self.renew()
-        return bool(is_read_only)
+        return bool(row.is_read_only)
 
     def renew(self) -> None:
         """Use new connections from now on: those there are do not lead where they should."""
@@ -180,8 +180,7 @@ async def _fetched(cursor: aiopg.Cursor, statement: str, parameters: Mapping[str
         await cursor.execute(statement, parameters)
         if cursor.description is None:
             return ()
-        rows: Sequence[Row] = await cursor.fetchall()
-        return rows
+        return named([column.name for column in cursor.description], await cursor.fetchall())
 
 
 @contextmanager

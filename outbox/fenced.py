@@ -131,8 +131,8 @@ class FencedPublisher:
 
     async def _initialise(self, number: int, epoch: int) -> _Lane:
         """Fence the owner before and have Kafka settle its transaction."""
-        [(identity,)] = await self._database.run(_SQL["identity"])
-        name = f"innervate-{identity}-lane-{number}"
+        [identity] = await self._database.run(_SQL["identity"])
+        name = f"innervate-{identity.id}-lane-{number}"
         producer = AIOKafkaProducer(
             **self._producer_options, transactional_id=name, transaction_timeout_ms=int(2000 * PUBLISH_SECONDS)
         )
@@ -149,7 +149,7 @@ class FencedPublisher:
         if not batch_id:
             return set()
         rows = await self._database.run(_SQL["delete_batch"], {"lane": lane.number, "batch_id": batch_id})
-        return {seq for (seq,) in rows}
+        return {row.seq for row in rows}
 
     async def _last_committed_batch(self, group: str) -> str:
         """The id of that batch; empty when there was none."""

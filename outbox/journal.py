@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
-from outbox.database import Database, queries
+from outbox.database import Database, Row, queries
 from outbox.errors import StatementRejected
 from outbox.gather import Gatherer
 from outbox.records import decision_id
@@ -60,6 +60,11 @@ class StoredReply:
     model: str
     reply: str
 
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """The reply in a row of `replies`."""
+        return cls(prompt_sha256=row.prompt_sha256, model=row.model, reply=row.reply)
+
 
 class Journal:
     """Writes and reads `llm_calls`; one per worker. Calls that end together share a statement."""
@@ -92,9 +97,8 @@ class Journal:
         found: dict[tuple[str, str, str], dict[str, StoredReply]] = {event: {} for event in events}
         agents, sources, ids = (list(column) for column in zip(*found, strict=True))
         parameters = {"agents": agents, "event_sources": sources, "event_ids": ids}
-        for *event, sha256, model, reply in await self._database.run(_SQL["replies"], parameters):
-            agent, event_source, event_id = event
-            found[agent, event_source, event_id][sha256] = StoredReply(prompt_sha256=sha256, model=model, reply=reply)
+        for row in await self._database.run(_SQL["replies"], parameters):
+            found[row.agent, row.event_source, row.event_id][row.prompt_sha256] = StoredReply.of(row)
         return [found[event] for event in events]
 
     async def _record(self, calls: Sequence[LlmCall]) -> Sequence[StatementRejected | None]:

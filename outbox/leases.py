@@ -48,7 +48,7 @@ class LaneLeases:
             _SQL["lease_lanes"],
             {"lock": LEASING_LOCK, "owner": self._owner, "busy": list(busy), "lease_seconds": LEASE_SECONDS},
         )
-        self._epochs = {lane: epoch for lane, epoch, held in rows if held}
+        self._epochs = {row.lane: row.epoch for row in rows if row.is_held}
         self._renewed_at = asked_at
 
     async def release(self) -> None:

@@ -78,20 +78,8 @@ class Redrives:
         rows = await self._database.run(_SQL["dead_letter"], {"id": str(letter_id)})
         if not rows:
             return None
-        [(_, consumer, reason, detail, topic, partition, offset, key, redriven_at, redriven_by, is_whole)] = rows
-        return StoredDeadLetter(
-            id=letter_id,
-            consumer=consumer,
-            reason=reason,
-            detail=detail,
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            key=bytes(key or b""),
-            redriven_at=redriven_at,
-            redriven_by=redriven_by,
-            is_whole=is_whole,
-        )
+        stored = rows[0]._asdict()
+        return StoredDeadLetter(**stored | {"id": letter_id, "key": bytes(stored["key"] or b"")})
 
     async def redrive(self, letter_id: uuid.UUID, *, by: str) -> StoredDeadLetter:
         """Put it back where it came from; returns it as it was before. Raises `NotRedriven`, `DatabaseUnavailable`."""
@@ -118,7 +106,7 @@ class Redrives:
         What dies again meanwhile is a dead letter of its own, with a later record, and no part of this.
         Raises `DatabaseUnavailable`.
         """
-        [(until,)] = await self._database.run("SELECT clock_timestamp()")
+        [clock] = await self._database.run("SELECT clock_timestamp() AS now")
         after: tuple[datetime, str] = (datetime(1, 1, 1, tzinfo=UTC), str(uuid.UUID(int=0)))
         while True:
             rows = await self._database.run(
@@ -129,14 +117,14 @@ class Redrives:
                     "after_at": after[0],
                     "after_id": after[1],
                     "limit": _PAGE,
-                    "until": until,
+                    "until": clock.now,
                 },
             )
-            for letter_id, _ in rows:
-                yield uuid.UUID(letter_id)
+            for row in rows:
+                yield uuid.UUID(row.id)
             if len(rows) < _PAGE:
                 return
-            after = (rows[-1][1], rows[-1][0])
+            after = (rows[-1].recorded_at, rows[-1].id)
 
 
 def message_id(letter_id: uuid.UUID) -> uuid.UUID:

@@ -14,6 +14,7 @@ import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from outbox.backoff import Backoff
@@ -181,11 +182,11 @@ class Relay:
             self.troubles.note("outbox", error)
             log.warning("the outbox waits for PostgreSQL: %s", error)
             return False
-        self._missed_a_look |= sum(row[1] for row in rows) >= room
-        by_lane = {lane: list(group) for lane, group in itertools.groupby(rows, key=lambda row: int(row[0]))}
+        self._missed_a_look |= sum(row.bytes for row in rows) >= room
+        by_lane = {lane: list(group) for lane, group in itertools.groupby(rows, key=attrgetter("lane"))}
         if not self._missed_a_look and not any(map(_is_full, by_lane.values())):
             # This is everything: a topic that waited and of which nothing is left waits no more.
-            self._pauses.forget({(lane, row[4]) for lane, group in by_lane.items() for row in group}.union(held_up))
+            self._pauses.forget({(lane, row.topic) for lane, group in by_lane.items() for row in group}.union(held_up))
         for lane, group in by_lane.items():
             # While this look was reading, the lane's lease may have grown too old.
             if lane in self._leases.held(PUBLISH_SECONDS):
@@ -193,9 +194,9 @@ class Relay:
         return bool(rows)
 
     def _begin(self, lane: int, epoch: int, rows: Sequence[Row]) -> None:
-        batch = {seq: _message(rest) for _, _, seq, *rest in rows}
+        batch = {row.seq: _message(row) for row in rows}
         self._first = (lane + 1) % LANES
-        self._bytes[lane] = sum(row[1] for row in rows)
+        self._bytes[lane] = sum(row.bytes for row in rows)
         self._publishing[lane] = asyncio.create_task(self._publish(lane, epoch, batch), name=f"outbox lane {lane}")
 
     async def _publish(self, lane: int, epoch: int, batch: Mapping[int, Message]) -> int:
@@ -266,19 +267,18 @@ def _parameters(lanes: Sequence[int], held_up: Sequence[tuple[int, str]], room: 
 
 def _is_full(rows: Sequence[Row]) -> bool:
     """Whether the lane may hold more than what was read of it."""
-    return len(rows) >= LANE_BATCH or sum(row[1] for row in rows) >= LANE_BATCH_BYTES
+    return len(rows) >= LANE_BATCH or sum(row.bytes for row in rows) >= LANE_BATCH_BYTES
 
 
 def _is_to_wait(outcome: Outcome) -> bool:
     return isinstance(outcome, NotPublished) and not isinstance(outcome, Aborted)
 
 
-def _message(row: Sequence[Any]) -> Message:
-    message_id, topic, key, value, headers = row
+def _message(row: Row) -> Message:
     return Message(
-        id=message_id,
-        topic=topic,
-        key=bytes(key),
-        value=None if value is None else bytes(value),
-        headers=tuple(headers_from(headers)),
+        id=row.message_id,
+        topic=row.topic,
+        key=bytes(row.key),
+        value=None if row.value is None else bytes(row.value),
+        headers=tuple(headers_from(row.headers)),
     )

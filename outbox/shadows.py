@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from outbox.database import Database, Row, queries
 from outbox.records import SHADOW_MARK
@@ -91,40 +91,18 @@ async def disagreements(
 
 
 def _agreement(row: Row) -> Agreement:
-    name, decisions, compared, same_outcome, same_messages, same, only_live, dead_letters = row
-    agent, _, label = name.partition(SHADOW_MARK)
-    return Agreement(
-        agent=agent,
-        label=label,
-        decisions=decisions,
-        compared=compared,
-        same_outcome=same_outcome,
-        same_messages=same_messages,
-        same=same,
-        only_live=only_live,
-        dead_letters=dead_letters,
-    )
+    counted = row._asdict()
+    agent, _, label = counted.pop("shadow").partition(SHADOW_MARK)
+    return Agreement(agent=agent, label=label, **counted)
 
 
 def _disagreement(row: Row) -> Disagreement:
-    source, event_id, event_type, entity, entity_id, decided_at, same_messages, same_history, *sides = row
-    return Disagreement(
-        event_source=source,
-        event_id=event_id,
-        event_type=event_type,
-        entity=entity,
-        entity_id=entity_id,
-        decided_at=decided_at,
-        same_messages=same_messages,
-        same_history=same_history,
-        shadow=_side(sides[:5]),
-        live=_side(sides[5:]),
-    )
+    columns = row._asdict()
+    shadow, live = _side(columns, "shadow"), _side(columns, "live")
+    return Disagreement(**columns, shadow=shadow, live=live)
 
 
-def _side(columns: Sequence[object]) -> Side:
-    decision_id, outcome, reason, confidence, brain = columns
-    assert isinstance(confidence, float)
-    return Side(
-        decision_id=str(decision_id), outcome=str(outcome), reason=str(reason), confidence=confidence, brain=str(brain)
-    )
+def _side(columns: dict[str, Any], side: str) -> Side:
+    """Take the columns of one of the two out of those of a disagreement."""
+    names = ("decision_id", "outcome", "reason", "confidence", "brain")
+    return Side(**{name: columns.pop(f"{side}_{name}") for name in names})

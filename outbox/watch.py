@@ -110,10 +110,10 @@ class OutboxWatch:
 
     async def look(self) -> Pending:
         """Look at the outbox. Raises `DatabaseUnavailable`."""
-        [(drawn,)] = await self._database.run(_SQL["drawn"])
+        [drawn] = await self._database.run(_SQL["drawn"])
         floors = self.floors
         rows = await self._database.run(_SQL["first_pending"], {"lanes": list(floors), "floors": list(floors.values())})
-        lanes, now = [PendingLane(*row) for row in rows], time.monotonic()
-        self._floors.observe({lane.lane: lane.seq for lane in lanes}, drawn, now)
+        lanes, now = [PendingLane(**row._asdict()) for row in rows], time.monotonic()
+        self._floors.observe({lane.lane: lane.seq for lane in lanes}, drawn.last_value, now)
         self.pending.observe(lanes, now)
         return self.pending

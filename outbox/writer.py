@@ -230,12 +230,12 @@ class DecisionWriter:
                 "event_ids": [record.event_id for record in records],
             },
         )
-        return {str(records[place - 1].id): (is_refused, fan_out) for place, is_refused, fan_out in rows}
+        return {str(records[row.position - 1].id): (row.is_refused, row.fan_out) for row in rows}
 
     async def _told_apart(self) -> bool:
         """Drop the constraint of before, unless older workers still need it."""
-        [(is_gone,)] = await self._database.run(_SQL["tell_sources_apart"])
-        return bool(is_gone)
+        [row] = await self._database.run(_SQL["tell_sources_apart"])
+        return bool(row.is_gone)
 
 
 def _has_more_than_a_row(record: DecisionRecord) -> bool:
@@ -260,4 +260,4 @@ def _question(record: DecisionRecord) -> Mapping[str, Any]:
 
 
 def _found(rows: Sequence[Row]) -> Found:
-    return {decision: (is_refused, fan_out) for decision, is_refused, fan_out in rows}
+    return {row.id: (row.is_refused, row.fan_out) for row in rows}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import click
 from faust.cli import option
@@ -17,7 +17,7 @@ from agents.model.text import escaped
 from app.commands.terminal import BY, LIMIT, Terminal, command, opened, signed
 from app.settings import Settings
 from outbox.buried import buried, redrive_buried
-from outbox.database import queries
+from outbox.database import Row, queries
 from outbox.redrives import AlreadyRedriven, Redrives
 
 _VIEWS_SQL: Final = queries("views.sql")
@@ -91,10 +91,9 @@ async def _redrive_all(redrives: Redrives, consumer: str, reason: str | None, by
     return done
 
 
-def _letter(row: Any) -> tuple[str, ...]:
-    letter_id, consumer, reason, detail, topic, partition, offset, _, died_at, _, replayed_at, replayed_by, _ = row
-    redriven = "" if replayed_at is None else f"{replayed_at.isoformat(timespec='seconds')} by {replayed_by}"
-    place = f"{topic}[{partition}]@{offset}"
-    return tuple(
-        map(escaped, (letter_id, consumer, reason, detail, place, died_at.isoformat(timespec="seconds"), redriven))
-    )
+def _letter(row: Row) -> tuple[str, ...]:
+    at = row.replayed_at
+    redriven = "" if at is None else f"{at.isoformat(timespec='seconds')} by {row.replayed_by}"
+    origin = f"{row.topic}[{row.partition}]@{row.offset}"
+    died = row.died_at.isoformat(timespec="seconds")
+    return tuple(map(escaped, (row.id, row.consumer, row.reason, row.detail, origin, died, redriven)))

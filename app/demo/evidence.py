@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 import psycopg2
 from aiokafka import AIOKafkaConsumer
+from psycopg2.extras import NamedTupleCursor
 
 from app.demo.checker import Decided, Published
 
@@ -41,57 +42,62 @@ def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[s
     rows = _rows(
         database_url,
         "SELECT agent, event_source, event_id, status, messages, content,"
-        " extract(epoch FROM committed_at)::double precision"
+        " extract(epoch FROM committed_at)::double precision AS at"
         " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow' ORDER BY committed_at",
     )
     decided, committed_at = [], {}
-    for agent, source, event_id, status, messages, content, at in rows:
-        ids = [message["id"] for message in _due(status, messages, content)]
-        decided.append(Decided(agent=agent, event=(source, event_id), message_ids=ids))
-        committed_at.update(dict.fromkeys(ids, at))
+    for row in rows:
+        ids = [message["id"] for message in _due(row.status, row.messages, row.content)]
+        decided.append(Decided(agent=row.agent, event=(row.event_source, row.event_id), message_ids=ids))
+        committed_at.update(dict.fromkeys(ids, row.at))
     return decided, committed_at
 
 
 def count_committed(database_url: str) -> tuple[int, int]:
     """How many decisions there are, and how many messages have to be in Kafka by them."""
-    [(decisions, messages, rejected)] = _rows(
+    [row] = _rows(
         database_url,
-        "SELECT count(*), coalesce(sum(jsonb_array_length(messages)) FILTER (WHERE status = 'committed'), 0)::bigint,"
-        " coalesce(array_agg(content) FILTER (WHERE status = 'rejected'), '{}')"
+        "SELECT count(*) AS decisions,"
+        " coalesce(sum(jsonb_array_length(messages)) FILTER (WHERE status = 'committed'), 0)::bigint AS messages,"
+        " coalesce(array_agg(content) FILTER (WHERE status = 'rejected'), '{}') AS rejected"
         " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'",
     )
-    return int(decisions), int(messages) + sum(len(_due("rejected", (), content)) for content in rejected)
+    otherwise = sum(len(_due("rejected", (), content)) for content in row.rejected)
+    return int(row.decisions), int(row.messages) + otherwise
 
 
 def booked(database_url: str) -> Booked:
     """What the ledger says."""
-    [(refunds, refunded, posted, unbalanced, over)] = _rows(
+    [totals] = _rows(
         database_url,
-        "SELECT (SELECT count(*) FROM refunds), (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refunds),"
-        " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries),"
-        " (SELECT count(*) FROM (SELECT 1 FROM ledger_balances GROUP BY currency HAVING sum(balance_minor) <> 0) AS b),"
-        " (SELECT count(*) FROM captures WHERE refunded_minor > captured_minor)",
+        "SELECT (SELECT count(*) FROM refunds) AS refunds,"
+        " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refunds) AS refunded_minor,"
+        " (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_entries) AS posted_minor,"
+        " (SELECT count(*) FROM (SELECT 1 FROM ledger_balances GROUP BY currency HAVING sum(balance_minor) <> 0) AS b)"
+        " AS unbalanced,"
+        " (SELECT count(*) FROM captures WHERE refunded_minor > captured_minor) AS over",
     )
-    return Booked(refunds=refunds, refunded_minor=refunded, posted_minor=posted, unbalanced=unbalanced, over=over)
+    return Booked(**totals._asdict())
 
 
 def count_brains(database_url: str) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """How many decisions each brain made, and how many of them the rules made in a model's place, by the reason."""
     brains = _rows(
-        database_url, "SELECT brain, count(*) FROM decisions WHERE status <> 'shadow' GROUP BY 1 ORDER BY 2 DESC, 1"
+        database_url,
+        "SELECT brain, count(*) AS n FROM decisions WHERE status <> 'shadow' GROUP BY 1 ORDER BY 2 DESC, 1",
     )
     fallbacks = _rows(
         database_url,
-        "SELECT fallback_reason, count(*) FROM decisions WHERE fallback_reason IS NOT NULL AND status <> 'shadow'"
+        "SELECT fallback_reason, count(*) AS n FROM decisions WHERE fallback_reason IS NOT NULL AND status <> 'shadow'"
         " GROUP BY 1 ORDER BY 2 DESC, 1",
     )
-    return dict(brains), dict(fallbacks)
+    return {row.brain: row.n for row in brains}, {row.fallback_reason: row.n for row in fallbacks}
 
 
 def count_dead_letters(database_url: str) -> int:
     """How many dead letters there are, but for those of shadows."""
-    [(count,)] = _rows(database_url, "SELECT count(*) FROM dead_letters WHERE position('@' IN consumer) = 0")
-    return int(count)
+    [row] = _rows(database_url, "SELECT count(*) AS n FROM dead_letters WHERE position('@' IN consumer) = 0")
+    return int(row.n)
 
 
 async def published_messages(kafka: str, topics: Sequence[str], *, source: str) -> Sequence[Published]:
@@ -141,12 +147,13 @@ def _due(status: str, messages: Sequence[Mapping[str, Any]], content: str | None
     return otherwise
 
 
-def _rows(database_url: str, query: str) -> list[tuple[Any, ...]]:
+def _rows(database_url: str, query: str) -> list[Any]:
+    """The rows of a query, their columns by name."""
     connection = psycopg2.connect(database_url)
     try:
-        with connection, connection.cursor() as cursor:
+        with connection, connection.cursor(cursor_factory=NamedTupleCursor) as cursor:
             cursor.execute(query)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            rows: list[Any] = cursor.fetchall()
             return rows
     finally:
         connection.close()

@@ -24,6 +24,7 @@ from outbox.journal import StoredReply
 from tables.event import InvalidEvent, parse, to_json
 
 _SQL: Final = queries("time_machine.sql")
+_JOURNAL_SQL: Final = queries("journal.sql")
 
 #: Decisions read at a time. A decision with its messages takes some kilobytes.
 PAGE_ROWS: Final = 500
@@ -59,7 +60,7 @@ class RecordedDecisions:
                 yield decision
             if len(rows) < self._page_rows:
                 return
-            after = (rows[-1][6], rows[-1][1])
+            after = (rows[-1].offset, rows[-1].agent)
 
     async def of(self, decision_id: uuid.UUID) -> RecordedDecision | None:
         """The decision with this id."""
@@ -84,7 +85,7 @@ class RecordedDecisions:
         """Source, partition and offset of each event of the entity with this id that an agent decided on."""
         event = {"entity": entity, "entity_id": entity_id, "event_id": event_id, "event_source": event_source}
         rows = await self._database.run(_SQL["places_of_event"], event)
-        return [(source, partition, offset) for source, partition, offset in rows]
+        return [(row.event_source, row.partition, row.offset) for row in rows]
 
     async def _with_replies(self, rows: Sequence[Row]) -> Sequence[RecordedDecision]:
         decisions = [_decision(row) for row in rows]
@@ -97,9 +98,8 @@ class RecordedDecisions:
             "event_sources": [each.event_source for each in asked],
             "event_ids": [each.event_id for each in asked],
         }
-        for *event, sha256, model, reply in await self._database.run(_SQL["replies_of"], parameters):
-            agent, source, event_id = event
-            replies[agent, source, event_id].append(StoredReply(prompt_sha256=sha256, model=model, reply=reply))
+        for row in await self._database.run(_JOURNAL_SQL["replies"], parameters):
+            replies[row.agent, row.event_source, row.event_id].append(StoredReply.of(row))
         return [replace(each, replies=tuple(replies.get(_event(each), ()))) for each in decisions]
 
 
@@ -108,27 +108,15 @@ def _event(decision: RecordedDecision) -> tuple[str, str | None, str]:
 
 
 def _decision(row: Row) -> RecordedDecision:
-    (decision_id, agent, event_source, event_id, topic, partition, offset, status, brain, model, fallback_reason,
-     outcome, reason, confidence, history_text, messages_text) = row  # fmt: skip
-    history: dict[str, Any] = orjson.loads(history_text)
+    columns = row._asdict()
+    decision_id, messages = columns.pop("id"), orjson.loads(columns.pop("messages"))
+    history: dict[str, Any] = orjson.loads(columns.pop("history"))
     return RecordedDecision(
+        **columns,
         id=uuid.UUID(decision_id),
-        agent=agent,
-        event_source=event_source,
-        event_id=event_id,
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        status=status,
-        brain=brain,
-        model=model,
-        fallback_reason=fallback_reason,
-        outcome=outcome,
-        reason=reason,
-        confidence=confidence,
         history_offsets=tuple(history["offsets"]),
         history_sha256=history["sha256"],
-        messages=tuple(_message(kept) for kept in orjson.loads(messages_text)),
+        messages=tuple(_message(kept) for kept in messages),
     )
 
 

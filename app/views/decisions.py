@@ -16,14 +16,6 @@ from outbox.shadows import agreements, disagreements
 
 _SQL: Final = queries("views.sql")
 
-_SUMMARY: Final = (
-    "id", "agent", "event_source", "event_id", "event_type", "entity", "entity_id", "outcome", "reason", "confidence",
-    "brain", "model", "fallback_reason", "status", "decided_at",
-)  # fmt: skip
-_FULL: Final = (
-    *_SUMMARY, "event_at", "topic", "partition", "offset", "history", "messages", "committed_at",
-    "correlation_id", "chain_depth", "fan_out",
-)  # fmt: skip
 _FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "event_source", "outcome", "status")
 
 #: Parameters of the queries.
@@ -40,7 +32,7 @@ async def list_decisions(database: Database, request: web.Request) -> web.Respon
     parameters: dict[str, Any] = {name: request.query.get(name) for name in _FILTERS}
     before = await before_of(request, database, _SQL["known_decision"])
     rows = await database.run(_SQL["decisions"], {**parameters, "before": before, "limit": limit + 1})
-    found, following = cut(as_objects(_SUMMARY, rows), limit, itemgetter("id"))
+    found, following = cut(as_objects(rows), limit, itemgetter("id"))
     return json_response({"decisions": found, "next": following})
 
 
@@ -53,7 +45,7 @@ async def show_decision(
     if not rows:
         raise web.HTTPNotFound(reason=f"no decision {decision_id}")
     approval = await approvals.find(asked_for)
-    return json_response({**as_objects(_FULL, rows)[0], "approval": approval and shown(approval)})
+    return json_response({**rows[0]._asdict(), "approval": approval and shown(approval)})
 
 
 async def list_shadows(database: Database, request: web.Request) -> web.Response:

@@ -27,11 +27,6 @@ _BURIED_SQL: Final = queries("buried.sql")
 #: Messages are counted up to so many.
 COUNTED: Final = 10_000
 
-_DEAD_LETTER: Final = (
-    "id", "consumer", "reason", "detail", "topic", "partition", "offset", "recorded_at", "died_at", "value_bytes",
-    "replayed_at", "replayed_by", "truncated",
-)  # fmt: skip
-_BURIED: Final = ("seq", "message_id", "topic", "reason", "committed_at", "died_at", "value_bytes")
 #: What PostgreSQL counts messages with.
 _LARGEST_SEQ: Final = 2**63 - 1
 
@@ -42,14 +37,14 @@ BURIED_QUERY: Final = ("limit", "before")
 
 async def show_outbox(database: Database, watch: OutboxWatch, relay: Relay, _request: web.Request) -> web.Response:
     """How much waits to be published (counted up to 10,000), for how long, and which lanes this worker holds."""
-    [(pending, dead)] = await database.run(_SQL["outbox"], {"at_most": COUNTED})
+    [counted] = await database.run(_SQL["outbox"], {"at_most": COUNTED})
     lanes = (await watch.look()).lanes
     return json_response(
         {
-            "pending": min(pending, COUNTED),
-            **({"more_is_pending": True} if pending > COUNTED else {}),
+            "pending": min(counted.pending, COUNTED),
+            **({"more_is_pending": True} if counted.pending > COUNTED else {}),
             "oldest_seconds": max((lane.age_seconds for lane in lanes), default=0.0),
-            "dead": min(dead, COUNTED),
+            "dead": min(counted.dead, COUNTED),
             "lanes": list(relay.lanes),
         }
     )
@@ -61,7 +56,7 @@ async def list_dead_letters(database: Database, request: web.Request) -> web.Res
     parameters: dict[str, Any] = {name: request.query.get(name) for name in ("reason", "consumer")}
     before = await before_of(request, database, _SQL["known_dead_letter"], "dead letter")
     rows = await database.run(_SQL["dead_letters"], {**parameters, "before": before, "limit": limit + 1})
-    found, following = cut(as_objects(_DEAD_LETTER, rows), limit, itemgetter("id"))
+    found, following = cut(as_objects(rows), limit, itemgetter("id"))
     return json_response({"dead_letters": found, "next": following})
 
 
@@ -85,7 +80,7 @@ async def list_buried(database: Database, request: web.Request) -> web.Response:
     if before is not None and not await database.run(_BURIED_SQL["known_seq"], {"seq": before}):
         raise web.HTTPNotFound(reason=f"there was never a message {before}")
     rows = await database.run(_BURIED_SQL["buried_page"], {"limit": limit + 1, "before": before})
-    found, following = cut(as_objects(_BURIED, rows), limit, itemgetter("seq"))
+    found, following = cut(as_objects(rows), limit, itemgetter("seq"))
     return json_response({"messages": found, "next": following})
 
 

@@ -11,7 +11,7 @@ from faust.utils.json import dumps
 from faust.web import View
 
 from app.worker.application import Innervate
-from outbox.database import Database
+from outbox.database import Database, Row
 
 T = TypeVar("T")
 
@@ -78,6 +78,6 @@ def cut(rows: Sequence[T], limit: int, place: Callable[[T], object]) -> tuple[Se
     return shown, place(shown[-1]) if len(rows) > limit else None
 
 
-def as_objects(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+def as_objects(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows as objects with the names of their columns."""
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [row._asdict() for row in rows]

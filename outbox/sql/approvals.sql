@@ -46,27 +46,25 @@ WHERE answer IS NULL
 ORDER BY expires_at, decision_id
 LIMIT %(limit)s;
 
--- name: approval
+-- part: approvals
 -- One that is overdue counts as expired, whether or not somebody has written that down yet.
 SELECT
     decision_id::text, approvals.reason, content, content_sha256, asked_at, expires_at,
-    CASE WHEN answer IS NULL AND expires_at <= clock_timestamp() THEN 'expired' ELSE answer END,
-    answered_by, answered_at, agent, event_source, event_id, entity, entity_id, outcome, decisions.reason, confidence,
-    brain
+    CASE WHEN answer IS NULL AND expires_at <= clock_timestamp() THEN 'expired' ELSE answer END AS answer,
+    answered_by, answered_at, agent, event_source, event_id, entity, entity_id, outcome,
+    decisions.reason AS decision_reason, confidence, brain
 FROM approvals
 JOIN decisions ON decisions.id = decision_id
+
+-- name: approval
+{approvals}
 WHERE decision_id = %(decision_id)s;
 
 -- name: known_approval
 SELECT decision_id FROM approvals WHERE decision_id = %(id)s::uuid;
 
 -- name: waiting
--- The columns are those of `approval`.
-SELECT
-    decision_id::text, approvals.reason, content, content_sha256, asked_at, expires_at, answer, answered_by,
-    answered_at, agent, event_source, event_id, entity, entity_id, outcome, decisions.reason, confidence, brain
-FROM approvals
-JOIN decisions ON decisions.id = decision_id
+{approvals}
 WHERE answer IS NULL AND expires_at > clock_timestamp()
   AND (
       %(before)s::uuid IS NULL

@@ -3,7 +3,7 @@ SELECT seq, message_id, topic, reason FROM outbox_dead ORDER BY seq;
 
 -- name: buried_page
 -- The newest first, from the one of the page before on.
-SELECT seq, message_id, topic, reason, committed_at, died_at, octet_length(value)
+SELECT seq, message_id, topic, reason, committed_at, died_at, octet_length(value) AS value_bytes
 FROM outbox_dead
 WHERE %(before)s::bigint IS NULL OR seq < %(before)s::bigint
 ORDER BY seq DESC

@@ -38,7 +38,7 @@ SET epoch = l.epoch + (settled.keep AND NOT settled.mine)::integer,
     END
 FROM settled
 WHERE l.lane = settled.lane AND (settled.keep OR settled.mine)
-RETURNING l.lane, l.epoch, l.owner IS NOT NULL;
+RETURNING l.lane, l.epoch, l.owner IS NOT NULL AS is_held;
 
 -- name: release_lanes
 -- Leaving: nobody has to wait for the lease to run out.

@@ -1,5 +1,7 @@
 -- name: dead_letter
-SELECT id::text, consumer, reason, detail, topic, partition, "offset", key, replayed_at, replayed_by, truncated IS NULL
+SELECT
+    id::text, consumer, reason, detail, topic, partition, "offset", key, replayed_at AS redriven_at,
+    replayed_by AS redriven_by, truncated IS NULL AS is_whole
 FROM dead_letters
 WHERE id = %(id)s;
 

@@ -49,8 +49,8 @@ ON CONFLICT (seq) DO NOTHING;
 -- (`floors`), so that rows that are deleted and not yet removed are not read again and again. However many messages are
 -- pending it reads one row for each lane: bounds and order by (lane, seq) leave the planner no index but the one on both.
 SELECT
-    l.lane, m.seq, extract(epoch FROM clock_timestamp() - m.committed_at)::double precision,
-    CASE WHEN o.leased_until > clock_timestamp() THEN o.owner END
+    l.lane, m.seq, extract(epoch FROM clock_timestamp() - m.committed_at)::double precision AS age_seconds,
+    CASE WHEN o.leased_until > clock_timestamp() THEN o.owner END AS owner
 FROM unnest(%(lanes)s::smallint[], %(floors)s::bigint[]) AS l (lane, floor)
 CROSS JOIN LATERAL (
     SELECT seq, committed_at

@@ -34,8 +34,9 @@ WITH shadows AS (
     GROUP BY r.agent
 )
 SELECT
-    c.agent, c.decisions, c.compared, c.same_outcome, c.same_messages, c.same, coalesce(m.only_live, 0),
-    (SELECT count(*) FROM dead_letters AS d WHERE d.consumer = c.agent)
+    c.agent AS shadow, c.decisions, c.compared, c.same_outcome, c.same_messages, c.same,
+    coalesce(m.only_live, 0) AS only_live,
+    (SELECT count(*) FROM dead_letters AS d WHERE d.consumer = c.agent) AS dead_letters
 FROM compared AS c
 LEFT JOIN missed AS m ON m.agent = c.agent
 ORDER BY c.agent;
@@ -45,10 +46,12 @@ ORDER BY c.agent;
 -- Kafka had dropped what the live agent still remembers.
 SELECT
     s.event_source, s.event_id, s.event_type, s.entity, s.entity_id, s.decided_at,
-    without_ids(s.messages) = without_ids(l.messages),
-    s.history ->> 'sha256' = l.history ->> 'sha256',
-    s.id::text, s.outcome, s.reason, s.confidence, s.brain,
-    l.id::text, l.outcome, l.reason, l.confidence, l.brain
+    without_ids(s.messages) = without_ids(l.messages) AS same_messages,
+    s.history ->> 'sha256' = l.history ->> 'sha256' AS same_history,
+    s.id::text AS shadow_decision_id, s.outcome AS shadow_outcome, s.reason AS shadow_reason, s.confidence AS shadow_confidence,
+    s.brain AS shadow_brain,
+    l.id::text AS live_decision_id, l.outcome AS live_outcome, l.reason AS live_reason, l.confidence AS live_confidence,
+    l.brain AS live_brain
 FROM decisions AS s
 JOIN decisions AS l
     ON l.agent = split_part(s.agent, '@', 1) AND l.event_source = s.event_source AND l.event_id = s.event_id

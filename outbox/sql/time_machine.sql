@@ -1,10 +1,13 @@
--- name: recorded_page
--- Decisions of one partition in the order of the log, after the last one of the page before. The messages are a text:
--- jsonb would be read twice.
+-- part: recorded
+-- History and messages are texts: jsonb would be read twice.
 SELECT
     id::text, agent, event_source, event_id, topic, partition, "offset", status, brain, model, fallback_reason,
     outcome, reason, confidence, history::text, messages::text
 FROM decisions
+
+-- name: recorded_page
+-- Decisions of one partition in the order of the log, after the last one of the page before.
+{recorded}
 WHERE topic = %(topic)s
   AND partition = %(partition)s
   AND ("offset", agent) > (%(after_offset)s, %(after_agent)s)
@@ -14,33 +17,16 @@ ORDER BY "offset", agent
 LIMIT %(limit)s;
 
 -- name: recorded
--- The columns are those of `recorded_page`.
-SELECT
-    id::text, agent, event_source, event_id, topic, partition, "offset", status, brain, model, fallback_reason,
-    outcome, reason, confidence, history::text, messages::text
-FROM decisions
+{recorded}
 WHERE id = %(id)s::uuid;
 
 -- name: recorded_about
--- The columns are those of `recorded_page`.
-SELECT
-    id::text, agent, event_source, event_id, topic, partition, "offset", status, brain, model, fallback_reason,
-    outcome, reason, confidence, history::text, messages::text
-FROM decisions
+{recorded}
 WHERE agent = %(agent)s AND event_source = %(event_source)s AND event_id = %(event_id)s;
-
--- name: replies_of
--- The newest last.
-SELECT e.agent, e.event_source, e.event_id, c.prompt_sha256, c.model, c.reply
-FROM unnest(%(agents)s::text[], %(event_sources)s::text[], %(event_ids)s::text[]) AS e (agent, event_source, event_id)
-JOIN llm_calls AS c
-    ON c.agent = e.agent AND c.event_id = e.event_id AND coalesce(c.event_source, e.event_source) = e.event_source
-WHERE c.reply IS NOT NULL
-ORDER BY c.called_at, c.id;
 
 -- name: places_of_event
 -- Where agents decided on events of this entity with this id; a source that is NULL is any.
-SELECT event_source, partition, min("offset")
+SELECT event_source, partition, min("offset") AS "offset"
 FROM decisions
 WHERE entity = %(entity)s
   AND entity_id = %(entity_id)s

@@ -1,8 +1,10 @@
+-- part: summary
+id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
+    fallback_reason, status, decided_at
+
 -- name: decisions
 -- A filter that is NULL filters nothing. `before` is the id of the last row of the page before.
-SELECT
-    id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
-    fallback_reason, status, decided_at
+SELECT {summary}
 FROM decisions
 WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
   AND (%(entity)s::text IS NULL OR entity = %(entity)s)
@@ -23,8 +25,8 @@ SELECT id FROM decisions WHERE id = %(id)s::uuid;
 
 -- name: decision
 SELECT
-    id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
-    fallback_reason, status, decided_at, event_at, topic, partition, "offset", history, messages,
+    {summary},
+    event_at, topic, partition, "offset", history, messages,
     committed_at, correlation_id, chain_depth, fan_out
 FROM decisions
 WHERE id = %(id)s::uuid;
@@ -32,13 +34,14 @@ WHERE id = %(id)s::uuid;
 -- name: outbox
 -- Counted up to a bound, so that nobody waits for the answer when there is much.
 SELECT
-    (SELECT count(*) FROM (SELECT FROM outbox_messages LIMIT %(at_most)s + 1) AS pending),
-    (SELECT count(*) FROM (SELECT FROM outbox_dead LIMIT %(at_most)s + 1) AS dead);
+    (SELECT count(*) FROM (SELECT FROM outbox_messages LIMIT %(at_most)s + 1) AS pending) AS pending,
+    (SELECT count(*) FROM (SELECT FROM outbox_dead LIMIT %(at_most)s + 1) AS dead) AS dead;
 
 -- name: dead_letters
 SELECT
     id::text, consumer, reason, detail, topic, partition, "offset", recorded_at, died_at,
-    coalesce((truncated -> 'value' ->> 'bytes')::bigint, octet_length(value)), replayed_at, replayed_by, truncated
+    coalesce((truncated -> 'value' ->> 'bytes')::bigint, octet_length(value)) AS value_bytes,
+    replayed_at, replayed_by, truncated
 FROM dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
   AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)

@@ -3,48 +3,41 @@
 -- `seq` is drawn; always from the lowest lane up, so that nobody waits in a circle.
 SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer[]) AS lane;
 
+-- part: decision_columns
+-- All but status and fan_out, which are settled as they are written.
+id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", history, brain,
+        model, outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth
+
 -- name: record_decisions
 -- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
--- its row nor its messages a second time. One that answers an agent gets the number of messages its story has with it
--- (from the largest before it: one probe of an index), and is refused beyond the limit. Whichever constraint says that it is there: one of before migration 0005 has
--- another id.
+-- its row nor its messages a second time. One that answers an agent gets the number of messages its correlation has with
+-- it (from the largest before it: one probe of an index), and is refused beyond the limit. Whichever constraint says that
+-- it is there: one of before migration 0005 has another id. The arrays stand in the order of the columns.
 WITH input AS (
     SELECT *
     FROM unnest(
         %(ids)s::uuid[], %(agents)s::text[], %(event_ids)s::text[], %(event_sources)s::text[],
         %(event_types)s::text[], %(event_ats)s::timestamptz[], %(entities)s::text[], %(entity_ids)s::text[],
-        %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(histories)s::text[],
+        %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(histories)s::jsonb[],
         %(brains)s::text[], %(models)s::text[], %(outcomes)s::text[], %(reasons)s::text[],
-        %(confidences)s::double precision[], %(fallback_reasons)s::text[], %(messages)s::text[],
-        %(statuses)s::text[], %(decided_ats)s::timestamptz[], %(correlation_ids)s::text[], %(chain_depths)s::integer[],
-        %(message_counts)s::integer[]
-    ) WITH ORDINALITY AS t (
-        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
-        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at,
-        correlation_id, chain_depth, message_count, place
-    )
+        %(confidences)s::double precision[], %(fallback_reasons)s::text[], %(messages)s::jsonb[],
+        %(decided_ats)s::timestamptz[], %(correlation_ids)s::text[], %(chain_depths)s::integer[],
+        %(statuses)s::text[], %(message_counts)s::integer[]
+    ) WITH ORDINALITY AS t ({decision_columns}, status, message_count, position)
 ), counted AS (
     SELECT
         input.*,
         CASE WHEN message_count IS NOT NULL THEN
             coalesce((SELECT max(d.fan_out) FROM decisions AS d WHERE d.correlation_id = input.correlation_id), 0)
-            + sum(message_count) OVER (PARTITION BY correlation_id ORDER BY place)
+            + sum(message_count) OVER (PARTITION BY correlation_id ORDER BY position)
         END AS fan_out
     FROM input
 ), inserted AS (
-    INSERT INTO decisions (
-        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
-        history, brain, model, outcome, reason, confidence, fallback_reason, messages, status, decided_at,
-        correlation_id, chain_depth, fan_out
-    )
-    SELECT
-        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
-        history::jsonb, brain, model, outcome, reason, confidence, fallback_reason, messages::jsonb,
-        CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, decided_at,
-        correlation_id, chain_depth, fan_out
+    INSERT INTO decisions ({decision_columns}, status, fan_out)
+    SELECT {decision_columns}, CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, fan_out
     FROM counted
-    -- Or `committed_at`, drawn row by row, would follow the stories' names and contradict the messages' `seq`.
-    ORDER BY place
+    -- Or `committed_at`, drawn row by row, would follow the names of correlations and contradict the messages' `seq`.
+    ORDER BY position
     ON CONFLICT DO NOTHING
     RETURNING id, status, fan_out
 ), published AS (
@@ -58,17 +51,17 @@ WITH input AS (
     JOIN inserted ON inserted.id = m.decision_id AND inserted.status <> 'refused'
     ORDER BY m.position
 )
-SELECT id::text, status = 'refused', fan_out FROM inserted;
+SELECT id::text, status = 'refused' AS is_refused, fan_out FROM inserted;
 
 -- name: decided
--- Which of these decisions are there, by their places in the arrays, from 1 on.
-SELECT e.place, d.status = 'refused', d.fan_out
+-- Which of these decisions are there, by their positions in the arrays, from 1 on.
+SELECT e.position, d.status = 'refused' AS is_refused, d.fan_out
 FROM unnest(%(agents)s::text[], %(event_sources)s::text[], %(event_ids)s::text[])
-    WITH ORDINALITY AS e (agent, event_source, event_id, place)
+    WITH ORDINALITY AS e (agent, event_source, event_id, position)
 JOIN decisions AS d ON d.agent = e.agent AND d.event_source = e.event_source AND d.event_id = e.event_id;
 
 -- name: tell_sources_apart
-SELECT tell_sources_apart();
+SELECT tell_sources_apart() AS is_gone;
 
 -- name: record_dead_letter
 WITH inserted AS (

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from rows import values
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Postgres
@@ -115,7 +116,7 @@ async def answered(hasty: Database) -> bool:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             with contextlib.suppress(DatabaseUnavailable):
-                return await hasty.run("SELECT 1") == [(1,)]
+                return values(await hasty.run("SELECT 1")) == [(1,)]
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(database_url: str) -> None:
@@ -143,9 +144,9 @@ async def test_no_free_connection_in_time_is_an_outage(database_url: str) -> Non
 async def test_no_more_connections_are_opened_than_allowed(database_url: str, query: Callable[..., Any]) -> None:
     narrow = Database(database_url, connections=2)
     try:
-        rows = await asyncio.gather(*(narrow.run("SELECT pg_backend_pid(), pg_sleep(0.01)") for _ in range(10)))
+        rows = await asyncio.gather(*(narrow.run("SELECT pg_backend_pid() AS pid, pg_sleep(0.01)") for _ in range(10)))
 
-        assert len({pid for [(pid, _)] in rows}) <= 2
+        assert len({row.pid for [row] in rows}) <= 2
     finally:
         await narrow.close()
 
@@ -160,7 +161,7 @@ async def test_a_statement_the_server_cancels_is_an_outage_and_not_the_end_of_th
 
     with pytest.raises(DatabaseUnavailable, match="the server cancelled the statement"):
         await sleeping
-    assert await database.run("SELECT 1") == [(1,)]
+    assert values(await database.run("SELECT 1")) == [(1,)]
 
 
 async def test_a_statement_timeout_of_the_server_is_an_outage(database_url: str) -> None:
@@ -183,7 +184,7 @@ async def test_a_task_that_is_cancelled_stays_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await sleeping
     assert sleeping.cancelled()
-    assert await database.run("SELECT 1") == [(1,)]
+    assert values(await database.run("SELECT 1")) == [(1,)]
 
 
 async def test_a_connection_that_is_cut_is_an_outage_and_the_next_statement_has_a_new_one(
@@ -196,7 +197,7 @@ async def test_a_connection_that_is_cut_is_an_outage_and_the_next_statement_has_
 
     with pytest.raises(DatabaseUnavailable):
         await sleeping
-    assert await database.run("SELECT 1") == [(1,)]
+    assert values(await database.run("SELECT 1")) == [(1,)]
 
 
 async def test_closing_ends_what_is_under_way(
@@ -239,4 +240,4 @@ async def test_a_crash_of_postgresql_is_an_outage_that_heals(
     for _ in range(8):
         with contextlib.suppress(DatabaseUnavailable):
             await database.run("SELECT 1")
-    assert await database.run("SELECT id FROM notes") == [(1,)]
+    assert values(await database.run("SELECT id FROM notes")) == [(1,)]

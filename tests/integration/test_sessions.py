@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 from refunding import refund
+from rows import values
 
 from app.sandbox import Postgres
 from outbox.database import Database
@@ -64,8 +65,8 @@ def _writable(url: str) -> str:
 
 
 async def shows(database: Database, name: str) -> str:
-    [(value,)] = await database.run("SELECT current_setting(%(name)s)", {"name": name})
-    return str(value)
+    [row] = await database.run("SELECT current_setting(%(name)s) AS value", {"name": name})
+    return str(row.value)
 
 
 @pytest.mark.parametrize("where", ["database", "role", "environment", "address", "options"])
@@ -95,7 +96,7 @@ async def test_texts_are_utf8_whatever_encoding_clients_are_said_to_have(
         assert await asyncio.wait_for(writer.record(decision("pay-1", reason=LETTERS)), 15) is True
 
     assert query("SELECT encode(convert_to(reason, 'UTF8'), 'hex') FROM decisions") == [(LETTERS.encode().hex(),)]
-    assert await database.run("SELECT reason FROM decisions") == [(LETTERS,)]
+    assert values(await database.run("SELECT reason FROM decisions")) == [(LETTERS,)]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ async def test_a_setting_of_the_database_does_not_change_what_is_meant(
 ) -> None:
     set_database(name, value)
 
-    assert await database.run(statement) == [(expected,)]
+    assert values(await database.run(statement)) == [(expected,)]
 
 
 async def test_a_text_with_backslashes_is_kept_where_strings_do_not_conform(
@@ -131,7 +132,7 @@ async def test_a_text_with_backslashes_is_kept_where_strings_do_not_conform(
 ) -> None:
     set_database("standard_conforming_strings", "off")
 
-    assert await database.run("SELECT %(text)s", {"text": "a\\' OR 1=1 --\\"}) == [("a\\' OR 1=1 --\\",)]
+    assert values(await database.run("SELECT %(text)s", {"text": "a\\' OR 1=1 --\\"})) == [("a\\' OR 1=1 --\\",)]
 
 
 async def test_tables_are_found_where_the_role_looks_for_them(
@@ -142,8 +143,8 @@ async def test_tables_are_found_where_the_role_looks_for_them(
         sql.execute("CREATE SCHEMA innervate")
     await asyncio.to_thread(migrate, url)
 
-    assert await opened(url).run("SELECT count(*) FROM innervate.outbox_lanes") == [(64,)]
-    assert await opened(url).run("SELECT count(*) FROM outbox_lanes") == [(64,)]
+    assert values(await opened(url).run("SELECT count(*) FROM innervate.outbox_lanes")) == [(64,)]
+    assert values(await opened(url).run("SELECT count(*) FROM outbox_lanes")) == [(64,)]
 
 
 async def test_every_session_ends_a_silent_transaction_and_a_long_wait(database: Database) -> None:
@@ -235,7 +236,7 @@ async def test_a_transaction_that_was_silent_for_too_long_is_no_refusal(
 
     with pytest.raises(DatabaseUnavailable):
         await silent()
-    assert await database.run("SELECT 1") == [(1,)]
+    assert values(await database.run("SELECT 1")) == [(1,)]
 
 
 async def test_a_refund_that_waits_for_a_strangers_lock_waits_alone(
@@ -390,16 +391,16 @@ async def test_after_a_failover_the_address_leads_to_the_server_that_takes_write
     hosts = f"127.0.0.1:{second_postgres.port},127.0.0.1:{postgres.port}"
     database = opened(f"postgresql://{user}@{hosts}/{name}?target_session_attrs=read-write")
     port = "SELECT inet_server_port()"
-    assert await database.run(port) == [(second_postgres.port,)]
+    assert values(await database.run(port)) == [(second_postgres.port,)]
     set_server(second_postgres.database_url, "SET default_transaction_read_only = on")
     async with asyncio.timeout(30):
-        while await database.run("SHOW default_transaction_read_only") != [("on",)]:  # noqa: ASYNC110
+        while values(await database.run("SHOW default_transaction_read_only")) != [("on",)]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     with pytest.raises(DatabaseReadOnly):
         await database.run("CREATE TABLE notes (id integer)")
 
-    assert await database.run(port) == [(postgres.port,)]
+    assert values(await database.run(port)) == [(postgres.port,)]
 
 
 async def test_a_host_that_is_away_does_not_keep_from_the_next(
@@ -409,7 +410,7 @@ async def test_a_host_that_is_away_does_not_keep_from_the_next(
         unused.bind(("127.0.0.1", 0))
         nobody = unused.getsockname()[1]
         url = database_url.replace(f"127.0.0.1:{postgres.port}", f"127.0.0.1:{nobody},127.0.0.1:{postgres.port}")
-        assert await opened(url).run("SELECT inet_server_port()") == [(postgres.port,)]
+        assert values(await opened(url).run("SELECT inet_server_port()")) == [(postgres.port,)]
 
 
 async def test_every_number_of_a_host_is_tried(
@@ -424,7 +425,7 @@ async def test_every_number_of_a_host_is_tried(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_numbers)
 
-    assert await opened(database_url.replace("127.0.0.1", "db.example")).run("SELECT 1") == [(1,)]
+    assert values(await opened(database_url.replace("127.0.0.1", "db.example")).run("SELECT 1")) == [(1,)]
     assert asked == ["db.example"]
 
 
@@ -465,7 +466,7 @@ async def test_no_connection_is_lost_to_those_who_did_not_wait(
     async with asyncio.timeout(15), contextlib.AsyncExitStack() as stack:
         for _ in range(3):
             transaction = await stack.enter_async_context(database.transaction())
-            assert await transaction.run("SELECT 1") == [(1,)]
+            assert values(await transaction.run("SELECT 1")) == [(1,)]
     assert len(query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database()")) <= 4
 
 

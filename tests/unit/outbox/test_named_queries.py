@@ -67,7 +67,7 @@ def test_every_statement_has_a_name_of_its_own_and_ends(filename: str) -> None:
     text = resources.files(outbox).joinpath("sql", filename).read_text(encoding="utf-8")
     names = re.findall(r"^-- name: (.*)$", text, re.MULTILINE)
     found = queries(filename)
-    assert text.startswith("-- name: ")
+    assert text.startswith(("-- name: ", "-- part: "))
     assert list(found) == names
     for statement in found.values():
         code = re.sub(r"^--.*$", "", statement, flags=re.MULTILINE)
@@ -109,6 +109,15 @@ def test_every_statement_is_used_and_every_one_used_exists() -> None:
     named: Mapping[str, set[str]] = {filename: set(queries(filename)) for filename in FILES}
     used = set(re.findall(r'_?SQL\["(\w+)"\]', source(outbox) + source(app)))
     assert used == set().union(*named.values())
+
+
+def test_the_parts_of_a_file_stand_where_they_are_used_and_all_are_used() -> None:
+    for filename in FILES:
+        text = resources.files(outbox).joinpath("sql", filename).read_text(encoding="utf-8")
+        parts = set(re.findall(r"^-- part: (.*)$", text, re.MULTILINE))
+        assert parts == set(re.findall(r"\{(\w+)\}", text))
+        assert not any(re.search(r"\{\w+\}", statement) for statement in queries(filename).values())
+    assert "SELECT id::text, agent, event_source," in queries("views.sql")["decisions"]
 
 
 def test_a_file_that_is_not_there_is_an_error() -> None:
