@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from outbox.batching import Batcher
 from outbox.database import Database, queries
-from outbox.gather import Gatherer
 from outbox.journal import PACE_SECONDS
 
 _SQL: Final = queries("budget.sql")
@@ -64,10 +64,10 @@ class Budget:
         self._database = database
         self._limits = limits
         self._expires_in = expires_in
-        self._reservations = Gatherer(
+        self._reservations = Batcher(
             self._reserve, limit=batch_size, name="budget reservations", pace_seconds=PACE_SECONDS
         )
-        self._uses = Gatherer(self._settle, limit=batch_size, name="budget settlements", pace_seconds=PACE_SECONDS)
+        self._uses = Batcher(self._settle, limit=batch_size, name="budget settlements", pace_seconds=PACE_SECONDS)
 
     async def stop(self) -> None:
         """Stop counting; calls that wait here are cancelled."""

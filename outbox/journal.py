@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Self
 
+from outbox.batching import Batcher
 from outbox.database import Database, Row, queries
 from outbox.errors import StatementRejected
-from outbox.gather import Gatherer
 from outbox.records import decision_id
 
 _SQL: Final = queries("journal.sql")
@@ -71,8 +71,8 @@ class Journal:
 
     def __init__(self, database: Database, *, batch_size: int = 100) -> None:
         self._database = database
-        self._calls = Gatherer(self._record, limit=batch_size, name="journal", pace_seconds=PACE_SECONDS)
-        self._lookups = Gatherer(self._look_up, limit=batch_size, name="journal lookups", pace_seconds=PACE_SECONDS)
+        self._calls = Batcher(self._record, limit=batch_size, name="journal", pace_seconds=PACE_SECONDS)
+        self._lookups = Batcher(self._look_up, limit=batch_size, name="journal lookups", pace_seconds=PACE_SECONDS)
 
     async def stop(self) -> None:
         """Stop writing and reading; whoever waits here is cancelled."""

@@ -11,8 +11,8 @@ import orjson
 import psycopg2
 
 from outbox.chains import MOST_MESSAGES
-from outbox.keeping import DETAIL_CHARACTERS, keep
 from outbox.records import DeadLetter, DecisionRecord, Message, lane_of
+from outbox.truncation import DETAIL_CHARACTERS, keep
 
 #: The topic of dead letters, part of the public surface.
 DEAD_LETTERS: Final = "dead-letters"
@@ -29,7 +29,7 @@ def lock_parameters(lanes: Collection[int]) -> Mapping[str, Any]:
 def decision_parameters(records: Sequence[DecisionRecord], *, most_messages: int = MOST_MESSAGES) -> Mapping[str, Any]:
     """Parameters of `record_decisions`; messages keep the order of the decisions and their own.
 
-    `most_messages` is the limit of each story (`outbox.chains`).
+    `most_messages` is the limit of each correlation (`outbox.chains`).
     """
     published = [(record, message) for record in records for message in record.published]
     return {
@@ -144,7 +144,7 @@ def _kept(message: Message) -> Mapping[str, Any]:
 
 
 def _counted(record: DecisionRecord) -> int | None:
-    """How many messages count for its story: those that answer an agent, and of which something comes."""
+    """How many messages count for its correlation: those that answer an agent, and of which something comes."""
     is_counted = record.chain_depth and record.messages and record.status in {"committed", "held", "refused"}
     return len(record.messages) if is_counted else None
 

@@ -71,19 +71,19 @@ class Pauses:
     def held_up(self, lanes: Collection[int]) -> list[tuple[int, str]]:
         """The topics of these lanes that are not to be tried yet; forgets what was noted of all other lanes."""
         now = self._clock()
-        self._pauses = {place: pause for place, pause in self._pauses.items() if place[0] in (*lanes, _ALL)}
-        resting = [place for place, pause in self._pauses.items() if pause.not_before > now]
-        return [(lane, topic) for place, topic in resting for lane in (lanes if place == _ALL else [place])]
+        self._pauses = {key: pause for key, pause in self._pauses.items() if key[0] in (*lanes, _ALL)}
+        resting = [key for key, pause in self._pauses.items() if pause.not_before > now]
+        return [(lane, topic) for scope, topic in resting for lane in (lanes if scope == _ALL else [scope])]
 
     def forget(self, pending: Collection[tuple[int, str]]) -> None:
         """Forget what is due and not `pending` in any lane: somebody has deleted the messages."""
         now = self._clock()
         topics = {topic for _, topic in pending}
-        for place, pause in list(self._pauses.items()):
-            lane, topic = place
-            is_there = topic in topics if lane == _ALL else place in pending
+        for key, pause in list(self._pauses.items()):
+            lane, topic = key
+            is_there = topic in topics if lane == _ALL else key in pending
             if pause.not_before <= now and not is_there:
-                del self._pauses[place]
+                del self._pauses[key]
 
     def _note(self, lane: int, topic: str, outcomes: Collection[Outcome]) -> float | None:
         failures = [outcome for outcome in outcomes if isinstance(outcome, NotPublished)]
@@ -97,12 +97,12 @@ class Pauses:
     def _fail(self, lane: int, topic: str, failure: NotPublished) -> float:
         now = self._clock()
         is_unwritable = isinstance(failure, Unwritable)
-        place = (_ALL if is_unwritable else lane, topic)
-        known = self._pauses.get(place)
+        key = (_ALL if is_unwritable else lane, topic)
+        known = self._pauses.get(key)
         since = datetime.now(UTC) if known is None else known.waiting.since
         waiting = Waiting(reason=str(failure), since=since, needs_operator=is_unwritable)
         cap = UNWRITABLE_CAP_SECONDS if is_unwritable else self._cap_seconds
-        pause = self._pauses.setdefault(place, _Pause(waiting, Backoff(cap_seconds=cap)))
+        pause = self._pauses.setdefault(key, _Pause(waiting, Backoff(cap_seconds=cap)))
         pause.waiting = waiting
         # Lanes that met the same refusal together count as one failure.
         if pause.not_before <= now:

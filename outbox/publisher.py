@@ -103,11 +103,11 @@ class Publisher:
 
     async def _publish_gathered(self) -> None:
         calls, self._gathered = self._gathered, []
-        places = [(call, position) for call in calls for position in range(len(call.messages))]
+        positions = [(call, position) for call in calls for position in range(len(call.messages))]
         failure: Outcome = NOT_SENT
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                while await self._attempt(places):
+                while await self._attempt(positions):
                     pass
         except (TimeoutError, KafkaError, OSError) as error:
             log.warning("publishing failed: %r", error)
@@ -116,9 +116,9 @@ class Publisher:
             for call in calls:
                 call.end(failure)
 
-    async def _attempt(self, places: Sequence[tuple[_Call, int]]) -> bool:
+    async def _attempt(self, positions: Sequence[tuple[_Call, int]]) -> bool:
         """Send what is not settled; returns whether another attempt at the rest is worth it at once."""
-        waiting = [(call, position) for call, position in places if type(call.outcomes[position]) is NotPublished]
+        waiting = [(call, position) for call, position in positions if type(call.outcomes[position]) is NotPublished]
         if not waiting:
             return False
 

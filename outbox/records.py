@@ -127,7 +127,7 @@ class DecisionRecord:
     hold: Hold | None = None
     #: Published in place of messages and effects when PostgreSQL refuses the effects of a committed decision.
     otherwise: tuple[Message, ...] = ()
-    #: The story that the event belongs to.
+    #: The correlation that the event belongs to: what followed from one event.
     correlation_id: str = ""
     #: How many decisions of agents led to the event.
     chain_depth: int = 0

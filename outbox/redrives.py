@@ -89,9 +89,9 @@ class Redrives:
         if SHADOW_MARK in letter.consumer:
             raise ShadowDeadLetter(f"it is of the shadow {letter.consumer}: start that under another label")
         if not letter.is_whole:
-            place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
+            origin = f"{letter.topic}[{letter.partition}]@{letter.offset}"
             raise TruncatedDeadLetter(
-                f"it is larger than any event may be; its beginning was kept, and Kafka may still have it at {place}"
+                f"it is larger than any event may be; its beginning was kept, and Kafka may still have it at {origin}"
             )
         lane = lane_of(letter.topic, letter.key)
         parameters = {"id": str(letter_id), "by": by, "lane": lane, "message_id": str(message_id(letter_id))}

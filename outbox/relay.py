@@ -18,9 +18,9 @@ from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from outbox.backoff import Backoff
+from outbox.batching import Batcher
 from outbox.database import Database, Row, queries
 from outbox.errors import DatabaseUnavailable
-from outbox.gather import Gatherer
 from outbox.leases import LEASE_SECONDS, RENEW_SECONDS, LaneLeases
 from outbox.outcomes import Aborted, NotPublished, Outcome, Refused
 from outbox.parameters import headers_from
@@ -73,7 +73,7 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._leases = LaneLeases(database, owner)
-        self._deleting = Gatherer(self._delete, limit=64, name="outbox deletion")
+        self._deleting = Batcher(self._delete, limit=64, name="outbox deletion")
         self._kicked = asyncio.Event()
         self._looking = asyncio.Lock()
         self._publishing: dict[int, asyncio.Task[int]] = {}

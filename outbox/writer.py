@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from outbox.backoff import Backoff
+from outbox.batching import Batcher
 from outbox.chains import ChainLimits
 from outbox.content import content_of, sha256_of
 from outbox.database import Database, Row, Transaction, queries
@@ -32,7 +33,6 @@ from outbox.errors import (
     StatementRejected,
     Transient,
 )
-from outbox.gather import Gatherer
 from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, DecisionRecord
 from outbox.troubles import Troubles
@@ -53,7 +53,7 @@ _ID_IN_USE: Final = "its event's id was used by another source, and older worker
 #: The longest pause between attempts of a decision that waits alone, in seconds.
 ALONE_CAP_SECONDS: Final = 10.0
 
-#: By the ids of decisions that are there: whether their chains went too far, and their numbers in their stories.
+#: By the ids of decisions that are there: whether their chains went too far, and their numbers in their correlations.
 Found = dict[str, tuple[bool, int | None]]
 #: The decisions that are new, and those that PostgreSQL refused or that have to wait alone.
 Written = tuple[Found, dict[str, InnervateError]]
@@ -79,7 +79,7 @@ class DecisionWriter:
         self._on_commit = on_commit
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
-        self._decisions = Gatherer(self._settle, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
+        self._decisions = Batcher(self._settle, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
 
     async def stop(self) -> None:
         """Stop writing; decisions still waiting are given up unwritten (their events come again)."""

@@ -76,7 +76,7 @@ class Settings(KafkaSettings, ModelSettings):
     #: Largest event, in bytes, value and headers together. The timelines and changelogs must be allowed to hold it.
     max_event_bytes: int = Field(512 * 1024, ge=1024, le=MAX_PAYLOAD_BYTES)
 
-    #: Decisions in a row that may lead to a message, and messages that one story may have in answer to agents.
+    #: Decisions in a row that may lead to a message, and messages that one correlation may have in answer to agents.
     chain_max_depth: int = Field(MOST_DECISIONS, ge=1, le=1000)
     chain_max_messages: int = Field(MOST_MESSAGES, ge=1, le=2**31 - 1)
 

@@ -24,11 +24,11 @@ WITH forgotten AS (
                 owner IS NOT DISTINCT FROM %(owner)s AND lane = ANY (%(busy)s::smallint[]) DESC,
                 owner IS NOT DISTINCT FROM %(owner)s DESC,
                 lane
-        ) AS place
+        ) AS rank
     FROM outbox_lanes
     WHERE owner IS NOT DISTINCT FROM %(owner)s OR owner IS NULL OR leased_until < clock_timestamp()
 ), settled AS (
-    SELECT lane, mine, busy OR place <= (SELECT lanes FROM share) AS keep FROM ranked
+    SELECT lane, mine, busy OR rank <= (SELECT lanes FROM share) AS keep FROM ranked
 )
 UPDATE outbox_lanes AS l
 SET epoch = l.epoch + (settled.keep AND NOT settled.mine)::integer,

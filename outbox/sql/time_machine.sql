@@ -36,7 +36,7 @@ GROUP BY event_source, partition
 ORDER BY event_source, partition;
 
 -- name: dead_letter_at
--- Whether an agent gave up the event at this place.
+-- Whether an agent gave up the event at this offset.
 SELECT 1
 FROM dead_letters
 WHERE consumer = %(agent)s AND topic = %(topic)s AND partition = %(partition)s AND "offset" = %(offset)s

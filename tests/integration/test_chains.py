@@ -119,7 +119,7 @@ async def test_two_agents_that_answer_each_other_end_at_the_limit_and_a_person_h
     assert (correlation, depth, outcome, kept) == ("begin", 16, "answered", 1)
     [(consumer, reason, detail, value)] = query("SELECT consumer, reason, detail, value FROM dead_letters")
     assert (consumer, reason, bytes(value)) == ("answers", "echo", talk.timeline[-1])
-    assert "story begin" in detail
+    assert "correlation begin" in detail
     assert "16 decisions deep (at most 16)" in detail
     assert len(query("SELECT 1 FROM outbox_messages WHERE topic = 'dead-letters'")) == 1
 

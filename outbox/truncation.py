@@ -1,4 +1,4 @@
-"""Keeping: what is kept of a dead letter, whose record may be as large as Kafka lets anything in.
+"""Truncation: what is kept of a dead letter, whose record may be as large as Kafka lets anything in.
 
 A letter of up to `WHOLE_BYTES` is kept whole. Of a larger one the beginnings of its value, its headers and its key are
 kept, and of each that is longer its length and SHA-256: enough to see what it was and to recognise the record, which

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from waiting import PATIENCE_SECONDS
 
-from outbox.gather import Gatherer, GivenUp
+from outbox.batching import Batcher, GivenUp
 
 
 class Batches:
@@ -24,40 +24,40 @@ class Batches:
 
 async def test_a_lone_call_does_not_wait_for_the_pace() -> None:
     batches = Batches()
-    gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=3600)
-    assert await asyncio.wait_for(gatherer.submit(1), timeout=PATIENCE_SECONDS) == 10
-    await gatherer.stop()
+    batcher = Batcher(batches.process, limit=10, name="test", pace_seconds=3600)
+    assert await asyncio.wait_for(batcher.submit(1), timeout=PATIENCE_SECONDS) == 10
+    await batcher.stop()
 
 
 async def test_what_comes_within_the_pace_is_one_batch() -> None:
     batches = Batches()
-    gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=0.2)
-    await gatherer.submit(0)
+    batcher = Batcher(batches.process, limit=10, name="test", pace_seconds=0.2)
+    await batcher.submit(0)
     calls = []
     for number in (1, 2, 3):
-        calls.append(asyncio.create_task(gatherer.submit(number)))
+        calls.append(asyncio.create_task(batcher.submit(number)))
         await asyncio.sleep(0)
     assert await asyncio.gather(*calls) == [10, 20, 30]
     assert batches.seen == [[0], [1, 2, 3]]
-    await gatherer.stop()
+    await batcher.stop()
 
 
 async def test_a_full_batch_does_not_wait_for_the_pace() -> None:
     batches = Batches()
-    gatherer = Gatherer(batches.process, limit=3, name="test", pace_seconds=3600)
-    await gatherer.submit(0)
-    calls = [asyncio.create_task(gatherer.submit(number)) for number in (1, 2, 3)]
+    batcher = Batcher(batches.process, limit=3, name="test", pace_seconds=3600)
+    await batcher.submit(0)
+    calls = [asyncio.create_task(batcher.submit(number)) for number in (1, 2, 3)]
     assert await asyncio.wait_for(asyncio.gather(*calls), timeout=PATIENCE_SECONDS) == [10, 20, 30]
-    await gatherer.stop()
+    await batcher.stop()
 
 
 async def test_who_waits_for_the_pace_is_cancelled_when_it_stops() -> None:
     batches = Batches()
-    gatherer = Gatherer(batches.process, limit=10, name="test", pace_seconds=3600)
-    await gatherer.submit(0)
-    waiting = [asyncio.create_task(gatherer.submit(number)) for number in (1, 2)]
+    batcher = Batcher(batches.process, limit=10, name="test", pace_seconds=3600)
+    await batcher.submit(0)
+    waiting = [asyncio.create_task(batcher.submit(number)) for number in (1, 2)]
     await asyncio.sleep(0.01)
-    await gatherer.stop()
+    await batcher.stop()
     for call in waiting:
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -73,19 +73,19 @@ async def test_a_batch_that_a_library_cancels_fails_for_those_who_wait_and_the_n
             raise asyncio.CancelledError
         return items
 
-    gatherer = Gatherer(process, limit=10, name="test")
+    batcher = Batcher(process, limit=10, name="test")
     with pytest.raises(GivenUp, match="test: CancelledError"):
-        await asyncio.wait_for(gatherer.submit(1), timeout=10)
-    assert await asyncio.wait_for(gatherer.submit(2), timeout=10) == 2
-    await gatherer.stop()
+        await asyncio.wait_for(batcher.submit(1), timeout=10)
+    assert await asyncio.wait_for(batcher.submit(2), timeout=10) == 2
+    await batcher.stop()
 
 
 async def test_a_batch_with_too_few_outcomes_fails_for_those_who_wait_and_the_next_goes_on() -> None:
     async def process(items: Sequence[int]) -> Sequence[int]:
         return items if items == [2] else []
 
-    gatherer = Gatherer(process, limit=10, name="test")
+    batcher = Batcher(process, limit=10, name="test")
     with pytest.raises(ValueError, match="shorter"):
-        await asyncio.wait_for(gatherer.submit(1), timeout=10)
-    assert await asyncio.wait_for(gatherer.submit(2), timeout=10) == 2
-    await gatherer.stop()
+        await asyncio.wait_for(batcher.submit(1), timeout=10)
+    assert await asyncio.wait_for(batcher.submit(2), timeout=10) == 2
+    await batcher.stop()

@@ -1,7 +1,7 @@
-"""Gathering: calls that arrive while one batch is under way form the next batch.
+"""Batching: calls that arrive while one batch is under way form the next batch.
 
 A lone call never waits for company, and a busy caller pays for one batch what it would pay for one call. Nothing is
-lost in between: a call returns its own outcome or raises its own error, and is cancelled when the gatherer stops.
+lost in between: a call returns its own outcome or raises its own error, and is cancelled when the batcher stops.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class GivenUp(Transient):
     """A library gave the batch up, and nobody here had asked for it."""
 
 
-class Gatherer(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """Processes submitted items in their order, at most `limit` at a time and one batch at a time.
 
     `process` returns one outcome per item; an outcome that is an exception is raised where the item was submitted.

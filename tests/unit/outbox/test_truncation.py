@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from outbox.keeping import HEADERS_BYTES, KEY_BYTES, VALUE_BYTES, WHOLE_BYTES, keep
 from outbox.records import DeadLetter, Origin
+from outbox.truncation import HEADERS_BYTES, KEY_BYTES, VALUE_BYTES, WHOLE_BYTES, keep
 
 LETTER = DeadLetter(
     consumer="router",
