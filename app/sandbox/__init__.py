@@ -17,10 +17,9 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from app.sandbox.apache import ApacheBroker
-from app.sandbox.broker import Broker
+from app.sandbox.broker import Broker, TansuBroker
 from app.sandbox.postgres import Postgres
 from app.sandbox.process import LOOPBACK, SandboxError
-from app.sandbox.tansu import TansuBroker
 
 __all__ = ["PROVIDERS", "ApacheBroker", "Broker", "Postgres", "Sandbox", "SandboxError", "TansuBroker"]
 

@@ -25,7 +25,7 @@ from app.web.middleware import MAX_BODY_BYTES, middlewares
 from app.web.server import WebServer
 from app.worker import datadir
 from app.worker.consumer import Transport
-from app.worker.log_floods import dam_floods
+from app.worker.logs import limit_floods
 from app.worker.runtime import Runtime
 from app.worker.signals import bound_stop, end_after
 from app.worker.stream import AgentStream
@@ -158,7 +158,7 @@ class Innervate(faust.App):
 
     async def on_first_start(self) -> None:
         """Listen, and make the data directory with its parents; Faust makes only the last one."""
-        dam_floods()
+        limit_floods()
         if self.conf.web_enabled:
             assert isinstance(self.web, WebServer), "see `_new_web`"
             await self.web.bind()

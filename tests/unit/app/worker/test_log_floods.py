@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.worker.log_floods import FloodFilter
+from app.worker.logs import FloodFilter
 
 
 @dataclass
