@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROVIDER ?= tansu
+PYTHONS ?= python3.11 python3.12 python3.13
 # What the worker never imports; it needs the extras.
 NOT_OF_THE_WORKER := benchmarks|app/(sandbox|demo|pytest_plugin)
+# Tests that run in the process of pytest, beside a few of its children.
+HERE := tests/unit tests/contract tests/integration tests/incidents -m "not apache"
 # Where tests import each other's modules from.
 TEST_FOLDERS = $(sort $(dir $(wildcard tests/*/*.py tests/*/*/*.py tests/*/*/*/*.py)))
 
@@ -60,7 +63,24 @@ dependencies: $(READY)  ## Every imported distribution is declared, and none for
 
 .PHONY: unit
 unit: $(READY)  ## Unit, contract, integration and packaging tests
-	$(BIN)/pytest tests/unit tests/contract tests/integration tests/incidents -m "not apache"
+	$(BIN)/pytest $(HERE)
+
+.PHONY: coverage
+coverage: $(READY)  ## The tests of unit, measured: fails below the floor in pyproject.toml; var/coverage has the lines
+	$(BIN)/pytest $(HERE) --cov --cov-report=html --cov-report=term:skip-covered
+
+.PHONY: unit-on
+unit-on:  ## The unit tests on another Python, in an environment of its own: PYTHON=python3.13
+	version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && $(MAKE) VENV=.venv-$$version unit-alone
+
+.PHONY: unit-alone
+unit-alone: $(READY)
+	$(BIN)/python --version
+	$(BIN)/pytest tests/unit
+
+.PHONY: pythons
+pythons:  ## unit-on for every supported Python this machine has; says which it has not; PYTHONS="python3.12 python3.13"
+	PYTHONS="$(PYTHONS)" .ci/pythons
 
 .PHONY: acceptance
 acceptance: $(READY)  ## Real worker processes on the sandbox
@@ -93,7 +113,7 @@ lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv
 
 .PHONY: clean
 clean:  ## Remove what was built and what runs left behind
-	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .PHONY: help
 help:  ## This list
