@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +40,17 @@ def up(directory: Path, provider: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(PATIENCE_SECONDS)
 
 
+CHECKOUT = Path(__file__).parents[2]
+#: How long anything took.
+OTHERWISE_ANOTHER_TIME = {"commit_to_publish_ms_p50", "commit_to_publish_ms_p99"}
+
+
+def plain(line: str) -> str:
+    """A line without the branches of a tree, the width of its columns and the date, which are others in every run."""
+    words = " ".join(line.strip(" │├└─").split())
+    return re.sub(r"\b\d\d [A-Z][a-z]{2} \d\d:\d\d\b", "DD Mon hh:mm", words)
+
+
 def addresses(directory: Path) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         try:
@@ -51,14 +64,28 @@ def addresses(directory: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def demo(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A small demo, running while `make up` is tested; the directory in which it writes `var/`."""
+    """The demo as README shows it, running while `make up` is tested; the directory in which it writes `var/`."""
     directory = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "app.demo", "--provider", provider, "--orders", "48", "--failures", "12"]
-    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.demo", "--provider", provider],
+        cwd=directory,
+        env=os.environ | {"COLUMNS": "200"},  # no line is broken or cut short
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as run:
         try:
             yield run, directory
         finally:
             run.terminate()
+
+
+@pytest.fixture(scope="module")
+def demo_ended(demo: tuple[subprocess.Popen[str], Path]) -> tuple[int, str, dict[str, Any]]:
+    """The demo's exit code, what it printed and its report."""
+    process, directory = demo
+    told, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, told, json.loads((directory / "var/demo-report.json").read_bytes())
 
 
 def test_up_serves_a_plain_client_until_ctrl_c_and_leaves_nothing(tmp_path: Path, provider: str) -> None:
@@ -93,16 +120,13 @@ def test_up_can_be_ended_while_it_starts(tmp_path: Path, provider: str, number: 
 
 
 def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
-    demo: tuple[subprocess.Popen[str], Path], provider: str
+    demo_ended: tuple[int, str, dict[str, Any]], provider: str
 ) -> None:
-    process, directory = demo
+    code, told, report = demo_ended
 
-    told, _ = process.communicate(timeout=PATIENCE_SECONDS)
-
-    assert process.returncode == 0, told
+    assert code == 0, told
     assert told.rstrip().endswith("lost 0 duplicates 0")
-    report = json.loads((directory / "var/demo-report.json").read_bytes())
-    assert report["events_in"] > 48 * 5
+    assert report["events_in"] > 220 * 5
     assert 0 <= report["commit_to_publish_ms_p50"] <= report["commit_to_publish_ms_p99"]
     assert (report["brains"], report["fallbacks"]) == ({"rules": report["decisions"]}, {})
     exact = ("provider", "duplicates", "lost", "failures", "ledger_balanced", "refunds_over_captures")
@@ -110,7 +134,7 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
         "provider": provider,
         "duplicates": 0,
         "lost": 0,
-        "failures": 12,
+        "failures": 40,
         "ledger_balanced": True,
         "refunds_over_captures": 0,
         "broken_promises": [],
@@ -119,12 +143,30 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     assert report["root_cause_top1"] >= 0.9, report["mistakes"]
     assert report["recovery_correct"] >= 0.9, report["mistakes"]
     assert report["refunds"] > 0
-    assert report["decisions"] > report["messages_published"] > 3 * 48
+    assert report["decisions"] > report["messages_published"] > 3 * 220
     assert report["dead_letters"] > 0
     assert (report["replayed"], report["replay_same"]) == (report["decisions"], True)
     lines = [line.split() for line in told.splitlines()]
-    assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 45
+    assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 200
     assert any("RefundIssued" in line for line in told.splitlines() if line.startswith("    "))
+
+
+def test_what_the_readme_shows_of_the_demo_is_what_it_prints(demo_ended: tuple[int, str, dict[str, Any]]) -> None:
+    _, told, report = demo_ended
+    printed = {plain(line) for line in told.splitlines()}
+    readme = (CHECKOUT / "README.md").read_text()
+    shown = readme.partition("$ make demo\n")[2].partition("\n```")[0].splitlines()
+
+    def is_printed(line: str) -> bool:
+        # What is left out stands as an ellipsis, at the end of a line or as a line.
+        if line.endswith("…"):
+            return any(each.startswith(plain(line.removesuffix("…"))) for each in printed)
+        return plain(line) in printed
+
+    assert [line for line in shown if not is_printed(line)] == []
+    figures = {line.split()[0] for line in shown} & report.keys()
+    assert {"events_in", "decisions", "messages_published", "replayed"} < figures
+    assert not figures & OTHERWISE_ANOTHER_TIME
 
 
 @pytest.mark.apache
