@@ -1,1 +1,90 @@
-"""Agents, and what they share: domain events, routing, decisions and the stream loop."""
+"""Agents: everything a domain needs, in one import.
+
+    from agents import Agent, Decision, Domain, DomainEvent, Effect, Entity, History, Id, WindowSpec, platform
+
+A domain is a value of what is here (`Domain`); `platform` is one that ships, to build on. How agents are run is not
+here: that is `agents.engine`, `agents.brains` and `agents.replay`, which know no domain.
+"""
+
+from agents.model.agent import Agent
+from agents.model.catalogue import Catalogue
+from agents.model.choice import Choice
+from agents.model.decision import Decision
+from agents.model.domain import Domain, DomainInvalid
+from agents.model.effect import Effect, Statement
+from agents.model.entity import Entity
+from agents.model.errors import OutsidePolicy, Violation
+from agents.model.event import (
+    Confidence,
+    Count,
+    Country,
+    Currency,
+    Data,
+    DomainEvent,
+    Id,
+    Ids,
+    Money,
+    Name,
+    OpenEvent,
+    Quantity,
+    Text,
+    Texts,
+)
+from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
+from agents.model.history import History, Past
+from agents.platform.domain import platform
+from agents.platform.entities import service
+from agents.platform.events import (
+    ConfigChanged,
+    ErrorOccurred,
+    EscalationRequested,
+    RootCauseIdentified,
+    RootCauseSuspected,
+    ServiceDeployed,
+)
+from tables.window import WindowSpec
+
+__all__ = [
+    "Agent",
+    "Catalogue",
+    "Choice",
+    "Confidence",
+    "ConfigChanged",
+    "Count",
+    "Country",
+    "Currency",
+    "Data",
+    "Decision",
+    "Domain",
+    "DomainEvent",
+    "DomainInvalid",
+    "Effect",
+    "Entity",
+    "ErrorOccurred",
+    "EscalationRequested",
+    "EventId",
+    "History",
+    "Id",
+    "Ids",
+    "Money",
+    "Name",
+    "OpenEvent",
+    "OutsidePolicy",
+    "Past",
+    "Quantity",
+    "RootCauseIdentified",
+    "RootCauseSuspected",
+    "ServiceDeployed",
+    "Statement",
+    "Sureness",
+    "Text",
+    "Texts",
+    "Violation",
+    "WindowSpec",
+    "downgraded",
+    "not_permitted",
+    "platform",
+    "service",
+    "told",
+    "unknown_event",
+]

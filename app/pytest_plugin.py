@@ -4,7 +4,7 @@
         result = replay("tests/incidents/double_refund.jsonl")
         assert result.is_same, result.explain()
 
-A slice is written by `faust -A app record`.
+A slice is written by `faust -A app record`. The domains are those of `DOMAINS` in the environment.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def replay(request: pytest.FixtureRequest) -> ReplaySlice:
     root = request.config.rootpath
 
     def run(path: str | Path, agents: Iterable[Agent | str] | None = None) -> Replayed:
-        from app.timemachine.replaying import replay_file  # noqa: PLC0415 - costs every pytest run otherwise
+        from app.settings.domains import DomainSettings  # noqa: PLC0415 - costs every pytest run otherwise
+        from app.timemachine.replaying import replay_file  # noqa: PLC0415
 
-        return replay_file(root / path, agents)
+        return replay_file(root / path, DomainSettings().catalogue, agents)
 
     return run

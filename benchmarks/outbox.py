@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+from agents.shop.refunds import LedgerEntry, Refund
 from app.sandbox import Postgres
 from benchmarks.measure import rates, report
 from outbox.database import Database
 from outbox.migrate import migrate
 from outbox.records import DecisionRecord, Effect, Message, Origin
-from outbox.refunds import LedgerEntry, RefundRecord
 from outbox.relay import Relay
 from outbox.writer import DecisionWriter
 
@@ -92,9 +92,9 @@ def _writing(
     return work
 
 
-def _refund(number: int) -> RefundRecord:
+def _refund(number: int) -> Refund:
     entry = LedgerEntry(entry_id=str(uuid.uuid4()), debit="refunds", credit="payments", amount_minor=100)
-    return RefundRecord(
+    return Refund(
         refund_id=str(uuid.uuid4()),
         payment_id=f"p-{number}",
         order_id=f"o-{number}",

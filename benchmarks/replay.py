@@ -23,13 +23,16 @@ from typing import Final
 
 import orjson
 
-from agents.registry import AGENTS
+from agents.model.catalogue import Catalogue
 from agents.replay.deciders import RulesDecider
 from agents.replay.engine import Replay
 from agents.replay.records import TimelineRecord
 from agents.replay.sources import MemoryDecisions
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
+from agents.shop import shop
+
+SHOP = Catalogue([shop])
 
 #: What `make bench` takes; the whole million takes some ten minutes.
 EVENTS: Final = 100_000
@@ -109,8 +112,15 @@ async def replay(events: int) -> None:
         tempfile.TemporaryDirectory() as directory,
         closing(ReplayWindows(Path(directory) / "windows", durable=False)) as windows,
     ):
-        agents = list(AGENTS.values())
-        engine = Replay(agents, decider=RulesDecider(), windows=windows, decisions=MemoryDecisions([]), span=Span())
+        agents = list(SHOP.agents.values())
+        engine = Replay(
+            agents,
+            decider=RulesDecider(),
+            windows=windows,
+            decisions=MemoryDecisions([]),
+            span=Span(),
+            types=SHOP.types,
+        )
         for topic, log in (("timeline-customer", customers), ("timeline-order", orders)):
             end = events // 2
             part = Part(topic=topic, partition=0, first=0, start=0, end=end)

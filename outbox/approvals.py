@@ -25,7 +25,7 @@ from outbox.content import content_from
 from outbox.database import Database, Row, queries
 from outbox.errors import Permanent, StatementRejected
 from outbox.parameters import lock_parameters, message_parameters
-from outbox.records import Effect, Message
+from outbox.records import Effect, KnownEffects, Message
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +100,12 @@ class Approval:
 class Approvals:
     """Answers held decisions. `on_commit` is called with the lanes of what an answer published."""
 
-    def __init__(self, database: Database, *, on_commit: Callable[[Collection[int]], None]) -> None:
+    def __init__(
+        self, database: Database, *, effects: KnownEffects, on_commit: Callable[[Collection[int]], None]
+    ) -> None:
         self._database = database
+        #: Those of the loaded domains, by kind.
+        self.effects = effects
         self._on_commit = on_commit
         #: What could not be expired, so that it is said once.
         self._stuck: set[uuid.UUID] = set()
@@ -124,12 +128,12 @@ class Approvals:
 
         Raises `NotAnswered`, `StatementRejected` (it stays held) or `DatabaseUnavailable`.
         """
-        content = content_from(await self._content(decision_id))
+        content = content_from(await self._content(decision_id), self.effects)
         await self._answer("approved", decision_id, content_sha256, by, content.messages, content.effects)
 
     async def reject(self, decision_id: uuid.UUID, content_sha256: str, by: str) -> None:
         """Give a held decision up and publish what is to be published otherwise. Raises like `approve`."""
-        content = content_from(await self._content(decision_id))
+        content = content_from(await self._content(decision_id), self.effects)
         await self._answer("rejected", decision_id, content_sha256, by, content.otherwise)
 
     async def expire(self, *, page: int = 100) -> Sequence[uuid.UUID]:
@@ -141,7 +145,7 @@ class Approvals:
         expired = []
         async for decision_id, content, content_sha256 in self._overdue(page):
             try:
-                otherwise = content_from(content).otherwise
+                otherwise = content_from(content, self.effects).otherwise
                 await self._answer("expired", decision_id, content_sha256, None, otherwise)
             except NotAnswered:
                 # A worker beside this one was faster.

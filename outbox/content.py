@@ -6,7 +6,6 @@ are in it as they are sent, so what was answered is what is published, to the by
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ import orjson
 
 from outbox.errors import StatementRejected
 from outbox.parameters import headers_from, stored_headers
-from outbox.records import DecisionRecord, Effect, Message
-from outbox.refunds import LedgerEntry, RefundRecord
+from outbox.records import DecisionRecord, Effect, KnownEffects, Message
 
-_REFUND: Final = "refund"
+#: Names an effect among its fields.
+_KIND: Final = "kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +43,31 @@ def content_of(record: DecisionRecord) -> str:
             "otherwise": [_kept_message(message) for message in record.hold.otherwise],
         }
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
-    except (TypeError, ValueError) as error:
-        raise StatementRejected(f"the decision cannot be held: {error}") from error
+    except Exception as error:
+        # An effect is a domain's own: whatever it raises, nobody could approve this decision.
+        raise StatementRejected(f"the decision cannot be held: {type(error).__name__}: {error}") from error
 
 
-def content_from(text: str) -> Content:
-    """What `content_of` made a text of. Raises `StatementRejected` when it is not of this version's making."""
+def content_from(text: str, known: KnownEffects) -> Content:
+    """What `content_of` made a text of. Raises `StatementRejected` when it is not of this version's making.
+
+    `known` are the effects of the loaded domains.
+    """
     try:
         content = orjson.loads(text)
         return Content(
             messages=tuple(_message(kept) for kept in content["messages"]),
-            effects=tuple(_effect(kept) for kept in content["effects"]),
+            effects=tuple(_effect(kept, known) for kept in content["effects"]),
             otherwise=tuple(_message(kept) for kept in content["otherwise"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StatementRejected(f"what is held cannot be read: {error!r}") from error
 
 
-def readable(text: str) -> Mapping[str, Any]:
-    """A content for a person: values of messages as the JSON they are, headers as text."""
+def readable(text: str, known: KnownEffects) -> Mapping[str, Any]:
+    """A content for a person: values of messages as the JSON they are, headers as text, effects as they show it."""
     content: dict[str, Any] = orjson.loads(text)
+    content["effects"] = [_shown(kept, known) for kept in content["effects"]]
     return content | {name: [_readable_message(kept) for kept in content[name]] for name in ("messages", "otherwise")}
 
 
@@ -104,14 +108,20 @@ def _readable_message(kept: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _kept_effect(effect: Effect) -> Mapping[str, Any]:
-    if not isinstance(effect, RefundRecord):
-        raise TypeError(f"no way to keep {type(effect).__name__}")
-    return {"kind": _REFUND, **dataclasses.asdict(effect)}
+    return {_KIND: effect.kind, **effect.kept()}
 
 
-def _effect(kept: Mapping[str, Any]) -> Effect:
+def _effect(kept: Mapping[str, Any], known: KnownEffects) -> Effect:
     fields = dict(kept)
-    if (kind := fields.pop("kind")) != _REFUND:
-        raise ValueError(f"no effect is called {kind}")
-    entries = tuple(LedgerEntry(**entry) for entry in fields.pop("entries"))
-    return RefundRecord(**fields, entries=entries)
+    kind = fields.pop(_KIND)
+    if kind not in known:
+        raise ValueError(f"no loaded domain has an effect called {kind}")
+    return known[kind].restored(fields)
+
+
+def _shown(kept: Mapping[str, Any], known: KnownEffects) -> Mapping[str, Any]:
+    """As it was kept where it cannot be restored: what is looked at need not be done."""
+    try:
+        return {_KIND: kept[_KIND], **_effect(kept, known).shown()}
+    except ValueError:
+        return kept

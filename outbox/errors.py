@@ -5,12 +5,13 @@ The rest of the outbox takes the root and its branches from here: this is its on
 
 from __future__ import annotations
 
-from tables.errors import InnervateError, Permanent, Transient
+from tables.errors import Fatal, InnervateError, Permanent, Transient
 
 __all__ = [
     "DatabaseReadOnly",
     "DatabaseUnavailable",
     "Echo",
+    "Fatal",
     "InnervateError",
     "OldWorkersRemain",
     "Permanent",

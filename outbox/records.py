@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 #: A lane is the unit of order and of ownership in the relay. 64 is enough for 64 workers and few enough to lease
 #: in one statement; the number is part of the data and must not change while messages are pending.
@@ -80,8 +80,28 @@ class Origin:
 class Effect(Protocol):
     """A state change written with a decision: a value that knows its statements, never a connection."""
 
-    def statements(self, decision: uuid.UUID) -> Sequence[Statement]:
+    #: Names the effect where it is kept.
+    kind: ClassVar[str]
+
+    def statements(self, decision_id: uuid.UUID) -> Sequence[Statement]:
         """What to run, in this order, in the transaction of the decision with this id."""
+
+    def kept(self) -> Mapping[str, Any]:
+        """Its fields as JSON, while a person is asked."""
+
+    def shown(self) -> Mapping[str, Any]:
+        """What that person is shown, as JSON."""
+
+
+class KnownEffect(Protocol):
+    """A kind of effects that can be made again of what was kept."""
+
+    def restored(self, kept: Mapping[str, Any]) -> Effect:
+        """The effect. Raises ValueError when this is none."""
+
+
+#: The effects that may be restored, by kind.
+KnownEffects = Mapping[str, KnownEffect]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,8 @@ InnervateError
     │   ├── TimelineReplaced        the changelog was written from another topic, or a longer one, than the timeline is
     │   └── SlotUnreadable          a stored entry cannot be read; the next start reads it back from the changelog
     ├── RingCorrupt                 stored bytes are no entry of a window
+    ├── DomainInvalid               what a domain declares does not fit together
+    ├── MigrationChanged            the database was migrated by other files than these
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be
     ├── DataDirectoryUnusable       nothing can be kept in DATADIR
     ├── CannotRebuild               the windows are as they were

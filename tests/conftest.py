@@ -13,6 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 from hypothesis import HealthCheck, settings
+from shop_catalogue import CATALOGUE
 
 from app.sandbox import PROVIDERS, Postgres, Sandbox
 from outbox.migrate import migrate
@@ -55,7 +56,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def migrated_template(postgres: Postgres) -> str:
     """The name of a database with the newest schema and no rows."""
     run(postgres.database_url, f"CREATE DATABASE {TEMPLATE}")
-    migrate(sibling(postgres, TEMPLATE))
+    migrate(sibling(postgres, TEMPLATE), CATALOGUE.migrations)
     return TEMPLATE
 
 

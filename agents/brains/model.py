@@ -19,8 +19,8 @@ from agents.engine.brain import RULES
 from agents.model.agent import Agent
 from agents.model.decision import Decision, Verdict
 from agents.model.errors import BrainUnavailable, DecisionFailed, OutsidePolicy, Rejected, Unavailable
+from agents.model.event import DomainEvent
 from agents.model.history import History
-from agents.shop.events import DomainEvent
 
 log = logging.getLogger(__name__)
 

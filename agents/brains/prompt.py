@@ -21,8 +21,7 @@ from agents.brains.redaction import Mask, Redaction
 from agents.model.agent import Agent
 from agents.model.event import Data
 from agents.model.history import History
-from agents.shop.events import parse_data
-from tables.event import Event
+from agents.model.types import Received
 
 #: Bytes of the user text in UTF-8: some 8,000 tokens, what small models hold beside their answer.
 MAX_PROMPT_BYTES: Final = 24 * 1024
@@ -67,20 +66,20 @@ Answer with one JSON object of the given schema and nothing else."""
 def prompt_for(agent: Agent, history: History, redaction: Redaction) -> Prompt:
     """Write the prompt for deciding on `history.event`. The agent must leave something to a model."""
     assert agent.choosing is not None
-    remembered = History(history.event, history.entries[-_MAX_EVENTS:]).events()
-    mask = Mask(redaction, (event.data for event in (history.event, *remembered)))
+    remembered = [history.types.read(entry.payload) for entry in history.entries[-_MAX_EVENTS:]]
+    mask = Mask(redaction, (received.event.data for received in (history.received, *remembered)))
     names = history.names()
     document: dict[str, Any] = {
-        "entity": {"type": agent.entity},
-        "decide_on": orjson.Fragment(_told(history.event, names[history.event.key], mask, _SHARE_DECIDED)),
+        "entity": {"type": agent.entity.name},
+        "decide_on": orjson.Fragment(_told(history.received, names[history.event.key], mask, _SHARE_DECIDED)),
         "history": [],
         "omitted_events": len(history.entries),
     }
-    told = [_told(event, names[event.key], mask, _SHARE_REMEMBERED) for event in remembered]
+    told = [_told(received, names[received.event.key], mask, _SHARE_REMEMBERED) for received in remembered]
     kept = _newest(told, MAX_PROMPT_BYTES - len(orjson.dumps(document)))
     document["history"] = [orjson.Fragment(event) for event in kept]
     document["omitted_events"] = len(history.entries) - len(kept)
-    system = _SYSTEM.format(agent=agent.name, entity=agent.entity, task=agent.choosing.task)
+    system = _SYSTEM.format(agent=agent.name, entity=agent.entity.name, task=agent.choosing.task)
     return Prompt(system=system, user=orjson.dumps(document).decode())
 
 
@@ -109,9 +108,9 @@ def _newest(told: Sequence[bytes], room: int) -> Sequence[bytes]:
     return told[len(told) - kept :]
 
 
-def _told(event: Event, name: str, mask: Mask, share: int) -> bytes:
+def _told(received: Received, name: str, mask: Mask, share: int) -> bytes:
     """The event in JSON, within its share if any cut can do that; `name` is its id where no other has that."""
-    data = parse_data(event)
+    event, data = received.event, received.data
     document = {
         "id": _exact(name, mask),
         # A known type is a word of ours, which nobody's value may take away.
@@ -159,7 +158,8 @@ class _Excerpt:
         if isinstance(value, str):
             return self._mask.shown(value, self._characters)
         if isinstance(value, Data):
-            return {name: self._field(name, getattr(value, name)) for name in type(value).model_fields}
+            names = (*(value.model_extra or {}), *type(value).model_fields)
+            return {name: self._field(name, getattr(value, name)) for name in names}
         if isinstance(value, Mapping):
             return {
                 self._mask.shown(name, self._characters): self._field(name, each)

@@ -23,7 +23,7 @@ from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
 from agents.model.agent import Agent
 from agents.model.history import History
-from agents.shop.events import parse_data
+from agents.model.types import Received, Types
 from outbox.errors import Echo
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from outbox.supervision import is_being_cancelled
@@ -109,13 +109,15 @@ class Writer(Protocol):
 class StreamLoop:
     """Drives one agent with a brain. `now` is the wall clock (UTC); `crash` must stop the worker and may return.
 
-    `hold_for` is how long a decision waits for a person when its brain asks for one.
+    `types` are those of the loaded domains. `hold_for` is how long a decision waits for a person when its brain asks
+    for one.
     """
 
     def __init__(
         self,
         agent: Agent,
         *,
+        types: Types,
         brain: Brain,
         windows: Windows,
         writer: Writer,
@@ -125,6 +127,7 @@ class StreamLoop:
         hold_for: timedelta = HOLD_FOR,
     ) -> None:
         self._agent = agent
+        self._types = types
         self._brain = brain
         self._windows = windows
         self._writer = writer
@@ -146,8 +149,8 @@ class StreamLoop:
         try:
             # Read as the history will read it: what the window holds must stay readable for every later decision.
             event, entity_id = read_timeline(delivery.key, delivery.value)
-            if event.type in self._agent.remembers:
-                parse_data(event)
+            matters = event.type in self._agent.remembers or event.type in self._agent.reacts_to
+            received = self._types.receive(event) if matters else Received(event, None)
         except InvalidEvent as error:
             self._give_up(delivery, error.reason, str(error))
             return
@@ -161,9 +164,9 @@ class StreamLoop:
             delivery.discard()
             self._room.release()
             return
-        ring, stored = self._remember(event, entity_id, delivery)
+        ring, stored = self._remember(received, entity_id, delivery)
         if event.type in self._agent.reacts_to:
-            known = History(event, self._known(event, ring, delivery))
+            known = History(received, self._known(event, ring, delivery), self._types)
             self._submit(entity_id, delivery, lambda: self._decide(known, entity_id, delivery, stored))
         else:
             self._submit(entity_id, delivery, lambda: _all(stored))
@@ -177,11 +180,13 @@ class StreamLoop:
         await self._lanes.cancel()
 
     def _remember(
-        self, event: Event, entity_id: str, delivery: Delivery
+        self, received: Received, entity_id: str, delivery: Delivery
     ) -> tuple[Sequence[Entry], Sequence[Awaitable[object]]]:
         """The ring of the entity with this event, if it is to be remembered, and its pending changelog records."""
+        event = received.event
         if event.type in self._agent.remembers:
             assert delivery.value is not None
+            self._types.remember(delivery.value, received)
             folded = self._windows.fold(
                 delivery.partition,
                 entity_id,

@@ -12,8 +12,8 @@ from typing import Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Verdict
+from agents.model.event import DomainEvent
 from agents.model.history import History
-from agents.shop.events import DomainEvent
 from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
 from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, chain_depth, to_json
 
@@ -52,7 +52,7 @@ def decision_record(
         event_source=event.source,
         event_type=event.type,
         event_at=event.time,
-        entity=agent.entity,
+        entity=agent.entity.name,
         entity_id=entity_id,
         origin=origin,
         history={"offsets": [entry.offset for entry in history.entries], "sha256": history.digest()},
@@ -65,7 +65,7 @@ def decision_record(
         status="held" if verdict.hold else "committed",
         decided_at=decided_at,
         messages=_messages(agent, event, decision_key, decision.events),
-        effects=tuple(effect.record() for effect in decision.effects),
+        effects=tuple(decision.effects),
         hold=None if verdict.hold is None else Hold(reason=verdict.hold, expires_in=hold_for, otherwise=otherwise),
         otherwise=() if verdict.hold else otherwise,
         correlation_id=_correlation_id(event),
@@ -91,7 +91,7 @@ def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> 
         # The time of its cause, as in Kafka Streams: deciding again, be it years later, gives the same bytes, and the
         # windows of a backlog see the same ages. When it was decided is in the decision.
         time=cause.time,
-        data=data.model_dump(mode="json"),
+        data=data.written(),
         subject=key or None,
         correlationid=_correlation_id(cause),
         causationid=cause.id,

@@ -46,6 +46,7 @@ from agents.engine.routing import EntityRef, route, timeline
 from agents.engine.routing import Routed as RoutedEvent
 from agents.engine.stamps import instant, latest, remark
 from agents.engine.timelines import Refusals, Routed, Timelines
+from agents.model.catalogue import Catalogue
 from outbox.backoff import Backoff
 from outbox.errors import Permanent
 from outbox.pauses import Waiting
@@ -71,6 +72,7 @@ class Router:
         self,
         topics: Sequence[str],
         *,
+        catalogue: Catalogue,
         group: str,
         options: Mapping[str, Any],
         publisher: Publisher,
@@ -78,6 +80,7 @@ class Router:
         max_event_bytes: int,
     ) -> None:
         self._topics = topics
+        self._catalogue = catalogue
         self._group = group
         self._options = options
         self._timelines = Timelines(publisher)
@@ -161,7 +164,13 @@ class Router:
     def _routed(self, record: ConsumerRecord) -> RoutedEvent | DeadLetter:
         bound = latest(record.timestamp, now=datetime.now(UTC))
         try:
-            return route(record.value, record.headers, max_bytes=self._max_event_bytes, latest=bound)
+            return route(
+                record.value,
+                record.headers,
+                catalogue=self._catalogue,
+                max_bytes=self._max_event_bytes,
+                latest=bound,
+            )
         except InvalidEvent as error:
             return _dead_letter(record, error.reason, str(error))
         except Exception as error:

@@ -4,22 +4,15 @@ Pure: the same message always gives the same answer, or fails with `InvalidEvent
 An event about no entity is valid and routed nowhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from agents.engine.stamps import ALLOWANCE
-from agents.shop.events import parse_data
+from agents.model.catalogue import TIMELINE, Catalogue
+from agents.model.entity import Entity
 from tables.event import Event, Headers, InvalidEvent, parse, to_json
-
-Entity = Literal["customer", "order", "service"]
-
-#: The field of `data` that holds the id of each entity.
-ENTITIES: Final[Mapping[Entity, str]] = MappingProxyType(
-    {"customer": "customer_id", "order": "order_id", "service": "service"}
-)
 
 #: Bytes of an event in a timeline: the most that `MAX_EVENT_BYTES` lets the router write there. Others may write more,
 #: packed, and no changelog would take it. With what a window adds it is below 1 MiB, Kafka's default for a message.
@@ -31,9 +24,9 @@ MAX_ENTITY_ID_BYTES: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class EntityRef:
-    """One entity: its type, and its id of 1 to 256 bytes in UTF-8."""
+    """One entity: the name of its kind, and its id of 1 to 256 bytes in UTF-8."""
 
-    entity: Entity
+    entity: str
     id: str
 
 
@@ -44,13 +37,13 @@ class Routed:
     event: Event
     #: The event as structured JSON: always the same bytes for the same event.
     payload: bytes
-    #: In the order of `ENTITIES`; empty when the event is about none of them.
+    #: As they are declared; empty when the event is about none of them.
     entities: tuple[EntityRef, ...]
 
 
-def timeline(entity: Entity) -> str:
-    """Name the topic with every event of this entity type."""
-    return f"timeline-{entity}"
+def timeline(entity: str) -> str:
+    """Name the topic with every event of the entities of this kind."""
+    return f"{TIMELINE}{entity}"
 
 
 def entity_id_of(key: bytes | None) -> str:
@@ -72,7 +65,9 @@ def read_timeline(key: bytes | None, value: bytes | None) -> tuple[Event, str]:
     return parse(value, ()), entity_id_of(key)
 
 
-def route(value: bytes | None, headers: Headers, *, max_bytes: int, latest: datetime | None = None) -> Routed:
+def route(
+    value: bytes | None, headers: Headers, *, catalogue: Catalogue, max_bytes: int, latest: datetime | None = None
+) -> Routed:
     """Read a message, check the data if its type is known, and find its entities.
 
     An event that says it happened more than `ALLOWANCE` after `latest`, the time of its record, happened at that time:
@@ -86,8 +81,8 @@ def route(value: bytes | None, headers: Headers, *, max_bytes: int, latest: date
     size = len(value or b"") + sum(len(name.encode()) + len(content or b"") for name, content in headers)
     _check_size("value with headers", size, max_bytes)
     event = _no_later_than(latest, parse(value, headers))
-    parse_data(event)
-    entities = _find_entities(event.data)
+    catalogue.types.parse(event)
+    entities = tuple(_find_entities(event.data, catalogue.entities.values()))
     payload = to_json(event)
     _check_size("event as structured JSON", len(payload), max_bytes)
     return Routed(event=event, payload=payload, entities=entities)
@@ -106,9 +101,9 @@ def _check_size(what: str, size: int, max_bytes: int) -> None:
         raise InvalidEvent("too_large", f"{what} must have at most {max_bytes} bytes: it has {size}")
 
 
-def _find_entities(data: Mapping[str, Any]) -> tuple[EntityRef, ...]:
-    found: list[EntityRef] = []
-    for entity, name in ENTITIES.items():
+def _find_entities(data: Mapping[str, Any], entities: Iterable[Entity]) -> Iterator[EntityRef]:
+    for entity in entities:
+        name = entity.field
         entity_id = data.get(name)
         if entity_id is None or entity_id == "":
             continue
@@ -116,5 +111,4 @@ def _find_entities(data: Mapping[str, Any]) -> tuple[EntityRef, ...]:
             raise InvalidEvent("invalid_data", f"data.{name} must be a text")
         if len(entity_id.encode()) > MAX_ENTITY_ID_BYTES:
             raise InvalidEvent("invalid_data", f"data.{name} must have at most {MAX_ENTITY_ID_BYTES} bytes in UTF-8")
-        found.append(EntityRef(entity, entity_id))
-    return tuple(found)
+        yield EntityRef(entity.name, entity_id)

@@ -1,9 +1,9 @@
 """Agent: what it listens to, what it remembers and how it decides. Pure: no clock, no I/O, no randomness.
 
-    fraud = Agent(name="fraud", entity="customer", reacts_to=(PaymentSucceeded,), remembers=(...), window=...)
+    flaky = Agent(name="flaky", entity=repository, reacts_to=(BuildFailed,), remembers=(...), window=...)
 
-    @fraud.rules
-    def score(payment: PaymentSucceeded, history: History) -> Decision: ...
+    @flaky.rules
+    def judge(build: BuildFailed, history: History) -> Decision: ...
 
 An agent always has rules; it may also say what a language model can choose in their place (`agents.model.choice`).
 Deciding fails with `DecisionFailed` alone, whatever the functions raise, or with `OutsidePolicy` when a model is not
@@ -16,12 +16,12 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
-from agents.engine.routing import ENTITIES, Entity
 from agents.model.choice import Choice, Choosing
 from agents.model.decision import Decision
+from agents.model.entity import Entity
 from agents.model.errors import DecisionFailed, OutsidePolicy
+from agents.model.event import DomainEvent
 from agents.model.history import History
-from agents.shop.events import DomainEvent, parse_data
 from tables.window import WindowSpec
 
 Rules = TypeVar("Rules", bound=Callable[[Any, History], Decision])
@@ -50,16 +50,21 @@ class Agent:
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"agent name {name!r}: expected lower-case letters, digits and _, at most 40")
-        if entity not in ENTITIES:
-            raise ValueError(f"agent {name}: entity {entity!r} is not one of {', '.join(ENTITIES)}")
         self.name = name
         self.entity = entity
         self.window = window
+        #: The models of all it reacts to or remembers, each once.
+        self.kinds = tuple(dict.fromkeys((*reacts_to, *remembers)))
         self.reacts_to = frozenset(kind.__name__ for kind in reacts_to)
         self.remembers = frozenset(kind.__name__ for kind in remembers)
         #: What a language model may choose; None when there is nothing to choose.
         self.choosing: Choosing | None = None
         self._rules: Callable[[Any, History], Decision] | None = None
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether it can decide."""
+        return self._rules is not None
 
     def rules(self, rules: Rules) -> Rules:
         """Decorator: the function that decides, called with the typed event and the history."""
@@ -83,12 +88,11 @@ class Agent:
         return register
 
     def by_rules(self, history: History) -> Decision:
-        """Decide on `history.event`. Raises `DecisionFailed`, or `InvalidEvent` when its data is not of its type."""
+        """Decide on the event received. Raises `DecisionFailed`."""
         if self._rules is None:
             raise DecisionFailed(f"agent {self.name} has no rules")
         rules = self._rules
-        event = parse_data(history.event)
-        return self._decided(lambda: rules(event, history))
+        return self._decided(history, lambda: rules(history.received.data, history))
 
     def leaves_open(self, history: History, by_rules: Decision) -> bool:
         """Whether a language model has anything to choose after the rules have decided."""
@@ -100,10 +104,9 @@ class Agent:
         if self.choosing is None:
             raise DecisionFailed(f"agent {self.name} leaves nothing to a model")
         decide = self.choosing.decide
-        event = parse_data(history.event)
-        return self._decided(lambda: decide(choice, event, history, by_rules))
+        return self._decided(history, lambda: decide(choice, history.received.data, history, by_rules))
 
-    def _decided(self, decide: Callable[[], Decision]) -> Decision:
+    def _decided(self, history: History, decide: Callable[[], Decision]) -> Decision:
         try:
             decision = decide()
         except OutsidePolicy:
@@ -112,4 +115,6 @@ class Agent:
             raise DecisionFailed(f"agent {self.name}: {type(error).__name__} while deciding") from error
         if not isinstance(decision, Decision):
             raise DecisionFailed(f"agent {self.name} returned {type(decision).__name__}, expected a Decision")
+        if (undeclared := history.types.undeclared(decision)) is not None:
+            raise DecisionFailed(f"agent {self.name}: no loaded domain declares {undeclared}")
         return decision

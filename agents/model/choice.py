@@ -1,12 +1,12 @@
 """Choice: what a language model may choose for an agent. The model fills a form; what follows from it is code.
 
-    class FraudChoice(Choice):
-        \"\"\"Judge one card payment. Approve it, ask for a review by a person, or block it.\"\"\"
+    class FlakyChoice(Choice):
+        \"\"\"Judge one failed build. Call it flaky, or broken.\"\"\"
 
-        verdict: Literal["approve", "review", "block"]
+        verdict: Literal["flaky", "broken"]
 
-    @fraud.model(FraudChoice)
-    def chosen(choice: FraudChoice, payment: PaymentSucceeded, history: History, by_rules: Decision) -> Decision: ...
+    @flaky.model(FlakyChoice)
+    def chosen(choice: FlakyChoice, build: BuildFailed, history: History, by_rules: Decision) -> Decision: ...
 
 The docstring of a choice is the task the model is given. A form holds words of closed lists, ids of events, and one
 sentence for the auditor; never an amount. The function judges the form: it raises `OutsidePolicy` for what the agent

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agents.shop.effects import Effect
-from agents.shop.events import DomainEvent
+from agents.model.effect import Effect
+from agents.model.event import DomainEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

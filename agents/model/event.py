@@ -1,12 +1,17 @@
-"""The base of the domain events and the types of their fields.
+"""Domain events: what happened, as typed `data`; and the types of its fields.
 
 Strict: `true`, `1.0` and `"1"` are no integers. Tolerant: fields nobody here knows are ignored, so a producer
-may add some. What breaks a rule fails with pydantic's `ValidationError`, which `parse_data` translates.
+may add some. What breaks a rule fails with pydantic's `ValidationError`, which `Types.parse` translates.
 """
 
-from typing import Annotated, ClassVar
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from agents.model.entity import Entity
 
 
 class Data(BaseModel):
@@ -16,21 +21,73 @@ class Data(BaseModel):
 
 
 class DomainEvent(Data):
-    """What happened, as the `data` of an event; the name of the class is the event's type."""
+    """What happened, as the `data` of an event; the name of the class is the event's type.
 
-    #: The domain topic these events are published to.
-    topic: ClassVar[str]
+        class BuildFailed(DomainEvent, topic="builds", about=repository):
+            repository_id: Id
+
+    `topic` is the domain topic it is published to. `about` is whom it is about, the one whose id is its Kafka key
+    first; a subclass has what its base says unless it says otherwise.
+    """
+
+    topic: ClassVar[str] = ""
+    about: ClassVar[tuple[Entity, ...]] = ()
+
+    def __init_subclass__(
+        cls, *, topic: str | None = None, about: Entity | Sequence[Entity] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if topic is not None:
+            cls.topic = topic
+        if about is not None:
+            cls.about = (about,) if isinstance(about, Entity) else tuple(about)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Pydantic hands it what `__init_subclass__` has taken already."""
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """Ids of other domains' entities that an open event carries, by their fields; see `OpenEvent`."""
+        return {}
 
     @property
     def kafka_key(self) -> str:
-        """The Kafka key of the event: its order, else its customer, else its service; "" when it has none."""
-        named = (getattr(self, field, None) for field in ("order_id", "customer_id", "service"))
-        return next((entity_id for entity_id in named if entity_id), "")
+        """The id of the first entity it is about that it names; "" when it names none."""
+        ids = (*self.carried.values(), *(entity.id_of(self) for entity in self.about))
+        return next((entity_id for entity_id in ids if entity_id), "")
+
+    def written(self) -> dict[str, Any]:
+        """The `data` that is published."""
+        return self.model_dump(mode="json")
 
 
 #: Identifies something: 1 to 256 characters.
 Id = Annotated[str, Field(min_length=1, max_length=256)]
-#: A short word or name, such as a carrier or a payment method: 1 to 256 characters.
+
+
+class OpenEvent(DomainEvent):
+    """An event that may be about entities of domains its own knows nothing of.
+
+    It carries the ids of those entities that a loaded domain names in `carries`, under the entities' own fields, and
+    nothing else it does not know. Its Kafka key is the first id carried.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, Id | None]
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """The ids carried, by their fields."""
+        return {name: entity_id for name, entity_id in (self.model_extra or {}).items() if entity_id}
+
+    def written(self) -> dict[str, Any]:
+        """The `data` that is published, the ids carried first."""
+        return {**self.carried, **self.model_dump(mode="json", include=set(type(self).model_fields))}
+
+
+#: A short word or name, such as a version or a step: 1 to 256 characters.
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 #: Free text, possibly empty; the size of the whole message bounds it.
 Text = str
@@ -40,10 +97,10 @@ Money = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 #: ISO 3166-1 alpha-2 code.
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-#: Pieces ordered or wanted, 1 or more; PostgreSQL's integer is the upper bound.
+#: A number of things, 1 or more; PostgreSQL's integer is the upper bound.
 Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
-#: Pieces on stock, 0 or more; PostgreSQL's integer is the upper bound.
-Stock = Annotated[int, Field(ge=0, le=2**31 - 1)]
+#: A number of things, 0 or more; PostgreSQL's integer is the upper bound.
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 #: Probability, 0 to 1.
 Confidence = Annotated[float, Field(ge=0, le=1)]
 # JSON has lists only, so a list must do for a tuple; the members stay strict.

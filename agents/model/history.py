@@ -11,20 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from agents.shop.events import DomainEvent, parse_data
-from tables.cache import ByteCache
-from tables.event import Event, parse
+from agents.model.event import DomainEvent
+from agents.model.types import Received, Types
+from tables.event import Event
 from tables.window import Entry
-
-#: What a parsed event takes in memory is at most so many times the bytes of its JSON: objects nested in objects, six
-#: bytes a level, take a dict of 184 bytes each. Payments take 7 times theirs, long orders 13 (`tracemalloc`, CPython
-#: 3.11).
-PARSED_FACTOR: Final = 32
-#: Events kept parsed, over all entities: by that estimate some 13,000 payments. An entity's window is read again with
-#: each of its decisions.
-_PARSED_EVENTS: Final = ByteCache[bytes, tuple[Event, DomainEvent | None]](128 * 1024 * 1024)
 
 T = TypeVar("T", bound=DomainEvent)
 
@@ -53,12 +45,44 @@ class Past(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """The window of one entity as of `event`, oldest first."""
+class Trace:
+    """Where a remembered event stands, without its data."""
 
-    #: The event decided on.
-    event: Event
+    id: str
+    #: When it happened, UTC.
+    at: datetime
+    source: str
+
+    @property
+    def key(self) -> EventKey:
+        """Source and id: what tells it from every other."""
+        return self.source, self.id
+
+
+def trace(past: Past[T]) -> Trace:
+    """Where a remembered event stands."""
+    return Trace(past.id, past.at, past.source)
+
+
+def past_of(event: Event, data: T) -> Past[T]:
+    """An event as a remembered one."""
+    return Past(data, event.time, event.id, event.causationid, event.source)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The window of one entity as of the event received, oldest first."""
+
+    #: The event decided on, with its data.
+    received: Received
     entries: Sequence[Entry]
+    #: What reads the entries.
+    types: Types
+
+    @property
+    def event(self) -> Event:
+        """The event decided on."""
+        return self.received.event
 
     @property
     def at(self) -> datetime:
@@ -67,16 +91,20 @@ class History:
 
     def events(self) -> Sequence[Event]:
         """Every remembered event, typed or not, in log order."""
-        return [_read(entry.payload)[0] for entry in self.entries]
+        return [self.types.read(entry.payload).event for entry in self.entries]
 
     def of(self, kind: type[T]) -> Sequence[Past[T]]:
         """The remembered events of one type, in log order; `DomainEvent` gives all whose type is known."""
         past = []
         for entry in self.entries:
-            event, data = _read(entry.payload)
-            if isinstance(data, kind):
-                past.append(Past(data, event.time, event.id, event.causationid, event.source))
+            received = self.types.read(entry.payload)
+            if isinstance(received.data, kind):
+                past.append(past_of(received.event, received.data))
         return past
+
+    def before(self, place: int) -> History:
+        """The same without the entries from this place on: what was known when the entry there came."""
+        return History(self.received, self.entries[:place], self.types)
 
     def named(self, name: str) -> Past[DomainEvent] | None:
         """The remembered event with this name (see `names`), if its type is known; None where several have it."""
@@ -129,12 +157,3 @@ def digest_of(events: Iterable[tuple[int, bytes]]) -> str:
         digest.update(len(payload).to_bytes(4, "big"))
         digest.update(payload)
     return digest.hexdigest()
-
-
-def _read(payload: bytes) -> tuple[Event, DomainEvent | None]:
-    known = _PARSED_EVENTS.get(payload)
-    if known is None:
-        event = parse(payload, ())
-        known = event, parse_data(event)
-        _PARSED_EVENTS.put(payload, known, PARSED_FACTOR * len(payload))
-    return known

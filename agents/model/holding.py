@@ -9,7 +9,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from agents.model.decision import Decision
-from agents.shop.effects import Refund
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,17 +18,17 @@ class HoldPolicy:
     Raises ValueError when the sum is negative or the confidence lies outside 0 to 1.
     """
 
-    #: Refunds of one decision together may reach this sum of minor units without a person, whatever their currencies.
+    #: The effects of one decision together may move this sum of minor units without a person, whatever the currencies.
     #: None: any sum may.
-    refunds_over_minor: int | None = None
+    moves_over_minor: int | None = None
     #: A decision that publishes or does something needs this confidence to go without a person. None: any will do.
     confidence_under: float | None = None
     #: Decisions with these outcomes always wait.
     outcomes: AbstractSet[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.refunds_over_minor is not None and self.refunds_over_minor < 0:
-            raise ValueError(f"a sum must be 0 or more, got {self.refunds_over_minor}")
+        if self.moves_over_minor is not None and self.moves_over_minor < 0:
+            raise ValueError(f"a sum must be 0 or more, got {self.moves_over_minor}")
         if self.confidence_under is not None and not 0 <= self.confidence_under <= 1:
             raise ValueError(f"confidence must be within 0..1, got {self.confidence_under}")
 
@@ -37,15 +36,15 @@ class HoldPolicy:
         """Why a person has to agree, in one short word; None when nobody has to. The agent's own reason comes first."""
         if decision.hold is not None:
             return decision.hold
-        if self.refunds_over_minor is not None and _refunded_minor(decision) > self.refunds_over_minor:
+        if self.moves_over_minor is not None and _moved_minor(decision) > self.moves_over_minor:
             return "amount"
         if self.confidence_under is not None and decision.confidence < self.confidence_under and _acts(decision):
             return "confidence"
         return "outcome" if decision.outcome in self.outcomes else None
 
 
-def _refunded_minor(decision: Decision) -> int:
-    return sum(effect.amount_minor for effect in decision.effects if isinstance(effect, Refund))
+def _moved_minor(decision: Decision) -> int:
+    return sum(effect.moves_minor for effect in decision.effects)
 
 
 def _acts(decision: Decision) -> bool:

@@ -19,6 +19,7 @@ from agents.engine.record import decision_record
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from agents.model.history import History
+from agents.model.types import Types
 from agents.replay.comparison import Comparison, history_kind, kind_of, missing
 from agents.replay.deciders import Decider
 from agents.replay.due import Due
@@ -62,6 +63,7 @@ class Replay:
         self,
         agents: Sequence[Agent],
         *,
+        types: Types,
         decider: Decider,
         windows: ReplayWindows,
         decisions: DecisionSource,
@@ -71,6 +73,7 @@ class Replay:
         concurrency: int = 1,
     ) -> None:
         self._agents = agents
+        self._types = types
         self._decider = decider
         self._windows = windows
         self._decisions = decisions
@@ -108,7 +111,7 @@ class Replay:
     async def _steps(
         self, part: Part, records: AsyncIterator[TimelineRecord]
     ) -> AsyncIterator[Comparison | _Job | _Mark]:
-        agents = [agent for agent in self._agents if timeline(agent.entity) == part.topic]
+        agents = [agent for agent in self._agents if timeline(agent.entity.name) == part.topic]
         types = frozenset[str]().union(*(agent.reacts_to | agent.remembers for agent in agents))
         names = [agent.name for agent in agents]
         due = Due(self._decisions.read(part.topic, part.partition, names, part.start, part.end))
@@ -138,7 +141,7 @@ class Replay:
         """Fold a record; what there is to compare and to decide about it."""
         covers = self._span.covers(record)
         try:
-            read = read_record(record)
+            read = read_record(record, self._types)
         except InvalidEvent as error:
             return [missing(row, str(error)) for row in rows.values() if covers]
         steps: list[Comparison | _Job] = []
@@ -158,18 +161,21 @@ class Replay:
     async def _step(
         self, agent: Agent, part: Part, read: Read, row: RecordedDecision | None, *, covers: bool
     ) -> Comparison | _Job | None:
-        event = read.event
+        event, received = read.event, read.received
         remembers, reacts = event.type in agent.remembers, event.type in agent.reacts_to
-        # Invalid data is a dead letter to whoever remembers it, and by the rules to whoever reacts to it.
-        ring = self._remembered(agent, part, read) if not read.invalid and (remembers or reacts) else ()
+        # Invalid data is a dead letter to whoever remembers or reacts to it.
+        is_valid = not isinstance(received, InvalidEvent)
+        ring = self._remembered(agent, part, read) if is_valid and (remembers or reacts) else ()
         if not reacts:
             problem = f"agent {agent.name} does not react to {event.type}"
             return missing(row, problem, event, read.entity_id) if row is not None and covers else None
         row, is_passed = await self._row(agent, read, row, covers=covers)
         if is_passed or not covers:
             return None
+        if isinstance(received, InvalidEvent):
+            return None if row is None else missing(row, str(received), event, read.entity_id)
         spec, offset = self._specs[agent.name], read.record.offset
-        known = History(event, _known(ring, spec, offset, event))
+        known = History(received, _known(ring, spec, offset, event), self._types)
         return partial(self._decide, agent, part, read, known, row)
 
     def _remembered(self, agent: Agent, part: Part, read: Read) -> Sequence[Entry]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import orjson
 
 from agents.engine.routing import read_timeline
+from agents.model.types import Received, Types
 from agents.replay.records import TimelineRecord
-from agents.shop.events import parse_data
 from tables.event import Event, InvalidEvent
 
 
@@ -19,8 +19,8 @@ class Read:
     record: TimelineRecord
     event: Event
     entity_id: str
-    #: Whether its data is not of its type.
-    invalid: bool
+    #: What is wrong where its data is not of its type.
+    received: Received | InvalidEvent
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -38,15 +38,14 @@ def type_of(value: bytes | None) -> object:
     return found if isinstance(found, str) else None
 
 
-def read_record(record: TimelineRecord) -> Read:
+def read_record(record: TimelineRecord, types: Types) -> Read:
     """Read a record. Raises `InvalidEvent` for what is a dead letter to every agent."""
     event, entity_id = read_timeline(record.key, record.value)
-    return Read(record, event, entity_id, _is_invalid(event))
+    return Read(record, event, entity_id, _received(event, types))
 
 
-def _is_invalid(event: Event) -> bool:
+def _received(event: Event, types: Types) -> Received | InvalidEvent:
     try:
-        parse_data(event)
-    except InvalidEvent:
-        return True
-    return False
+        return types.receive(event)
+    except InvalidEvent as error:
+        return error

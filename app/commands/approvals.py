@@ -21,6 +21,7 @@ from app.operators.approvals import AnswerForm, expected, summary
 from app.settings import Settings
 from outbox.approvals import Approval, Approvals
 from outbox.content import readable
+from outbox.records import KnownEffects
 
 _HEADERS: Final = ("id", "agent", "entity", "outcome", "held for", "expires", "sha256")
 _ID: Final = argument("decision_id", metavar="ID", type=click.UUID)
@@ -46,7 +47,7 @@ async def approval(terminal: Terminal, settings: Settings, decision_id: uuid.UUI
         found = await held.find(decision_id)
     if found is None:
         raise SystemExit(f"innervate: decision {decision_id} was never held")
-    terminal.say(_shown(found))
+    terminal.say(_shown(found, settings.catalogue.types.effects))
 
 
 @command(_ID, _SHA256, BY)
@@ -71,7 +72,7 @@ async def reject(terminal: Terminal, settings: Settings, decision_id: uuid.UUID,
 async def _held(settings: Settings) -> AsyncIterator[Approvals]:
     async with opened(settings.database_url) as database:
         # The relay of a worker looks by itself; there is nobody here to be told.
-        yield Approvals(database, on_commit=lambda _lanes: None)
+        yield Approvals(database, effects=settings.catalogue.types.effects, on_commit=lambda _lanes: None)
 
 
 def _form(sha256: str, by: str | None) -> AnswerForm:
@@ -95,8 +96,8 @@ def _row(approval: Approval) -> tuple[str, ...]:
     return tuple(map(escaped, row))
 
 
-def _shown(approval: Approval) -> str:
-    decision, content = approval.decision, readable(approval.content)
+def _shown(approval: Approval, known: KnownEffects) -> str:
+    decision, content = approval.decision, readable(approval.content, known)
     answer: dict[str, Any] = {
         "answer": approval.answer or "none yet",
         "by": approval.answered_by,

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import click
 from aiokafka.errors import KafkaError
 from faust.cli import AppCommand, argument, option
 
-from agents.engine.routing import ENTITIES, Entity
+from agents.model.agent import Agent
+from agents.model.catalogue import Catalogue
 from agents.model.text import escaped
-from agents.registry import AGENTS
 from app.commands.terminal import pretty
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
 from app.timemachine.knowledge import Knowledge, as_json, knowledge_of, line
@@ -32,7 +32,6 @@ from app.worker.application import Innervate
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
-_ENTITY: Final = click.Choice(list(ENTITIES))
 _JSON: Final = option("--json", "as_document", is_flag=True, help="Print JSON.")
 
 
@@ -56,11 +55,15 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _agents(ctx: click.Context, param: click.Parameter, text: str) -> tuple[str, ...]:
-    names = _names(ctx, param, text)
-    if unknown := [name for name in names if name not in AGENTS]:
-        raise click.BadParameter(f"no agent is called {escaped(unknown[0])}: {', '.join(AGENTS)}")
-    return names or tuple(AGENTS)
+def _require_entity(catalogue: Catalogue, entity: tuple[str, str] | None) -> None:
+    if entity is not None and entity[0] not in catalogue.entities:
+        raise click.BadParameter(f"an entity is one of {', '.join(catalogue.entities)}, not {escaped(entity[0])}")
+
+
+def _known_agents(catalogue: Catalogue, names: Sequence[str]) -> Sequence[Agent]:
+    if unknown := [name for name in names if name not in catalogue.agents]:
+        raise click.BadParameter(f"no agent is called {escaped(unknown[0])}: {', '.join(catalogue.agents)}")
+    return [catalogue.agents[name] for name in names or catalogue.agents]
 
 
 def register_time_machine_commands(app: Innervate) -> None:
@@ -70,7 +73,7 @@ def register_time_machine_commands(app: Innervate) -> None:
     async def recorded() -> AsyncIterator[RecordedDecisions]:
         database = Database(app.settings.database_url)
         try:
-            yield RecordedDecisions(database)
+            yield RecordedDecisions(database, app.settings.catalogue.types)
         except DatabaseUnavailable as error:
             raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
         except (TimelineUnreadable, SliceTooLarge, StatementRejected) as error:
@@ -87,12 +90,12 @@ def register_time_machine_commands(app: Innervate) -> None:
             decision = await decisions.of(decision_id)
             if decision is None:
                 raise SystemExit(f"innervate: there is no decision {decision_id}")
-            entity = cast("Entity", decision.topic.removeprefix("timeline-"))
+            entity = decision.topic.removeprefix("timeline-")
             knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
         self.say(pretty(as_json(knowledge)) if as_document or self.json else _known(knowledge))
 
     @app.command(
-        argument("entity", type=_ENTITY),
+        argument("entity"),
         argument("entity_id"),
         option("--before", metavar="EVENT_ID", help="Look back from this event; from the end of the log without it."),
         option("--source", help="The source of that event, where several have its id."),
@@ -101,7 +104,7 @@ def register_time_machine_commands(app: Innervate) -> None:
     )
     async def window(
         self: AppCommand,
-        entity: Entity,
+        entity: str,
         entity_id: str,
         before: str | None,
         source: str | None,
@@ -110,6 +113,7 @@ def register_time_machine_commands(app: Innervate) -> None:
         as_document: bool,
     ) -> None:
         """Show the last events of one entity, of every type, oldest first."""
+        _require_entity(app.settings.catalogue, (entity, entity_id))
         async with recorded() as decisions:
             reader = timeline_reader(app.settings, entity)
             found = await look_back(reader, decisions, entity, entity_id, before=before, source=source, events=events)
@@ -117,10 +121,10 @@ def register_time_machine_commands(app: Innervate) -> None:
 
     @app.command(
         option("--out", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)),
-        option("--entity", metavar="TYPE ID", type=(_ENTITY, str), help="Only this entity, such as `order o-17`."),
+        option("--entity", metavar="TYPE ID", type=(str, str), help="Only this entity, such as `order o-17`."),
         option("--from", "since", type=Instant(), help="Decisions on records from this time on are meant."),
         option("--to", "until", type=Instant(), help="Leave out records from this time on."),
-        option("--agents", default="", callback=_agents, metavar="A,B", help="Only these agents."),
+        option("--agents", default="", callback=_names, metavar="A,B", help="Only these agents."),
         option("--redact", default="", callback=_names, metavar="FIELD,FIELD", help="Replace what these fields say."),
     )
     async def record(
@@ -134,8 +138,10 @@ def register_time_machine_commands(app: Innervate) -> None:
     ) -> None:
         """Write a slice of the log and its decisions to a file, to replay it without Kafka and PostgreSQL."""
         settings = app.settings
+        chosen = _known_agents(settings.catalogue, agents)
+        _require_entity(settings.catalogue, entity)
         header = SliceHeader(
-            agents=agents,
+            agents=tuple(agent.name for agent in chosen),
             entity=entity,
             since=since,
             until=until,
@@ -146,11 +152,11 @@ def register_time_machine_commands(app: Innervate) -> None:
             cut = await Recorder(
                 reader_of=lambda kind: timeline_reader(settings, kind),
                 decisions=decisions,
-                agents=[AGENTS[name] for name in agents],
+                agents=chosen,
                 header=header,
             ).record()
             if redact:
-                cut = redacted(cut, redact)
+                cut = redacted(cut, redact, settings.catalogue.entities.values())
             await asyncio.to_thread(dump, cut, out)
         self.say(f"{out}: {len(cut.records)} records, {len(cut.decisions)} decisions")
 

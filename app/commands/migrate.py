@@ -7,6 +7,7 @@ import asyncio
 from agents.model.text import escaped
 from app.commands.terminal import Terminal, command
 from app.settings import Settings
+from outbox.domain_migrations import MigrationChanged
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import migrate as migrate_database
 
@@ -15,7 +16,7 @@ from outbox.migrate import migrate as migrate_database
 async def migrate(terminal: Terminal, settings: Settings) -> None:
     """Bring the database to the newest schema."""
     try:
-        await asyncio.to_thread(migrate_database, settings.database_url)
-    except DatabaseUnavailable as error:
+        await asyncio.to_thread(migrate_database, settings.database_url, settings.catalogue.migrations)
+    except (DatabaseUnavailable, MigrationChanged) as error:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     terminal.say("the database has the newest schema")

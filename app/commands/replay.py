@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 from faust.cli import AppCommand, option
 
 from agents.brains.redaction import Redaction
-from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
 from agents.replay.comparison import Kind
 from agents.replay.deciders import Decider, RecordedDecider, RulesDecider
@@ -42,7 +41,7 @@ def register_replay_command(app: Innervate) -> None:
     @app.command(
         option("--agents", default="", metavar="A,B", help="Only these agents."),
         option("--agent", "versions", multiple=True, metavar="MODULE:NAME", help="Another version of an agent."),
-        option("--entity", metavar="TYPE ID", type=(click.Choice(list(ENTITIES)), str), help="Such as `order o-17`."),
+        option("--entity", metavar="TYPE ID", type=(str, str), help="Such as `order o-17`."),
         option("--from", "since", type=Place(), help="Decide again from this time or offset on."),
         option("--to", "until", type=Place(), help="Decide again only before this time or offset."),
         option("--decide", default="recorded", show_default=True, type=click.Choice(["recorded", "rules", "model"])),
@@ -99,7 +98,7 @@ async def run_replay(
 
     Raises ValueError or `StateUnusable` for wrong arguments, else what Kafka, PostgreSQL and files raise.
     """
-    agents, span = agents_of(asked), span_of(asked)
+    agents, span = agents_of(asked, settings.catalogue), span_of(asked)
     for file in filter(None, (json_file, html_file)):
         if not file.parent.is_dir():
             raise ValueError(f"{file.parent} is no folder")
@@ -107,6 +106,7 @@ async def run_replay(
     async with _decider(settings, asked) as decider:
         plan = Plan(
             agents=agents,
+            types=settings.catalogue.types,
             decider=decider,
             span=span,
             window_events=settings.window_events,
@@ -136,7 +136,7 @@ async def _run(plan: Plan, kept: ReplayState, settings: Settings) -> None:
                 plan,
                 kept,
                 timelines={entity: timeline_reader(settings, entity) for entity in plan.entities},
-                decisions=RecordedDecisions(database),
+                decisions=RecordedDecisions(database, settings.catalogue.types),
                 on_begin=begin,
                 on_progress=bar.update,
             )
@@ -154,7 +154,7 @@ async def _decider(settings: Settings, asked: Asked) -> AsyncIterator[Decider]:
         yield RulesDecider() if asked.decide == "rules" else RecordedDecider(Redaction(settings.llm_redact))
 
 
-async def _where(settings: Settings, asked: Asked) -> tuple[Entity, int] | None:
+async def _where(settings: Settings, asked: Asked) -> tuple[str, int] | None:
     if asked.entity is None:
         return None
     entity, entity_id = asked.entity

@@ -12,12 +12,11 @@ from typing import Any, Final, Literal
 
 import click
 
-from agents.engine.routing import Entity
 from agents.model.agent import Agent
-from agents.registry import AGENTS
+from agents.model.catalogue import Catalogue
 from agents.replay.span import Span
 from app.settings import Settings
-from app.settings.agent_objects import agent_object
+from app.settings.objects import agent_object
 
 #: Tokens a replay may use unless it is said (own choice: some hundred short decisions).
 MAX_TOKENS: Final = 100_000
@@ -50,7 +49,7 @@ class Asked:
     agents: tuple[str, ...] = ()
     #: Other versions of agents, `module:name`, in place of those of the same names.
     versions: tuple[str, ...] = ()
-    entity: tuple[Entity, str] | None = None
+    entity: tuple[str, str] | None = None
     since: datetime | int | None = None
     until: datetime | int | None = None
     decide: DecidedBy = "recorded"
@@ -58,20 +57,23 @@ class Asked:
     max_tokens: int = MAX_TOKENS
 
 
-def agents_of(asked: Asked) -> Sequence[Agent]:
+def agents_of(asked: Asked, catalogue: Catalogue) -> Sequence[Agent]:
     """The agents to replay. Raises ValueError in one line."""
-    versions = {agent.name: agent for agent in map(agent_object, asked.versions)}
-    names = asked.agents or tuple(versions) or tuple(AGENTS)
-    unknown = sorted(set(names) - AGENTS.keys())
+    live = catalogue.agents
+    versions = {agent.name: agent for agent in (agent_object(place, catalogue) for place in asked.versions)}
+    names = asked.agents or tuple(versions) or tuple(live)
+    unknown = sorted(set(names) - live.keys())
     if unknown:
-        raise ValueError(f"no agent named {', '.join(unknown)}; there are {', '.join(AGENTS)}")
-    agents = [versions.get(name, AGENTS[name]) for name in dict.fromkeys(names)]
+        raise ValueError(f"no agent named {', '.join(unknown)}; there are {', '.join(live)}")
+    agents = [versions.get(name, live[name]) for name in dict.fromkeys(names)]
     left_out = sorted(versions.keys() - {agent.name for agent in agents})
     if left_out:
         raise ValueError(f"--agents leaves out {', '.join(left_out)}, which --agent gives a version of")
     entity = asked.entity
     if entity is not None:
-        agents = [agent for agent in agents if agent.entity == entity[0]]
+        if entity[0] not in catalogue.entities:
+            raise ValueError(f"an entity is one of {', '.join(catalogue.entities)}, not {entity[0]}")
+        agents = [agent for agent in agents if agent.entity.name == entity[0]]
         if not agents:
             raise ValueError(f"none of these agents is about a {entity[0]}")
     return agents

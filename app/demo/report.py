@@ -21,9 +21,9 @@ from app.demo.evidence import (
     published_messages,
 )
 from app.demo.scoring import score
-from app.demo.story import Story
+from app.demo.story import SHOP, Story
 from app.sandbox import Sandbox
-from app.settings import DOMAIN_TOPICS, Settings
+from app.settings import Settings
 from app.simulator import Simulation
 from tables.event import to_json
 
@@ -36,7 +36,7 @@ async def report_on(
     What the replay came to is written to `replay_file`, as JSON.
     """
     decided, committed_at = await asyncio.to_thread(committed_decisions, sandbox.database_url)
-    published = await published_messages(sandbox.kafka, DOMAIN_TOPICS, source=AGENTS_SOURCE)
+    published = await published_messages(sandbox.kafka, SHOP.topics, source=AGENTS_SOURCE)
     findings = check(due=story.due, decided=decided, published=published)
     scored = score(
         truth=simulation.truth,

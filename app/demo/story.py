@@ -13,18 +13,19 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from agents.engine.routing import ENTITIES
 from agents.model.agent import Agent
-from agents.registry import AGENTS
+from agents.model.catalogue import Catalogue
+from agents.shop import shop
 from app.demo.checker import EventKey
 from app.demo.evidence import AGENTS_SOURCE, count_committed
 from app.demo.telling import line
 from app.sandbox import Sandbox
-from app.settings import DOMAIN_TOPICS
 from app.simulator import Produced
 from app.simulator.sending import send_records
 from tables.event import Event, InvalidEvent, parse
 
+#: What the demo is about.
+SHOP: Final = Catalogue([shop])
 #: Give up when nothing has moved for this long, in seconds: much longer than a rebalance, on a busy machine as well.
 STALLED_AFTER_SECONDS: Final = 180.0
 #: Slow enough to read along.
@@ -81,7 +82,7 @@ class Story:
 def deciding(event: Event) -> Iterable[Agent]:
     """The agents that have to decide on an event, by what they declare."""
     return (
-        agent for agent in AGENTS.values() if event.type in agent.reacts_to and event.data.get(ENTITIES[agent.entity])
+        agent for agent in SHOP.agents.values() if event.type in agent.reacts_to and event.data.get(agent.entity.field)
     )
 
 
@@ -92,7 +93,7 @@ async def tell(sandbox: Sandbox, records: Sequence[Produced], console: Console) 
     with Progress(*columns, console=console, transient=True) as progress:
         sent = progress.add_task("sent", total=len(records))
         decided = progress.add_task("decided", total=None)
-        consumer = AIOKafkaConsumer(*DOMAIN_TOPICS, bootstrap_servers=sandbox.kafka, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(*SHOP.topics, bootstrap_servers=sandbox.kafka, auto_offset_reset="earliest")
         await consumer.start()
 
         def on_sent() -> None:

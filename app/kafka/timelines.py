@@ -21,7 +21,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.partitioner import DefaultPartitioner
 
 from agents.engine.fetching import COMMITTED_ONLY
-from agents.engine.routing import Entity, timeline
+from agents.engine.routing import timeline
 from agents.engine.stamps import instant
 from agents.replay.records import TimelineRecord
 from app.kafka.tuning import TUNING
@@ -145,7 +145,7 @@ class TimelineReader:
         return self._known
 
 
-def timeline_reader(settings: Settings, entity: Entity) -> TimelineReader:
+def timeline_reader(settings: Settings, entity: str) -> TimelineReader:
     """A reader of the timeline of this type of entity."""
     exact = TUNING[settings.kafka_profile].exact_ends
     return TimelineReader(settings.client_options(), timeline(entity), exact_ends=exact)

@@ -14,7 +14,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from agents.engine.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
+from agents.engine.routing import MAX_PAYLOAD_BYTES, timeline
 from app.kafka.topic_ids import KnownTopics, known_topics
 from app.settings import Settings
 from outbox.parameters import DEAD_LETTERS
@@ -51,7 +51,7 @@ async def ensure_topics(settings: Settings, changelogs: Collection[str]) -> Know
         if missing:
             await _create(admin, missing)
             await _wait_for(admin, {topic.name for topic in missing})
-        windows_topics = [*map(timeline, ENTITIES), *changelogs]
+        windows_topics = [*map(timeline, settings.catalogue.entities), *changelogs]
         await _check_partitions(admin, windows_topics, settings.topic_partitions)
         return await known_topics(admin, windows_topics)
     except (KafkaError, OSError, TimeoutError) as error:
@@ -85,7 +85,7 @@ async def create_changelog_again(settings: Settings, name: str) -> None:
 
 def _wanted(settings: Settings, changelogs: Iterable[str]) -> Iterable[NewTopic]:
     large = {"max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
-    timelines = [timeline(entity) for entity in ENTITIES]
+    timelines = [timeline(entity) for entity in settings.catalogue.entities]
     for name in (*settings.event_topics, DEAD_LETTERS):
         yield _topic(name, settings, large)
     for name in timelines:

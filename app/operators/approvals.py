@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from agents.model.text import escaped, is_plain
 from outbox.approvals import Approval
 from outbox.content import readable
+from outbox.records import KnownEffects
 
 
 def _printable(text: str) -> str:
@@ -63,11 +64,11 @@ def summary(approval: Approval) -> Mapping[str, Any]:
     }
 
 
-def shown(approval: Approval) -> Mapping[str, Any]:
-    """Everything about an approval but its decision."""
+def shown(approval: Approval, known: KnownEffects) -> Mapping[str, Any]:
+    """Everything about an approval but its decision; `known` are the effects of the loaded domains."""
     return {
         "reason": approval.reason,
-        "content": readable(approval.content),
+        "content": readable(approval.content, known),
         "content_sha256": approval.content_sha256,
         "asked_at": approval.asked_at,
         "expires_at": approval.expires_at,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,15 +18,15 @@ from psycopg2.extensions import parse_dsn
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from agents.engine.routing import ENTITIES, MAX_PAYLOAD_BYTES, timeline
+from agents.engine.routing import MAX_PAYLOAD_BYTES
 from agents.engine.shadow import Shadow
 from agents.model.agent import Agent
+from agents.model.catalogue import TIMELINE, TOPIC
 from agents.model.text import escaped
-from agents.registry import AGENTS
-from app.settings.agent_objects import agent_object
 from app.settings.kafka import KafkaSettings
 from app.settings.misspelt import misspelt, unknown
 from app.settings.models import ModelSettings
+from app.settings.objects import agent_object, catalogue_of
 from app.settings.values import Names, known_agents
 from app.web.addresses import is_loopback
 from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
@@ -36,14 +35,6 @@ from tables.window import MAX_EVENTS
 
 #: Read beside the environment, which comes first.
 ENV_FILE = ".env"
-
-#: The domain topics of the design.
-DOMAIN_TOPICS = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
-
-#: Topics that Innervate writes and must not read as domain topics.
-RESERVED_TOPICS = frozenset({DEAD_LETTERS, *map(timeline, ENTITIES)})
-#: What Kafka allows as the name of a topic.
-_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 
 class Settings(KafkaSettings, ModelSettings):
@@ -68,8 +59,8 @@ class Settings(KafkaSettings, ModelSettings):
     shadow: str = ""
     #: Tells shadows of one agent apart.
     shadow_label: str = "shadow"
-    #: Topics the router reads.
-    event_topics: Names = DOMAIN_TOPICS
+    #: Topics the router reads; those that the domains declare when empty.
+    event_topics: Names = Field((), validate_default=True)
     #: Partitions of topics that are created: the most workers that can share an agent set.
     topic_partitions: int = Field(8, ge=1, le=1024)
     topic_replication_factor: int = Field(1, ge=1, le=15)
@@ -104,17 +95,20 @@ class Settings(KafkaSettings, ModelSettings):
 
     @field_validator("event_topics")
     @classmethod
-    def _domain_topics(cls, topics: Sequence[str]) -> Sequence[str]:
+    def _domain_topics(cls, topics: Sequence[str], info: ValidationInfo) -> Sequence[str]:
         for topic in topics:
-            if not _TOPIC.fullmatch(topic):
+            if not TOPIC.fullmatch(topic):
                 raise ValueError(f"{topic!r} is no name of a topic")
-            if topic in RESERVED_TOPICS:
+            if topic == DEAD_LETTERS or topic.startswith(TIMELINE):
                 raise ValueError(
                     f"{topic} is written by Innervate itself: what is read there would go round in circles"
                 )
-        if not topics:
-            raise ValueError("expected at least one topic")
-        return topics
+        if topics or "domains" not in info.data:
+            return topics
+        declared = catalogue_of(info.data["domains"]).topics
+        if not declared:
+            raise ValueError("expected at least one topic: the domains declare no event")
+        return declared
 
     @field_validator("api_token", mode="before")
     @classmethod
@@ -123,14 +117,14 @@ class Settings(KafkaSettings, ModelSettings):
 
     @field_validator("agents")
     @classmethod
-    def _known(cls, names: Sequence[str]) -> Sequence[str]:
-        return known_agents(names)
+    def _known(cls, names: Sequence[str], info: ValidationInfo) -> Sequence[str]:
+        return known_agents(names, info)
 
     @field_validator("shadow")
     @classmethod
     def _alone(cls, place: str, info: ValidationInfo) -> str:
-        if place:
-            agent_object(place)
+        if place and "domains" in info.data:
+            agent_object(place, catalogue_of(info.data["domains"]))
             if info.data.get("agents"):
                 raise ValueError("a shadow has a worker of its own: leave AGENTS empty there")
         return place
@@ -162,15 +156,16 @@ class Settings(KafkaSettings, ModelSettings):
     def agent_set(self) -> str:
         """Names the consumer group and the tables: `all`, the agents' names joined by `-`, or that of a shadow."""
         if self.shadow:
-            return f"shadow-{agent_object(self.shadow).name}-{self.shadow_label}"
+            return f"shadow-{agent_object(self.shadow, self.catalogue).name}-{self.shadow_label}"
         return "-".join(self.agents) or "all"
 
     @property
     def running(self) -> Sequence[Agent]:
         """The agents of this worker's set."""
         if self.shadow:
-            return [agent_object(self.shadow)]
-        return [AGENTS[name] for name in self.agents or AGENTS]
+            return [agent_object(self.shadow, self.catalogue)]
+        agents = self.catalogue.agents
+        return [agents[name] for name in self.agents or agents]
 
     @property
     def shadowing(self) -> Shadow | None:

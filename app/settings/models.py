@@ -10,12 +10,11 @@ from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
 
 from agents.brains.redaction import REDACTED_FIELDS
 from agents.brains.server import REPLY_TOKENS, Server
 from agents.model.holding import HoldPolicy
-from agents.registry import AGENTS
+from app.settings.domains import DomainSettings
 from app.settings.values import ByAgent, ByNamedAgent, Names, SeveralByAgent, of
 
 #: Who decides for an agent. `second_opinion`: the rules do, a model is asked too, and where it would decide otherwise
@@ -34,7 +33,7 @@ Minor = Annotated[int, Field(ge=0)]
 Confidence = Annotated[float, Field(ge=0, le=1)]
 
 
-class ModelSettings(BaseSettings):
+class ModelSettings(DomainSettings):
     """What an operator can choose about brains and people. Raises pydantic's `ValidationError`."""
 
     #: The OpenAI-compatible API to ask, up to and with the version; everything runs on rules when empty.
@@ -117,12 +116,12 @@ class ModelSettings(BaseSettings):
 
     def daily_tokens(self) -> Mapping[str, int]:
         """What each agent there is may use on a day."""
-        return {agent: of(self.llm_daily_tokens, agent, DAILY_TOKENS) for agent in AGENTS}
+        return {agent: of(self.llm_daily_tokens, agent, DAILY_TOKENS) for agent in self.catalogue.agents}
 
     def hold_policy_of(self, agent: str) -> HoldPolicy:
         """Which decisions of the agent wait for a person."""
         return HoldPolicy(
-            refunds_over_minor=of(self.hold_refunds_over_minor, agent, None),
+            moves_over_minor=of(self.hold_refunds_over_minor, agent, None),
             confidence_under=of(self.hold_confidence_under, agent, None),
             outcomes=self.hold_outcomes.get(agent, frozenset()),
         )

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_settings import NoDecode
 
-from agents.registry import AGENTS
+from app.settings.objects import catalogue_of
 
 #: In place of an agent's name: the value of all agents that are not named.
 OTHERS: Final = ""
@@ -20,11 +20,15 @@ OTHERS: Final = ""
 T = TypeVar("T")
 
 
-def known_agents(names: Collection[str]) -> Sequence[str]:
-    """The names, sorted, each once. Raises ValueError, with those there are, when one is no agent's."""
-    unknown = sorted(set(names) - set(AGENTS))
-    if unknown:
-        raise ValueError(f"no agent named {', '.join(unknown)}; there are {', '.join(AGENTS)}")
+def known_agents(names: Collection[str], info: ValidationInfo) -> Sequence[str]:
+    """The names, sorted, each once. Raises ValueError, with those there are, when one is no agent's.
+
+    `info` is that of a field behind `domains`; where those are wrong themselves, names are not judged.
+    """
+    if "domains" in info.data:
+        agents = catalogue_of(info.data["domains"]).agents
+        if unknown := sorted(set(names) - set(agents)):
+            raise ValueError(f"no agent named {', '.join(unknown)}; there are {', '.join(agents)}")
     return tuple(sorted(set(names)))
 
 
@@ -78,8 +82,8 @@ def _once(pairs: Sequence[tuple[str, str]]) -> Mapping[str, str]:
     return values
 
 
-def _of_known_agents(values: Mapping[str, T]) -> Mapping[str, T]:
-    known_agents(values.keys() - {OTHERS})
+def _of_known_agents(values: Mapping[str, T], info: ValidationInfo) -> Mapping[str, T]:
+    known_agents(values.keys() - {OTHERS}, info)
     return values
 
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import orjson
 
-from agents.engine.routing import Entity
 from agents.replay.records import TimelineRecord
 from app.kafka.timelines import TimelineReader, TimelineUnreadable
 from app.timemachine.knowledge import event_json
@@ -43,7 +42,7 @@ class AmbiguousEvent(TimelineUnreadable):
 class Lookback:
     """What an entity's timeline says, up to a moment."""
 
-    entity: Entity
+    entity: str
     entity_id: str
     partition: int
     #: The event looked back from; None means from the end of the log.
@@ -55,7 +54,7 @@ class Lookback:
 async def look_back(
     reader: TimelineReader,
     decisions: RecordedDecisions,
-    entity: Entity,
+    entity: str,
     entity_id: str,
     *,
     before: str | None = None,

@@ -14,14 +14,14 @@ says so.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from agents.brains.redaction import Redaction
-from agents.engine.routing import ENTITIES
+from agents.model.entity import Entity
 from agents.model.history import digest_of
 from agents.replay.records import Published, RecordedDecision, TimelineRecord
 from app.timemachine.slices import Slice
@@ -37,9 +37,12 @@ _KEPT: Final = frozenset(
 _Place = tuple[str, int, int]
 
 
-def redacted(cut: Slice, fields: Collection[str]) -> Slice:
-    """The slice with the values of these fields replaced; names are matched exactly, in any case."""
-    names = _Pseudonyms(cut, Redaction(fields))
+def redacted(cut: Slice, fields: Collection[str], entities: Iterable[Entity]) -> Slice:
+    """The slice with the values of these fields replaced; names are matched exactly, in any case.
+
+    `entities` are those of the loaded domains, whose ids are keys.
+    """
+    names = _Pseudonyms(cut, Redaction(fields), entities)
     records = [names.record(record) for record in cut.records]
     before = {_place(record): record.value or b"" for record in cut.records}
     after = {_place(record): record.value or b"" for record in records}
@@ -54,7 +57,7 @@ def redacted(cut: Slice, fields: Collection[str]) -> Slice:
 class _Pseudonyms:
     """What stands for each value of one slice."""
 
-    def __init__(self, cut: Slice, redaction: Redaction) -> None:
+    def __init__(self, cut: Slice, redaction: Redaction, entities: Iterable[Entity]) -> None:
         self._redaction = redaction
         self._texts: dict[str, str] = {}
         self._numbers: dict[float, int] = {}
@@ -66,7 +69,7 @@ class _Pseudonyms:
                 if text:
                     self._texts.setdefault(text, f"[redacted {len(self._texts) + 1}]")
         #: Ids of entities are keys as well, however short they are.
-        self._keys = self._texts if any(map(redaction.hides, ENTITIES.values())) else {}
+        self._keys = self._texts if any(redaction.hides(entity.field) for entity in entities) else {}
         #: By their first characters, the longest first: every place of a text is looked at once.
         self._quotes: defaultdict[str, list[str]] = defaultdict(list)
         for text in sorted(self._texts, key=len, reverse=True):

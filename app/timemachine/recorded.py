@@ -16,9 +16,8 @@ from typing import Any, Final
 import orjson
 
 from agents.engine.brain import RULES
-from agents.engine.routing import Entity
+from agents.model.types import Types
 from agents.replay.records import Published, RecordedDecision
-from agents.shop.events import parse_data
 from outbox.database import Database, Row, queries
 from outbox.journal import StoredReply
 from tables.event import InvalidEvent, parse, to_json
@@ -33,8 +32,9 @@ PAGE_ROWS: Final = 500
 class RecordedDecisions:
     """Reads decisions and the replies of models they were made by."""
 
-    def __init__(self, database: Database, *, page_rows: int = PAGE_ROWS) -> None:
+    def __init__(self, database: Database, types: Types, *, page_rows: int = PAGE_ROWS) -> None:
         self._database = database
+        self._types = types
         self._page_rows = page_rows
 
     async def read(
@@ -80,7 +80,7 @@ class RecordedDecisions:
         return bool(await self._database.run(_SQL["dead_letter_at"], place))
 
     async def places_of(
-        self, entity: Entity, entity_id: str, event_id: str, event_source: str | None
+        self, entity: str, entity_id: str, event_id: str, event_source: str | None
     ) -> Sequence[tuple[str, int, int]]:
         """Source, partition and offset of each event of the entity with this id that an agent decided on."""
         event = {"entity": entity, "entity_id": entity_id, "event_id": event_id, "event_source": event_source}
@@ -88,7 +88,7 @@ class RecordedDecisions:
         return [(row.event_source, row.partition, row.offset) for row in rows]
 
     async def _with_replies(self, rows: Sequence[Row]) -> Sequence[RecordedDecision]:
-        decisions = [_decision(row) for row in rows]
+        decisions = [_decision(row, self._types) for row in rows]
         asked = [each for each in decisions if each.brain != RULES or each.model or each.fallback_reason]
         if not asked:
             return decisions
@@ -107,7 +107,7 @@ def _event(decision: RecordedDecision) -> tuple[str, str | None, str]:
     return decision.agent, decision.event_source, decision.event_id
 
 
-def _decision(row: Row) -> RecordedDecision:
+def _decision(row: Row, types: Types) -> RecordedDecision:
     columns = row._asdict()
     decision_id, messages = columns.pop("id"), orjson.loads(columns.pop("messages"))
     history: dict[str, Any] = orjson.loads(columns.pop("history"))
@@ -116,26 +116,26 @@ def _decision(row: Row) -> RecordedDecision:
         id=uuid.UUID(decision_id),
         history_offsets=tuple(history["offsets"]),
         history_sha256=history["sha256"],
-        messages=tuple(_message(kept) for kept in messages),
+        messages=tuple(_message(kept, types) for kept in messages),
     )
 
 
-def _message(kept: dict[str, Any]) -> Published:
+def _message(kept: dict[str, Any], types: Types) -> Published:
     value = kept["value"]
     return Published(
         id=kept["id"],
         topic=kept["topic"],
         key=kept["key"].encode(),
-        value=None if value is None else _as_sent(orjson.dumps(value)),
+        value=None if value is None else _as_sent(orjson.dumps(value), types),
     )
 
 
-def _as_sent(value: bytes) -> bytes:
+def _as_sent(value: bytes, types: Types) -> bytes:
     """The bytes of a message whose fields have lost their order."""
     try:
         event = parse(value, ())
-        data = parse_data(event)
+        data = types.parse(event)
     except InvalidEvent:
         # Written by a version whose events are not today's: equal to nothing that is decided now.
         return value
-    return to_json(event if data is None else replace(event, data=data.model_dump(mode="json")))
+    return to_json(event if data is None else replace(event, data=data.written()))

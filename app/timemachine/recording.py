@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from agents.engine.routing import Entity, timeline
+from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from agents.replay.records import RecordedDecision, TimelineRecord
 from app.kafka.timelines import TimelineReader
@@ -32,7 +32,7 @@ class SliceTooLarge(Fatal):
 class Recorder:
     """Cuts a slice of what `agents` read and decided. `reader_of` gives the reader of a type's timeline."""
 
-    reader_of: Callable[[Entity], TimelineReader]
+    reader_of: Callable[[str], TimelineReader]
     decisions: RecordedDecisions
     agents: Sequence[Agent]
     header: SliceHeader
@@ -44,16 +44,16 @@ class Recorder:
     async def record(self) -> Slice:
         """Read everything that the header speaks of, as it is now."""
         only = self.header.entity
-        for entity in sorted({agent.entity for agent in self.agents}):
+        for entity in sorted({agent.entity.name for agent in self.agents}):
             if only is None or only[0] == entity:
                 await self._timeline(entity, None if only is None else only[1])
         return Slice(header=self.header, records=self._records, decisions=self._decisions, dead=self._dead)
 
-    async def _timeline(self, entity: Entity, entity_id: str | None) -> None:
+    async def _timeline(self, entity: str, entity_id: str | None) -> None:
         reader = self.reader_of(entity)
         places = await reader.partitions()
         chosen = sorted(places) if entity_id is None else [await reader.partition_of(entity_id)]
-        agents = [agent for agent in self.agents if agent.entity == entity]
+        agents = [agent for agent in self.agents if agent.entity.name == entity]
         for partition in chosen:
             records = await self._partition(reader, partition, *places[partition], key=entity_id)
             self._records += records

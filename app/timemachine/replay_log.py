@@ -10,8 +10,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from agents.engine.routing import Entity, timeline
+from agents.engine.routing import timeline
 from agents.model.agent import Agent
+from agents.model.types import Types
 from agents.replay.deciders import Decider
 from agents.replay.engine import Replay
 from agents.replay.records import TimelineRecord
@@ -25,19 +26,20 @@ class Plan:
     """What is replayed, and by whom it is decided."""
 
     agents: Sequence[Agent]
+    types: Types
     decider: Decider
     span: Span
     #: The setting of that name.
     window_events: int | None = None
     #: The type and the partition of the one entity it is about.
-    only: tuple[Entity, int] | None = None
+    only: tuple[str, int] | None = None
     #: Decisions made at the same time.
     concurrency: int = 1
 
     @property
-    def entities(self) -> Sequence[Entity]:
+    def entities(self) -> Sequence[str]:
         """Whose timelines are read."""
-        found: dict[Entity, None] = {agent.entity: None for agent in self.agents}
+        found: dict[str, None] = {agent.entity.name: None for agent in self.agents}
         return [each for each in found if self.only is None or each == self.only[0]]
 
 
@@ -45,7 +47,7 @@ async def replay_log(
     plan: Plan,
     state: ReplayState,
     *,
-    timelines: Mapping[Entity, TimelineSource],
+    timelines: Mapping[str, TimelineSource],
     decisions: DecisionSource,
     on_begin: Callable[[int], None] = lambda _offsets: None,
     on_progress: Callable[[int], None] = lambda _offsets: None,
@@ -55,6 +57,7 @@ async def replay_log(
     on_begin(sum(part.end - part.start for part in state.parts))
     engine = Replay(
         plan.agents,
+        types=plan.types,
         decider=plan.decider,
         windows=state.windows,
         decisions=decisions,
@@ -72,7 +75,7 @@ async def replay_log(
                     state.take(comparison)
 
 
-async def _prepare(plan: Plan, state: ReplayState, timelines: Mapping[Entity, TimelineSource]) -> None:
+async def _prepare(plan: Plan, state: ReplayState, timelines: Mapping[str, TimelineSource]) -> None:
     """See how much of the log there is; a replay that goes on must find what it left."""
     found = {
         (timeline(entity), partition): offsets

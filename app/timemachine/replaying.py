@@ -18,8 +18,9 @@ from typing import Final
 from agents.brains.redaction import Redaction
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
+from agents.model.catalogue import Catalogue
 from agents.model.text import escaped
-from agents.registry import AGENTS
+from agents.model.types import Types
 from agents.replay.comparison import Comparison, HistoryKind, Kind, differing
 from agents.replay.deciders import RecordedDecider
 from agents.replay.engine import Replay
@@ -78,18 +79,18 @@ class Replayed:
         return [each for each in self.comparisons if each.kind is kind]
 
 
-def replay_file(path: Path, agents: Iterable[Agent | str] | None = None) -> Replayed:
+def replay_file(path: Path, catalogue: Catalogue, agents: Iterable[Agent | str] | None = None) -> Replayed:
     """Replay the slice in a file. `agents` are names or agents of one's own; those of the slice without it.
 
     An agent of one's own is compared with the decisions recorded under its name. An event loop may run meanwhile.
     """
     cut = load(path)
-    wanted = [_agent(each) for each in (cut.header.agents if agents is None else agents)]
+    wanted = [_agent(each, catalogue) for each in (cut.header.agents if agents is None else agents)]
     with ThreadPoolExecutor(1) as thread:
-        return Replayed(thread.submit(asyncio.run, replay(cut, wanted)).result())
+        return Replayed(thread.submit(asyncio.run, replay(cut, wanted, catalogue.types)).result())
 
 
-async def replay(cut: Slice, agents: Sequence[Agent]) -> Sequence[Comparison]:
+async def replay(cut: Slice, agents: Sequence[Agent], types: Types) -> Sequence[Comparison]:
     """Replay a slice, one timeline after the other."""
     header, recorded = cut.header, cut.recorded()
     found: list[Comparison] = []
@@ -99,6 +100,7 @@ async def replay(cut: Slice, agents: Sequence[Agent]) -> Sequence[Comparison]:
     ):
         running = Replay(
             agents,
+            types=types,
             decider=RecordedDecider(Redaction(header.llm_redact)),
             windows=windows,
             decisions=recorded,
@@ -106,7 +108,7 @@ async def replay(cut: Slice, agents: Sequence[Agent]) -> Sequence[Comparison]:
             window_events=header.window_events,
         )
         for topic in cut.topics:
-            if topic not in {timeline(agent.entity) for agent in agents}:
+            if topic not in {timeline(agent.entity.name) for agent in agents}:
                 continue
             source = cut.timeline(topic)
             for number, (first, end) in sorted((await source.partitions()).items()):
@@ -115,12 +117,12 @@ async def replay(cut: Slice, agents: Sequence[Agent]) -> Sequence[Comparison]:
     return found
 
 
-def _agent(wanted: Agent | str) -> Agent:
+def _agent(wanted: Agent | str, catalogue: Catalogue) -> Agent:
     if isinstance(wanted, Agent):
         return wanted
-    if wanted not in AGENTS:
-        raise ValueError(f"no agent is called {wanted}: {', '.join(AGENTS)}, or give the agent itself")
-    return AGENTS[wanted]
+    if wanted not in catalogue.agents:
+        raise ValueError(f"no agent is called {wanted}: {', '.join(catalogue.agents)}, or give the agent itself")
+    return catalogue.agents[wanted]
 
 
 def _told(comparison: Comparison) -> Sequence[str]:

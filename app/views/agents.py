@@ -34,14 +34,14 @@ async def show_window(
     try:
         theirs = await app.router.route_req(table.name, key, app.web, cast("Any", request))
     except SameNode:
-        partition = app.producer.key_partition(timeline(stream.agent.entity), key).partition
+        partition = app.producer.key_partition(timeline(stream.agent.entity.name), key).partition
     else:
         return cast("web.StreamResponse", theirs)
     if TP(stream.changelog, partition) not in app.assignor.assigned_actives():
         raise web.HTTPServiceUnavailable(reason="the window is moving to another worker")
     entries = stream.windows.read(partition, entity_id)[-stream.windows.spec.events :]
     return json_response(
-        {"agent": agent, "entity": stream.agent.entity, "entity_id": entity_id, "partition": partition}
+        {"agent": agent, "entity": stream.agent.entity.name, "entity_id": entity_id, "partition": partition}
         | {"events": [_entry(entry) for entry in entries], "next": None}
     )
 
@@ -50,11 +50,11 @@ def _agent(stream: AgentStream) -> Mapping[str, Any]:
     agent, spec = stream.agent, stream.windows.spec
     return {
         "name": agent.name,
-        "entity": agent.entity,
+        "entity": agent.entity.name,
         "reacts_to": sorted(agent.reacts_to),
         "remembers": sorted(agent.remembers),
         "window": {"events": spec.events, "age_seconds": spec.age.total_seconds()},
-        "timeline": timeline(agent.entity),
+        "timeline": timeline(agent.entity.name),
         "changelog": stream.changelog,
         "in_flight": 0 if stream.loop is None else len(stream.loop.acks),
     }

@@ -63,7 +63,7 @@ async def _answered(approvals: Approvals, answer: Answering, request: web.Reques
         error = f"it stays held: {refusal}"
     approval = await approvals.find(held)
     assert approval is not None, "what was held is never deleted"
-    body = {"id": str(held), **shown(approval)}
+    body = {"id": str(held), **shown(approval, approvals.effects)}
     return json_response(body) if error is None else json_response({"error": error, "approval": body}, status=409)
 
 

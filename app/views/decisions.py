@@ -45,7 +45,7 @@ async def show_decision(
     if not rows:
         raise web.HTTPNotFound(reason=f"no decision {decision_id}")
     approval = await approvals.find(asked_for)
-    return json_response({**rows[0]._asdict(), "approval": approval and shown(approval)})
+    return json_response({**rows[0]._asdict(), "approval": approval and shown(approval, approvals.effects)})
 
 
 async def list_shadows(database: Database, request: web.Request) -> web.Response:

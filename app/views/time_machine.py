@@ -11,12 +11,11 @@ import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 from aiokafka.errors import KafkaError
 
-from agents.engine.routing import ENTITIES, Entity
 from agents.model.text import escaped
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
 from app.settings import Settings
@@ -40,7 +39,7 @@ class LookBackViews:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
-        self._recorded = RecordedDecisions(database)
+        self._recorded = RecordedDecisions(database, settings.catalogue.types)
         self._turn = asyncio.Lock()
 
     async def show_history(self, _request: web.Request, decision_id: str) -> web.Response:
@@ -48,7 +47,7 @@ class LookBackViews:
         decision = await self._recorded.of(uuid_of(decision_id))
         if decision is None:
             raise web.HTTPNotFound(reason=f"no decision {decision_id}")
-        entity = cast("Entity", decision.topic.removeprefix("timeline-"))
+        entity = decision.topic.removeprefix("timeline-")
         async with _reading(self._turn):
             knowledge = await knowledge_of(decision, timeline_reader(self._settings, entity))
         return json_response(as_json(knowledge))
@@ -59,15 +58,15 @@ class LookBackViews:
         `source` is that of the event, where several have its id (409 without). `next` and `next_source` are what to
         give for the events before these.
         """
-        if entity not in ENTITIES:
-            raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(ENTITIES)}")
-        kind = cast("Entity", entity)
+        known = self._settings.catalogue.entities
+        if entity not in known:
+            raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(known)}")
         before, source, events = request.query.get("before"), request.query.get("source"), _events_of(request)
         async with _reading(self._turn):
             found = await look_back(
-                timeline_reader(self._settings, kind),
+                timeline_reader(self._settings, entity),
                 self._recorded,
-                kind,
+                entity,
                 entity_id,
                 before=before,
                 source=source,

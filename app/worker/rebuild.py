@@ -34,6 +34,7 @@ from aiokafka.errors import GroupIdNotFound, for_code
 
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
+from agents.model.types import Received
 from agents.replay.reading import Read, read_record, type_of
 from agents.replay.records import TimelineRecord
 from app.kafka.timelines import TimelineReader
@@ -85,13 +86,14 @@ class WindowRebuild:
         self._settings = settings
         tuning = TUNING[settings.kafka_profile]
         self._agent: Agent = stream.agent
+        self._types = settings.catalogue.types
         self._spec = stream.windows.spec
         self._group = group
         self._options: Mapping[str, Any] = settings.client_options()
         self._producer = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 2, **tuning.producer}
         if "producer_max_batch_size" in tuning.faust:
             self._producer["max_batch_size"] = tuning.faust["producer_max_batch_size"]
-        self._timeline = TimelineReader(self._options, timeline(stream.agent.entity), exact_ends=tuning.exact_ends)
+        self._timeline = TimelineReader(self._options, timeline(stream.agent.entity.name), exact_ends=tuning.exact_ends)
         self._changelog = TimelineReader(self._options, stream.changelog, exact_ends=tuning.exact_ends)
         self._directory = datadir / "rebuild" / stream.changelog
 
@@ -206,10 +208,10 @@ class WindowRebuild:
         if type_of(record.value) not in self._agent.remembers:
             return None
         try:
-            read = read_record(record)
+            read = read_record(record, self._types)
         except InvalidEvent:
             return None
-        return None if read.invalid else read
+        return read if isinstance(read.received, Received) else None
 
     def _is_remembered(self, payload: bytes) -> bool:
         return type_of(payload) in self._agent.remembers

@@ -29,6 +29,7 @@ from app.worker.stream import AgentStream
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
 from outbox.database import Database
+from outbox.domain_migrations import MigrationChanged
 from outbox.errors import DatabaseUnavailable
 from outbox.fenced import FencedPublisher
 from outbox.migrate import is_current, migrate
@@ -79,10 +80,11 @@ class Runtime(Service):
         shadow = settings.shadowing
         #: Where agents commit: a shadow's decisions have no consequences.
         self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)
-        self.approvals = Approvals(self.database, on_commit=self._on_commit)
+        self.approvals = Approvals(self.database, effects=settings.catalogue.types.effects, on_commit=self._on_commit)
         self.redrives = Redrives(self.database, on_commit=self._on_commit)
         self.router = Router(
             settings.event_topics,
+            catalogue=settings.catalogue,
             group=ROUTER_GROUP,
             options={**options, **tuning.consumer, "client_id": "innervate-router"},
             publisher=self._router_publisher,
@@ -103,7 +105,7 @@ class Runtime(Service):
         """Prepare PostgreSQL and Kafka, then start every part, unless told to stop meanwhile."""
         try:
             await self._prepare()
-        except (DatabaseUnavailable, TopicsUnusable) as error:
+        except (DatabaseUnavailable, MigrationChanged, TopicsUnusable) as error:
             if not self.should_stop:  # stopping closes what it waits for
                 raise SystemExit(f"innervate: {error}") from error
         if self.should_stop:
@@ -134,7 +136,7 @@ class Runtime(Service):
 
     async def _prepare(self) -> None:
         settings = self._settings
-        await asyncio.to_thread(_prepare_database, settings.database_url, migrating=settings.migrate_at_start)
+        await asyncio.to_thread(_prepare_database, settings)
         await self.database.open()
         known = await ensure_topics(settings, [stream.changelog for stream in self.agent_streams])
         for stream in self.agent_streams:
@@ -175,10 +177,11 @@ async def expire_overdue(approvals: Approvals) -> None:
         log.warning("overdue decisions wait for PostgreSQL: %s", error)
 
 
-def _prepare_database(database_url: str, *, migrating: bool) -> None:
-    if migrating:
-        migrate(database_url)
-    elif not is_current(database_url):
+def _prepare_database(settings: Settings) -> None:
+    migrations = settings.catalogue.migrations
+    if settings.migrate_at_start:
+        migrate(settings.database_url, migrations)
+    elif not is_current(settings.database_url, migrations):
         raise DatabaseUnavailable("the schema is not current: run `faust -A app migrate` or set MIGRATE_AT_START")
 
 

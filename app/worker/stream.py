@@ -105,7 +105,7 @@ class AgentStream:
         self._brains = brains
         self._writer = writer
         topic = app.topic(
-            timeline(agent.entity),
+            timeline(agent.entity.name),
             key_type=bytes,
             value_type=bytes,
             # The types alone leave Faust reading JSON, and it ends the worker where there is none.
@@ -118,7 +118,7 @@ class AgentStream:
         async def consume(stream: faust.StreamT[Any]) -> None:
             await self._consume(cast("faust.Stream[bytes]", stream))
 
-        consume.__doc__ = f"Reacts to {', '.join(sorted(agent.reacts_to))} of a {agent.entity}."
+        consume.__doc__ = f"Reacts to {', '.join(sorted(agent.reacts_to))} of a {agent.entity.name}."
         app.agent(topic, name=agent.name)(consume)
 
     @property
@@ -128,7 +128,7 @@ class AgentStream:
 
     def require(self, known: KnownTopics) -> None:
         """Use local windows only if they were filled from these topics."""
-        name = timeline(self.agent.entity)
+        name = timeline(self.agent.entity.name)
         has_exact_ends = TUNING[self._settings.kafka_profile].exact_ends
         self.windows.require(
             Lineage(known.cluster, known.ids[self.changelog], known.ids[name]),
@@ -139,7 +139,7 @@ class AgentStream:
     def assigned(self) -> Collection[tuple[str, int]]:
         """The partitions of the timeline whose windows this worker has, as (topic, partition)."""
         actives = self._app.assignor.assigned_actives()
-        return {(timeline(self.agent.entity), tp.partition) for tp in actives if tp.topic == self.changelog}
+        return {(timeline(self.agent.entity.name), tp.partition) for tp in actives if tp.topic == self.changelog}
 
     async def stop(self) -> None:
         """Drop what is still in flight: unacknowledged, it comes again."""
@@ -149,6 +149,7 @@ class AgentStream:
     async def _consume(self, stream: faust.Stream[bytes]) -> None:
         self.loop = StreamLoop(
             self.agent,
+            types=self._settings.catalogue.types,
             brain=self._brains.of(self.agent),
             windows=self.windows,
             writer=self._writer,

@@ -3,10 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from outbox.migrate import VERSION_TABLE, connect
-
-#: An arbitrary number that names Innervate's migrations among PostgreSQL's advisory locks.
-MIGRATION_LOCK = 7_294_655_102
+from outbox.migrate import MIGRATION_LOCK, VERSION_TABLE, connect
 
 with connect(context.config.attributes["url"]) as connection:
     context.configure(connection=connection, version_table=VERSION_TABLE)

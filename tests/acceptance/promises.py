@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from observe import ON_PAYMENTS, read, rows
 from recomputed import MEMORIES, recompute
 from shop import SOURCE, Payment
+from shop_catalogue import DOMAIN_TOPICS
 
 from app.demo.checker import check
 from app.demo.evidence import AGENTS_SOURCE, committed_decisions, published_messages
 from app.sandbox import Sandbox
-from app.settings import DOMAIN_TOPICS
 
 #: Far more than one batch of the relay holds at the speed the shop sends.
 COPIES_ALLOWED = 40

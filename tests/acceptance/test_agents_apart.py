@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from choreography import Choreography
 from observe import eventually, read, rows
+from shop_catalogue import DOMAIN_TOPICS
 from undone import undone
 
 from app.demo.scoring import score
 from app.sandbox import Sandbox
 from app.sandbox.worker_process import WorkerProcess
-from app.settings import DOMAIN_TOPICS
 from app.simulator import Simulation, simulated_until_now
 from app.simulator.sending import send_records
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 from observe import eventually, rows
+from shop_catalogue import AGENTS
 from waiting import PATIENCE_SECONDS
 
-from agents.registry import AGENTS
 from app.sandbox import Sandbox
 from app.sandbox.process import clean_environment, free_port
 from app.sandbox.worker_process import CHECKOUT, WorkerProcess

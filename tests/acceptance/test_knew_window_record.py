@@ -13,6 +13,7 @@ import orjson
 import pytest
 from observe import get, rows, settled
 from shop import Payment, send, series
+from shop_catalogue import CATALOGUE
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox import Sandbox
@@ -147,7 +148,7 @@ def test_a_slice_of_one_entity_is_decided_again_as_it_was(
 ) -> None:
     path = slice_file(done, "record")
 
-    result = replay_file(path)
+    result = replay_file(path, CATALOGUE)
 
     assert result.is_same, result.explain()
     assert {record.key for record in load(path).records} == {CUSTOMER.encode()}
@@ -160,7 +161,7 @@ def test_a_redacted_slice_of_everything_is_decided_again_as_it_was(
 ) -> None:
     path = slice_file(done, "record redacted")
 
-    result = replay_file(path)
+    result = replay_file(path, CATALOGUE)
 
     assert result.is_same, result.explain()
     assert {str(each.history) for each in result.same} == {"same"}

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from observe import eventually, rows
+from shop_catalogue import AGENTS
 from waiting import PATIENCE_SECONDS
 
-from agents.registry import AGENTS
 from app.sandbox import Sandbox
 from app.sandbox.process import clean_environment
 from app.sandbox.worker_process import CHECKOUT, WorkerProcess
@@ -34,7 +34,7 @@ from agents.shop.fraud.rules import fraud, score
 
 stricter = Agent(
     name="fraud",
-    entity="customer",
+    entity=customer,
     reacts_to=(PaymentSucceeded,),
     remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
     window=fraud.window,

@@ -8,13 +8,14 @@ from datetime import timedelta
 from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.history import History
+from agents.shop.entities import customer
 from agents.shop.events import ChargebackReceived, FraudScored, PaymentFailed, PaymentSucceeded
 from agents.shop.fraud.rules import fraud
 from tables.window import WindowSpec
 
 strict = Agent(
     name="fraud",
-    entity="customer",
+    entity=customer,
     reacts_to=(PaymentSucceeded,),
     remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
     window=WindowSpec(events=50, age=timedelta(days=30)),
@@ -38,7 +39,7 @@ def block_from_25_20(payment: PaymentSucceeded, history: History) -> Decision:
 def _fraud_remembering(*kinds: type) -> Agent:
     agent = Agent(
         name="fraud",
-        entity="customer",
+        entity=customer,
         reacts_to=(PaymentSucceeded,),
         remembers=kinds,
         window=WindowSpec(events=8, age=timedelta(days=30)),

@@ -12,8 +12,10 @@ import orjson
 import psycopg2
 import pytest
 from refunding import refund
+from shop_catalogue import TYPES
 from waiting import PATIENCE_SECONDS
 
+from agents.shop.refunds import Refund
 from app.sandbox import Postgres
 from app.worker.runtime import expire_overdue
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, Summary, UnknownApproval
@@ -21,7 +23,6 @@ from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable, StatementRejected
 from outbox.parameters import lock_parameters
 from outbox.records import LANES, DecisionRecord, Hold, decision_id, lane_of
-from outbox.refunds import RefundRecord
 from outbox.writer import DecisionWriter
 
 STATUS = "SELECT event_id, status FROM decisions ORDER BY event_id"
@@ -57,14 +58,14 @@ def lanes() -> Lanes:
 
 @pytest.fixture
 def approvals(database: Database, lanes: Lanes) -> Approvals:
-    return Approvals(database, on_commit=lambda changed: lanes.kicked.append(set(changed)))
+    return Approvals(database, on_commit=lambda changed: lanes.kicked.append(set(changed)), effects=TYPES.effects)
 
 
 @pytest.fixture
 def held(decision: Callable[..., DecisionRecord], message: Callable[..., Any]) -> HeldOf:
     """A held decision of `recovery` with its refunds and two messages, and one message otherwise."""
 
-    def build(event_id: str, *refunds: RefundRecord, **changes: Any) -> DecisionRecord:
+    def build(event_id: str, *refunds: Refund, **changes: Any) -> DecisionRecord:
         messages = (message(f"issued-{event_id}", value=ODD), message(f"posted-{event_id}", topic="ledger"))
         otherwise = (message(f"escalated-{event_id}", topic="recovery", value=ODD),)
         hold = Hold(reason="amount", expires_in=timedelta(days=1), otherwise=otherwise)
@@ -288,7 +289,7 @@ async def test_of_many_who_press_at_the_same_time_exactly_one_wins(
     await writer.record(record)
     hashed = await sha256(approvals, record)
     pools = [Database(database_url, timeout_seconds=PATIENCE_SECONDS) for _ in range(2)]
-    desks = [Approvals(pool, on_commit=lambda _lanes: None) for pool in pools]
+    desks = [Approvals(pool, on_commit=lambda _lanes: None, effects=TYPES.effects) for pool in pools]
 
     outcomes = await asyncio.gather(
         *(desks[n % 2].approve(record.id, hashed, f"approver-{n}") for n in range(4)),
@@ -412,7 +413,9 @@ async def test_workers_that_expire_together_expire_each_decision_once(
         await writer.record(record)
     pools = [Database(database_url, timeout_seconds=PATIENCE_SECONDS) for _ in range(3)]
 
-    expired = await asyncio.gather(*(Approvals(pool, on_commit=lambda _lanes: None).expire(page=7) for pool in pools))
+    expired = await asyncio.gather(
+        *(Approvals(pool, on_commit=lambda _lanes: None, effects=TYPES.effects).expire(page=7) for pool in pools)
+    )
     for pool in pools:
         await pool.close()
 

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from fakes import Consumer, Delivery, Windows
 from refunding import refund
+from shop_catalogue import TYPES
 from waiting import until
 
 from agents.engine.brain import RulesBrain
 from agents.engine.loop import StreamLoop
 from agents.model.agent import Agent
 from agents.model.decision import Decision
+from agents.shop.entities import customer
 from agents.shop.events import CustomerNotified, DomainEvent, SupportMessageReceived
 from outbox.chains import ChainLimits
 from outbox.database import Database
@@ -33,7 +35,7 @@ STATUSES = "SELECT status, count(*) FROM decisions GROUP BY 1 ORDER BY 1"
 
 def answering(name: str, to: type[DomainEvent], answer: DomainEvent, times: int) -> Agent:
     agent = Agent(
-        name=name, entity="customer", reacts_to=(to,), remembers=(), window=WindowSpec(events=5, age=timedelta(days=1))
+        name=name, entity=customer, reacts_to=(to,), remembers=(), window=WindowSpec(events=5, age=timedelta(days=1))
     )
     agent.rules(lambda _event, _history: Decision(outcome="answered", reason="it is polite", emit=(answer,) * times))
     return agent
@@ -62,6 +64,7 @@ class Conversation:
                 writer=self.writer,
                 now=lambda: NOON,
                 crash=self._crash,
+                types=TYPES,
             )
             for agent in agents
         ]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from shop_catalogue import TYPES
 
 from app.demo.checker import Published, check
 from app.demo.evidence import committed_decisions, count_committed
@@ -34,7 +35,7 @@ async def answered(
         hold = Hold(reason="amount", expires_in=expires_in, otherwise=otherwise)
         return decision(event_id, status="held", hold=hold)
 
-    approvals = Approvals(database, on_commit=lambda _lanes: None)
+    approvals = Approvals(database, on_commit=lambda _lanes: None, effects=TYPES.effects)
     await writer.record(decision("committed"))
     await writer.record(held("held"))
     await writer.record(held("expired", timedelta(0)))

@@ -5,25 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from shop_catalogue import CATALOGUE
 from sqlalchemy.exc import ProgrammingError
 from waiting import PATIENCE_SECONDS, eventually
 
+from outbox.domain_migrations import Migration, MigrationChanged
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import is_current, migrate
 
 ROOT = Path(__file__).parents[2]
 TABLES = [
     "approvals",
-    "captures",
     "dead_letters",
     "decisions",
+    "domain_migrations",
     "innervate_migrations",
-    "ledger_entries",
     "llm_budgets",
     "llm_calls",
     "llm_reservations",
@@ -32,7 +34,6 @@ TABLES = [
     "outbox_lanes",
     "outbox_messages",
     "outbox_workers",
-    "refunds",
 ]
 
 MIGRATE = "import sys; from outbox.migrate import migrate; migrate(sys.argv[1])"
@@ -62,10 +63,74 @@ def test_an_empty_database_gets_the_newest_schema_and_is_current_from_then_on(em
     assert rows(empty_database_url, "SELECT lane FROM outbox_lanes ORDER BY lane") == list(range(64))
 
 
+def test_domains_bring_their_tables_and_their_version_stands_in_the_database(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    assert not is_current(empty_database_url, CATALOGUE.migrations)
+
+    migrate(empty_database_url, CATALOGUE.migrations)
+
+    assert is_current(empty_database_url, CATALOGUE.migrations)
+    assert tables(empty_database_url) == sorted([*TABLES, "captures", "ledger_entries", "refunds"])
+    assert rows(empty_database_url, "SELECT domain || number || name FROM domain_migrations") == ["shop10001_refunds"]
+
+
+def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_url: str, query: Any) -> None:
+    query("INSERT INTO captures (payment_id, order_id, currency, captured_minor) VALUES ('p', 'o', 'EUR', 7)")
+    query("DROP TABLE domain_migrations")
+    query("UPDATE innervate_migrations SET version_num = '0007'")
+
+    migrate(database_url, CATALOGUE.migrations)
+
+    assert is_current(database_url, CATALOGUE.migrations)
+    assert query("SELECT captured_minor FROM captures") == [(7,)]
+
+
+FIRST = Migration(number=1, name="0001_first", sql="CREATE TABLE one (percent text DEFAULT '5%'); SELECT 1 % 1")
+SECOND = Migration(number=2, name="0002_second", sql="CREATE TABLE two (id integer REFERENCES one)")
+
+
+def test_the_migrations_of_a_domain_that_fail_leave_nothing_of_it_and_all_of_the_others(
+    empty_database_url: str,
+) -> None:
+    with pytest.raises(ProgrammingError, match="no primary key"):
+        migrate(empty_database_url, {"shop": CATALOGUE.migrations["shop"], "ci": [FIRST, SECOND]})
+
+    assert rows(empty_database_url, "SELECT domain FROM domain_migrations") == ["shop"]
+    assert "one" not in tables(empty_database_url)
+
+
+def test_a_domain_adds_migrations_and_runs_each_once(empty_database_url: str) -> None:
+    third = Migration(number=2, name="0002_third", sql="INSERT INTO one VALUES (DEFAULT)")
+    migrate(empty_database_url, {"ci": [FIRST]})
+    assert not is_current(empty_database_url, {"ci": [FIRST, third]})
+
+    migrate(empty_database_url, {"ci": [FIRST, third]})
+    migrate(empty_database_url, {"ci": [FIRST, third]})
+
+    assert rows(empty_database_url, "SELECT percent FROM one") == ["5%"]
+
+
+@pytest.mark.parametrize("ask", [migrate, is_current])
+@pytest.mark.parametrize(
+    ("now", "why"),
+    [
+        ([replace(FIRST, sql="SELECT 2")], "migration 0001_first is not what was applied"),
+        ([], "the database has its migration 0001_first, which a newer version brought"),
+    ],
+)
+def test_what_was_applied_must_not_change(
+    empty_database_url: str, ask: Callable[..., object], now: list[Migration], why: str
+) -> None:
+    migrate(empty_database_url, {"ci": [FIRST]})
+
+    with pytest.raises(MigrationChanged, match=f"domain ci: {why}"):
+        ask(empty_database_url, {"ci": now})
+
+
 def test_a_second_time_changes_nothing(database_url: str, query: Callable[..., Any]) -> None:
     query("UPDATE outbox_lanes SET epoch = 7")
 
-    migrate(database_url)
+    migrate(database_url, CATALOGUE.migrations)
 
     assert query("SELECT DISTINCT epoch FROM outbox_lanes") == [(7,)]
 
@@ -89,7 +154,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0007"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0008"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 

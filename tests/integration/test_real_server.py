@@ -16,6 +16,7 @@ import httpx
 import pytest
 from llama_server import API_KEY, CONTEXT, MODEL, SLOTS, LlamaServer
 from pydantic import SecretStr
+from shop_catalogue import AGENTS
 from waiting import PATIENCE_SECONDS
 
 from agents.brains.client import ChatClient, Limits, Prompt, Reply, Server
@@ -25,7 +26,6 @@ from agents.brains.schema import strict_schema
 from agents.brains.structured import parse_reply
 from agents.model.choice import Choosing
 from agents.model.errors import BrainUnavailable
-from agents.registry import AGENTS
 
 CHOOSING = {name: agent.choosing for name, agent in AGENTS.items() if agent.choosing is not None}
 YES_OR_NO = {

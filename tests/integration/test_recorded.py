@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from shop_catalogue import TYPES
 
 from agents.engine.brain import RULES
 from agents.engine.record import decision_record
 from agents.model.decision import Decision, Verdict
 from agents.model.history import History
+from agents.model.types import Received
 from agents.replay.records import RecordedDecision
 from agents.shop.events import FraudScored
 from agents.shop.fraud.rules import fraud
@@ -33,7 +35,7 @@ def origin(offset: int, partition: int = 2, topic: str = TOPIC) -> Origin:
 async def read(
     database: Database, start: int, end: int, *, agents: Sequence[str] = ("fraud", "refunds"), page_rows: int = 500
 ) -> list[RecordedDecision]:
-    recorded = RecordedDecisions(database, page_rows=page_rows)
+    recorded = RecordedDecisions(database, TYPES, page_rows=page_rows)
     return [each async for each in recorded.read(TOPIC, 2, agents, start, end)]
 
 
@@ -70,13 +72,13 @@ async def test_a_decision_comes_back_as_it_was_made_and_its_messages_as_they_wer
         payment_id="p-1", order_id="o-1", customer_id="ada", score=70, verdict="review", reasons=("zwölf Versuche", "é")
     )
     paid = Event(id="pay-9", source="urn:test:shop", type="PaymentSucceeded", time=NOON, data={})
-    history = History(paid, ())
+    history = History(Received(paid, None), (), TYPES)
     made = Decision(outcome="review", reason="many attempts", confidence=0.7, emit=[scored])
     verdict = Verdict(decision=made, brain=RULES)
     record = decision_record(fraud, history, verdict, origin=origin(7), entity_id="ada", decided_at=NOON)
     await writer.record(record)
 
-    recorded = RecordedDecisions(database)
+    recorded = RecordedDecisions(database, TYPES)
     [found] = [each async for each in recorded.read(TOPIC, 2, ["fraud"], 0, 8)]
 
     assert (found.agent, found.event_id, found.status, found.brain) == ("fraud", "pay-9", "committed", "rules")
@@ -150,7 +152,7 @@ async def test_the_places_of_events_are_known_where_an_agent_decided_on_them(
 ) -> None:
     await writer.record(decision("e-1", origin=origin(1)))
     await writer.record(decision("e-1", origin=origin(3), event_source="urn:till"))
-    recorded = RecordedDecisions(database)
+    recorded = RecordedDecisions(database, TYPES)
 
     assert await recorded.places_of("customer", "customer-1", "e-1", "urn:shop") == [("urn:shop", 2, 1)]
     assert await recorded.places_of("customer", "customer-1", "e-1", None) == [("urn:shop", 2, 1), ("urn:till", 2, 3)]

@@ -11,10 +11,10 @@ import pytest
 from refunding import refund
 from waiting import PATIENCE_SECONDS
 
+from agents.shop.refunds import LedgerEntry, Refund
 from outbox.database import Database
 from outbox.errors import StatementRejected
 from outbox.records import DecisionRecord
-from outbox.refunds import LedgerEntry, RefundRecord
 from outbox.writer import DecisionWriter
 
 RefundOf = Callable[..., DecisionRecord]
@@ -27,7 +27,7 @@ TABLES = ("decisions", "captures", "refunds", "ledger_entries", "outbox_messages
 def recovery(decision: Callable[..., DecisionRecord], message: Callable[..., Any]) -> RefundOf:
     """The decision of `recovery` on an event, with its refunds and two messages."""
 
-    def build(event_id: str, *refunds: RefundRecord) -> DecisionRecord:
+    def build(event_id: str, *refunds: Refund) -> DecisionRecord:
         messages = (message(f"issued-{event_id}"), message(f"posted-{event_id}", topic="ledger"))
         return decision(event_id, agent="recovery", messages=messages, effects=refunds)
 

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from refunding import refund
 
+from agents.shop.refunds import Refund
 from outbox.errors import StatementRejected
 from outbox.records import DecisionRecord, Message
-from outbox.refunds import RefundRecord
 from outbox.writer import DecisionWriter
 
 RefundOf = Callable[..., DecisionRecord]
@@ -21,7 +21,7 @@ RefundOf = Callable[..., DecisionRecord]
 def recovery(decision: Callable[..., DecisionRecord], message: Callable[..., Message]) -> RefundOf:
     """The decision of `recovery` on an event: refunds, a message, and an escalation for when they are refused."""
 
-    def build(event_id: str, *refunds: RefundRecord) -> DecisionRecord:
+    def build(event_id: str, *refunds: Refund) -> DecisionRecord:
         return decision(
             event_id,
             agent="recovery",

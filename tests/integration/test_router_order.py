@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fake_writer import Writer
+from shop_catalogue import CATALOGUE
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.router import Router
@@ -88,6 +89,7 @@ def running(request: pytest.FixtureRequest, broker: Broker) -> Running:
             publisher=publisher,
             writer=writer,
             max_event_bytes=100_000,
+            catalogue=CATALOGUE,
         )
         task = asyncio.create_task(router.run())
         try:

@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.producer import message_accumulator as accumulator
 from aiokafka.record import default_records
 from fake_writer import Writer
+from shop_catalogue import CATALOGUE
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.fetching import COMMITTED_ONLY
@@ -63,6 +64,7 @@ class Shop:
             publisher=publisher,
             writer=self.writer,
             max_event_bytes=100_000,
+            catalogue=CATALOGUE,
         )
         try:
             # A router that ends by itself fails the test at once, and says why.

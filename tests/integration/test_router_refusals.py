@@ -12,6 +12,7 @@ from acls import AUTHORIZER, Acls
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from fake_writer import Writer
+from shop_catalogue import CATALOGUE
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.router import Router
@@ -61,6 +62,7 @@ async def router(broker: ApacheBroker, writer: Writer) -> AsyncIterator[Router]:
         publisher=publisher,
         writer=writer,
         max_event_bytes=100_000,
+        catalogue=CATALOGUE,
     )
     task = asyncio.create_task(running.run())
     try:

@@ -11,10 +11,10 @@ import pytest
 from refunding import refund
 from waiting import PATIENCE_SECONDS
 
+from agents.shop.refunds import Refund
 from app.sandbox import Postgres
 from outbox.database import Database, Row
 from outbox.errors import Permanent
-from outbox.refunds import RefundRecord
 from outbox.writer import DecisionWriter
 
 MESSAGE_IDS = "SELECT message_id FROM outbox_messages ORDER BY seq"
@@ -150,7 +150,7 @@ class Proxy:
 )
 async def test_a_commit_whose_answer_was_lost_is_not_written_twice(
     committing: bytes,
-    refunds: tuple[RefundRecord, ...],
+    refunds: tuple[Refund, ...],
     database_url: str,
     postgres: Postgres,
     decision: Callable[..., Any],

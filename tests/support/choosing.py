@@ -10,13 +10,13 @@ import orjson
 import pytest
 from fakes import history_of
 from hypothesis import strategies as st
+from shop_catalogue import AGENTS
 
 from agents.brains.schema import strict_schema
 from agents.model.agent import Agent
 from agents.model.choice import Choice
 from agents.model.decision import Decision
 from agents.model.errors import OutsidePolicy, Violation
-from agents.registry import AGENTS
 from tables.event import Event
 
 #: What a model says that believes everything a customer writes.

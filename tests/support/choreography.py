@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 
 import orjson
+from shop_catalogue import AGENTS, CATALOGUE, parse_data, shop_history
 
 from agents.engine.brain import RULES
 from agents.engine.record import decision_record
@@ -22,8 +23,6 @@ from agents.engine.routing import EntityRef, Routed, route
 from agents.model.agent import Agent
 from agents.model.decision import Verdict
 from agents.model.history import History
-from agents.registry import AGENTS
-from agents.shop.events import parse_data
 from outbox.records import DecisionRecord, Message, Origin
 from tables import window
 from tables.event import InvalidEvent
@@ -98,7 +97,7 @@ class Choreography:
 
     def _take(self, value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> list[tuple[str, bytes]]:
         try:
-            routed = route(value, headers, max_bytes=900_000)
+            routed = route(value, headers, max_bytes=900_000, catalogue=CATALOGUE)
         except InvalidEvent:
             self.dead += 1
             return []
@@ -108,7 +107,7 @@ class Choreography:
         for entity in routed.entities:
             self._offset += 1
             for agent in self.agents:
-                if agent.entity == entity.entity:
+                if agent.entity.name == entity.entity:
                     record = self._decide(agent, routed, entity)
                     if record is not None:
                         published += [(message.id, message.value or b"") for message in _outgoing(record)]
@@ -125,10 +124,10 @@ class Choreography:
         if event.type not in agent.reacts_to or (agent.name, event.id) in self.decisions:
             return None
         parse_data(event)
-        known = History(event, window.history(ring, agent.window, **place, source=event.source))
-        verdict = self.decide(agent, known)
+        history = shop_history(event, window.history(ring, agent.window, **place, source=event.source))
+        verdict = self.decide(agent, history)
         origin = Origin(topic=f"timeline-{entity.entity}", partition=0, offset=self._offset, at=self.now)
-        record = decision_record(agent, known, verdict, origin=origin, entity_id=entity.id, decided_at=self.now)
+        record = decision_record(agent, history, verdict, origin=origin, entity_id=entity.id, decided_at=self.now)
         self.decisions[agent.name, event.id] = record
         return record
 

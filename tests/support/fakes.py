@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shop_catalogue import shop_history
+
 from agents.engine.loop import Windows as WindowsPort
 from agents.model.decision import Decision
 from agents.model.history import History
@@ -62,7 +64,7 @@ def charged_back(event_id: str, before: timedelta = timedelta(days=3)) -> Event:
 def history_of(event: Event, *earlier: Event) -> History:
     """The history of `event` after `earlier`, which lie at the offsets from 0."""
     entries = [Entry(seq, seq, each.time, each.id, to_json(each)) for seq, each in enumerate(earlier)]
-    return History(event, tuple(entries))
+    return shop_history(event, tuple(entries))
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from choreography import Choreography
 from replaying import NOON, log_of, recorded
+from shop_catalogue import AGENTS
 
-from agents.registry import AGENTS
 from app.simulator import simulate
 from app.simulator.records import Produced
 from app.timemachine.slices import Slice, SliceHeader, dump
@@ -22,7 +22,7 @@ FILE = Path(__file__).parents[1] / "incidents" / "double_refund.jsonl"
 ORDER = "o-00048"
 #: The events of the order that the incident is about.
 ERROR, SECOND_ERROR = f"{ORDER}-ErrorOccurred-1", f"{ORDER}-ErrorOccurred-1-again"
-AGENTS_OF_ORDERS = tuple(name for name, agent in AGENTS.items() if agent.entity == "order")
+AGENTS_OF_ORDERS = tuple(name for name, agent in AGENTS.items() if agent.entity.name == "order")
 
 
 @cache

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from outbox.refunds import LedgerEntry, RefundRecord
+from agents.shop.refunds import LedgerEntry, Refund
 
 
-def refund(number: int, amount_minor: int = 2000, **changes: Any) -> RefundRecord:
+def refund(number: int, amount_minor: int = 2000, **changes: Any) -> Refund:
     """The refund with this number of payment p-1, which took 50.00 EUR."""
     entry = LedgerEntry(
         entry_id=f"00000000-0000-0000-0001-{number:012}", debit="refunds", credit="payments", amount_minor=amount_minor
     )
-    record = RefundRecord(
+    record = Refund(
         refund_id=f"00000000-0000-0000-0000-{number:012}",
         payment_id="p-1",
         order_id="o-1",
@@ -24,4 +23,4 @@ def refund(number: int, amount_minor: int = 2000, **changes: Any) -> RefundRecor
         captured_minor=5000,
         entries=(entry,),
     )
-    return replace(record, **changes)
+    return record.model_copy(update=changes)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from choreography import Choreography
+from shop_catalogue import AGENTS, CATALOGUE, TYPES
 
 from agents.engine.routing import route
 from agents.model.agent import Agent
-from agents.registry import AGENTS
 from agents.replay.comparison import Comparison
 from agents.replay.deciders import Decider, RulesDecider
 from agents.replay.engine import Replay
@@ -32,7 +32,7 @@ def log_of(told: Choreography) -> dict[str, list[TimelineRecord]]:
     log: dict[str, list[TimelineRecord]] = {}
     offset = 0
     for payload in told.log:
-        for entity in route(payload, (), max_bytes=900_000).entities:
+        for entity in route(payload, (), max_bytes=900_000, catalogue=CATALOGUE).entities:
             offset += 1
             topic = f"timeline-{entity.entity}"
             log.setdefault(topic, []).append(record_of(payload, entity.id, offset, topic=topic))
@@ -98,6 +98,7 @@ class Bench:
                 decisions=self.decisions,
                 span=span or Span(),
                 **rest,
+                types=TYPES,
             )
             return [each for topic in self.log async for each in self._of(replay, topic)]
 

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import orjson
+from shop_catalogue import shop_history
 
 from agents.model.agent import Agent
 from agents.model.choice import Choice
 from agents.model.decision import Decision
 from agents.model.errors import OutsidePolicy, Violation
 from agents.model.history import History
+from agents.shop.entities import customer
 from agents.shop.events import CustomerNotified, PaymentFailed, PaymentSucceeded
 from tables.event import Event
 from tables.window import WindowSpec
@@ -33,7 +35,7 @@ class WatcherChoice(Choice):
 def watcher(*, on: Sequence[type[PaymentSucceeded | PaymentFailed]] = (), settled: Sequence[str] = ()) -> Agent:
     agent = Agent(
         name="watcher",
-        entity="customer",
+        entity=customer,
         reacts_to=(PaymentSucceeded, PaymentFailed),
         remembers=(PaymentSucceeded,),
         window=WindowSpec(events=5, age=timedelta(days=1)),
@@ -66,4 +68,4 @@ def payment(event_id: str) -> History:
         "device_id": "d-1",
     }
     at = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-    return History(Event(id=event_id, source="urn:test:shop", type="PaymentSucceeded", time=at, data=data), ())
+    return shop_history(Event(id=event_id, source="urn:test:shop", type="PaymentSucceeded", time=at, data=data), ())

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from fake_writer import Writer
 from fakes import NOON, Consumer, Delivery, Windows, event_of, idle, tell_the_history
+from shop_catalogue import TYPES
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.brain import Brain, RulesBrain
 from agents.engine.loop import StreamLoop
 from agents.model.agent import Agent
 from agents.model.history import History
+from agents.shop.entities import customer
 from agents.shop.events import DomainEvent, PaymentFailed, PaymentSucceeded
 from outbox.records import DecisionRecord
 from tables.event import to_json
@@ -51,6 +53,7 @@ class Rig:
             now=lambda: DECIDED_AT,
             crash=self._crash,
             in_flight=self.in_flight,
+            types=TYPES,
         )
 
     async def _crash(self, error: BaseException) -> None:
@@ -126,7 +129,7 @@ async def make_rig() -> AsyncIterator[Callable[..., Rig]]:
         brain: Brain | None = None,
     ) -> Rig:
         spec = WindowSpec(events=events, age=age)
-        agent = Agent(name="watcher", entity="customer", reacts_to=reacts_to, remembers=remembers, window=spec)
+        agent = Agent(name="watcher", entity=customer, reacts_to=reacts_to, remembers=remembers, window=spec)
         agent.rules(rules)
         rigs.append(Rig(agent, Windows(spec), Writer(), in_flight=in_flight, brain=brain))
         return rigs[-1]

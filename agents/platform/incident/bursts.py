@@ -1,7 +1,7 @@
 """Bursts: the unexplained errors that follow a change of a service, and which change they speak against.
 
-The verdict is a function of what happened and when, not of the order it became known in. It takes a few orders, and
-clearly more errors than before the change; a slow trickle of failures or a change weeks ago is left unexplained.
+The verdict is a function of what happened and when, not of the sequence it became known in. It takes a few that failed,
+and clearly more than before the change; a slow trickle of failures or a change weeks ago is left unexplained.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from math import log
 from typing import Final
 
-from agents.model.history import EventKey
-from agents.shop.root_cause.causes import MOST_EVIDENCE
-from agents.shop.root_cause.normal import Trace
+from agents.model.history import EventKey, Trace
+from agents.platform.events import MOST_EVIDENCE
 
 #: How long after a change its first error may come. Our own choice: a daily job meets a change within a day.
 HORIZON: Final = timedelta(hours=24)
@@ -24,29 +23,34 @@ QUIET: Final = timedelta(hours=6)
 #: Changes that are weighed for one error: so many before the first error of its burst, the nearest, and so many since,
 #: the latest. Own choice: a service that is changed more often in a day is not explained by counting.
 MOST_CHANGES: Final = 8
-#: Orders that have to fail before a change is blamed, and how many times as many as in the same span before it.
-ENOUGH_ORDERS: Final = 3
+#: How many have to fail before a change is blamed, and how many times as many as in the same span before it.
+ENOUGH_FAILED: Final = 3
 CLEARLY_MORE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """An error that no event of an order explains."""
+    """An error that nothing of the entities it carries explains."""
 
     error_id: str
     #: When it happened, UTC.
     at: datetime
-    #: None: an error of the service itself.
-    order_id: str | None = None
-    #: What the order's own past offers instead, the likeliest first.
+    #: Whom it is about besides the service, by field and id; nobody: an error of the service itself.
+    carried: tuple[tuple[str, str], ...] = ()
+    #: What their own past offers instead, the likeliest first.
     alternatives: tuple[str, ...] = ()
     #: Who told of an error of the service itself.
     source: str = ""
 
     @property
     def counts_as(self) -> str:
-        """Errors of one order count once; each of the service's own counts."""
-        return f"order {self.order_id}" if self.order_id else f"error {self.error_id} of {self.source}"
+        """Errors about one entity count once; each of the service's own counts."""
+        return " ".join(self.carried[0]) if self.carried else f"error {self.error_id} of {self.source}"
+
+    @property
+    def is_of_service(self) -> bool:
+        """Whether it is an error of the service itself."""
+        return not self.carried
 
     def moved_to(self, error: Trace | None) -> Unexplained:
         """The same at the time of its error, if that is known."""
@@ -60,7 +64,7 @@ class Burst:
     change: Trace
     first_at: datetime
     last_at: datetime
-    #: Orders that failed in the burst, and in as long a time before the change.
+    #: How many failed in the burst, and in as long a time before the change.
     after: int
     before: int
     #: The first errors, the earliest first.
@@ -78,7 +82,7 @@ class Burst:
 class ErrorLog:
     """The unexplained errors of one service by their times, as they become known, and the changes before them.
 
-    Errors mostly become known in the order they happened. Then each costs the same however many came before; one that
+    Errors mostly become known as they happened. Then each costs the same however many came before; one that
     comes late costs a look at all.
     """
 
@@ -206,7 +210,7 @@ class _Count:
 
 
 def _is_enough(burst: Burst) -> bool:
-    return burst.after >= ENOUGH_ORDERS and burst.after >= CLEARLY_MORE * burst.before
+    return burst.after >= ENOUGH_FAILED and burst.after >= CLEARLY_MORE * burst.before
 
 
 def _term(count: int, span: timedelta) -> float:

@@ -1,4 +1,4 @@
-"""Incident's choice: whether a change of the service is to blame for an error that no order explains.
+"""Incident's choice: whether a change of the service is to blame for an error that nothing else explains.
 
 The agent derives what it said before by its own rules (decision record 0012), and names again only what it believes to
 have said differently. So a model must not silently take back or exchange what the rules name: the earlier errors of the
@@ -20,27 +20,30 @@ from pydantic import Field
 
 from agents.model.choice import Choice
 from agents.model.decision import Decision
+from agents.model.event import DomainEvent
 from agents.model.forms import DOUBTFUL, EventId, Sureness, not_permitted, told, unknown_event
 from agents.model.history import History, Past
-from agents.platform.incident.rules import UNSURE, incident
-from agents.shop.events import (
+from agents.platform.events import (
+    BAD_CONFIGURATION,
+    BAD_DEPLOYMENT,
+    GUESS_TO,
+    MOST_ALTERNATIVES,
+    UNKNOWN,
     ConfigChanged,
-    DomainEvent,
     ErrorOccurred,
     EscalationRequested,
     RootCauseIdentified,
     RootCauseSuspected,
     ServiceDeployed,
 )
-from agents.shop.recovery.plans import GUESS_TO
-from agents.shop.root_cause.causes import MOST_ALTERNATIVES, Failure
+from agents.platform.incident.rules import UNSURE, incident
 
 
 class IncidentChoice(Choice):
     """Say which change of the service led to the error, if one did.
 
     A change is a ServiceDeployed or ConfigChanged event of the history that is earlier than the error. It is to blame
-    when orders began to fail shortly after it and did not before. Do not trust what an error says of its own cause.
+    when failures began shortly after it and were not there before. Do not trust what an error says of its own cause.
     Answer null when no change explains it.
     """
 
@@ -50,7 +53,7 @@ class IncidentChoice(Choice):
     confidence: Sureness
 
 
-@incident.model(IncidentChoice, settled=("left_to_order",))
+@incident.model(IncidentChoice, settled=("left_to_others",))
 def investigate(
     choice: IncidentChoice, event: RootCauseSuspected | ErrorOccurred, history: History, by_rules: Decision
 ) -> Decision:
@@ -90,35 +93,34 @@ def _error_at(event: RootCauseSuspected | ErrorOccurred, history: History) -> da
 
 
 def _guess(choice: IncidentChoice, change: Past[DomainEvent], unknown: RootCauseIdentified) -> RootCauseIdentified:
-    failure = Failure.BAD_CONFIGURATION if isinstance(change.data, ConfigChanged) else Failure.BAD_DEPLOYMENT
     return RootCauseIdentified(
-        order_id=unknown.order_id,
         service=unknown.service,
         error_event_id=unknown.error_event_id,
         culprit_event_id=change.id,
-        failure=failure.value,
+        failure=BAD_CONFIGURATION if isinstance(change.data, ConfigChanged) else BAD_DEPLOYMENT,
         confidence=min(choice.confidence, GUESS_TO),
         evidence=(change.id, unknown.error_event_id),
         alternatives=tuple(each for each in unknown.alternatives if each != change.id),
+        **unknown.carried,
     )
 
 
 def _held(choice: IncidentChoice, named: RootCauseIdentified, by_rules: Decision) -> Decision:
     """The decision of the rules, if a person agrees; else what is true then: nobody knows."""
     unknown = RootCauseIdentified(
-        order_id=named.order_id,
         service=named.service,
         error_event_id=named.error_event_id,
         culprit_event_id=None,
-        failure=Failure.UNKNOWN.value,
+        failure=UNKNOWN,
         confidence=UNSURE,
         evidence=(named.error_event_id,),
         alternatives=tuple(filter(None, (named.culprit_event_id, *named.alternatives)))[:MOST_ALTERNATIVES],
+        **named.carried,
     )
     doubted = EscalationRequested(
         service=named.service,
         failure=named.failure,
-        reason=f"many orders fail, but change {named.culprit_event_id} was not confirmed as the cause",
+        reason=f"much fails, but change {named.culprit_event_id} was not confirmed as the cause",
         evidence=named.evidence,
     )
     reason = told("only if a person agrees", by_rules, choice)

@@ -1,4 +1,4 @@
-"""Incident: many orders fail in one service, and a change of that service shortly before is to blame.
+"""Incident: much fails in one service, and a change of that service shortly before is to blame.
 
 Each suspicion is answered at once: `unknown` while there is little to go by. The event that makes it enough brings
 the answer for itself and a revised one for every error of the burst that was answered otherwise; a later answer about
@@ -16,24 +16,28 @@ from typing import Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
-from agents.model.history import EventKey, History, Past
-from agents.platform.incident.bursts import QUIET, Burst, ErrorLog, Unexplained
-from agents.shop.events import (
+from agents.model.event import DomainEvent
+from agents.model.history import EventKey, History, Past, Trace, past_of, trace
+from agents.platform.entities import service
+from agents.platform.events import (
+    BAD_CONFIGURATION,
+    BAD_DEPLOYMENT,
+    MOST_ALTERNATIVES,
+    MOST_EVIDENCE,
+    UNKNOWN,
     ConfigChanged,
-    DomainEvent,
     ErrorOccurred,
     EscalationRequested,
     RootCauseIdentified,
     RootCauseSuspected,
     ServiceDeployed,
 )
-from agents.shop.root_cause.causes import MOST_ALTERNATIVES, MOST_EVIDENCE, Failure
-from agents.shop.root_cause.normal import Trace, trace
+from agents.platform.incident.bursts import QUIET, Burst, ErrorLog, Unexplained
 from tables.window import WindowSpec
 
 incident = Agent(
     name="incident",
-    entity="service",
+    entity=service,
     reacts_to=(RootCauseSuspected, ErrorOccurred),
     remembers=(ErrorOccurred, RootCauseSuspected, ServiceDeployed, ConfigChanged),
     window=WindowSpec(events=200, age=timedelta(days=7)),
@@ -57,12 +61,12 @@ class Said:
 
     #: The answer about the event itself first; all of one burst, or a single unknown.
     answers: Sequence[Answer] = ()
-    #: Operators have to hear of it from here: no order's agent tells them, and nobody told them before.
+    #: Operators have to hear of it from here: no other agent tells them, and nobody told them before.
     escalate: bool = False
 
 
 class Record:
-    """What the agent knew and said, event by event in log order."""
+    """What the agent knew and said, event by event along the log."""
 
     def __init__(self) -> None:
         self.log = ErrorLog()
@@ -89,12 +93,12 @@ class Record:
                 self.log.changed(trace(past))
                 if isinstance(past.data, ConfigChanged):
                     self.configurations.add(past.key)
-            case ErrorOccurred(order_id=order_id):
+            case ErrorOccurred(carried=carried):
                 self._learn_error(trace(past))
-                if not order_id:
+                if not carried:
                     return self._answer(Unexplained(past.id, past.at, source=past.source))
-            case RootCauseSuspected(error_event_id=error_id, order_id=order_id, alternatives=others):
-                return self._answer(Unexplained(error_id, past.at, order_id, others))
+            case RootCauseSuspected(error_event_id=error_id, carried=carried, alternatives=others):
+                return self._answer(Unexplained(error_id, past.at, tuple(carried.items()), others))
         return Said()
 
     def _learn_error(self, error: Trace) -> None:
@@ -112,7 +116,7 @@ class Record:
                 continue
             self._questions[place] = asked.moved_to(error)
             self.log.moved(asked, self._questions[place])
-            if asked.order_id is None:
+            if asked.is_of_service:
                 self._own_at.remove(asked.at)
                 insort(self._own_at, error.at)
             self._answered.clear()
@@ -120,16 +124,16 @@ class Record:
     def _answer(self, question: Unexplained) -> Said:
         # A suspicion's own time is only that of a decision.
         latest = question.moved_to(self._errors.get(question.error_id))
-        is_known = latest.order_id is None and self._is_troubled(latest.at)
+        is_known = latest.is_of_service and self._is_troubled(latest.at)
         self._ask(latest)
         burst = self.log.blame(latest)
         if burst is None:
-            return Said([Answer(latest, None)], latest.order_id is None and not is_known)
+            return Said([Answer(latest, None)], latest.is_of_service and not is_known)
         culprit = burst.change.key
         revised = [latest, *self._answered_otherwise(burst, latest)]
         for each in revised:
             self._name(each.error_id, culprit)
-        escalate = culprit not in self._escalated and any(each.order_id is None for each in revised)
+        escalate = culprit not in self._escalated and any(each.is_of_service for each in revised)
         if escalate:
             self._escalated.add(culprit)
         return Said([Answer(each, burst) for each in revised], escalate)
@@ -139,7 +143,7 @@ class Record:
         self._questions.append(question)
         if not self.log.failed(question):
             self._answered.clear()
-        if question.order_id is None:
+        if question.is_of_service:
             insort(self._own_at, question.at)
 
     def _is_troubled(self, at: datetime) -> bool:
@@ -168,46 +172,45 @@ class Record:
 
 @incident.rules
 def investigate(event: RootCauseSuspected | ErrorOccurred, history: History) -> Decision:
-    """Answer a suspicion or an error of the service itself; errors of an order are its own agent's business."""
-    if isinstance(event, ErrorOccurred) and event.order_id:
-        return Decision(outcome="left_to_order", reason="the order's own past is looked through first")
-    service = event.service
-    assert service is not None, "the timeline of a service holds what names one"
+    """Answer a suspicion or an error of the service itself; what it carries is the business of another agent first."""
+    if isinstance(event, ErrorOccurred) and event.carried:
+        return Decision(outcome="left_to_others", reason="the past of what it is about is looked through first")
+    service_id = event.service
+    assert service_id is not None, "the timeline of a service holds what names one"
     record = Record()
     for past in history.of(DomainEvent):
         record.learn(past)
-    now = history.event
-    said = record.learn(Past(event, now.time, now.id, now.causationid, now.source))
+    said = record.learn(past_of(history.event, event))
     burst = said.answers[0].burst
     changes = [
         change.id for change in record.log.nearest_changes(burst.first_at if burst else said.answers[0].about.at)
     ]
-    emit: list[DomainEvent] = [_identified(each, service, record, changes) for each in said.answers]
+    emit: list[DomainEvent] = [_identified(each, service_id, record, changes) for each in said.answers]
     if said.escalate:
-        emit.append(_escalation(said.answers, service, record))
+        emit.append(_escalation(said.answers, service_id, record))
     return Decision(
-        outcome=_failure(burst, record).value,
+        outcome=_failure(burst, record),
         reason=_reason(said.answers),
         confidence=burst.confidence if burst else UNSURE,
         emit=emit,
     )
 
 
-def _failure(burst: Burst | None, record: Record) -> Failure:
+def _failure(burst: Burst | None, record: Record) -> str:
     if burst is None:
-        return Failure.UNKNOWN
-    return Failure.BAD_CONFIGURATION if burst.change.key in record.configurations else Failure.BAD_DEPLOYMENT
+        return UNKNOWN
+    return BAD_CONFIGURATION if burst.change.key in record.configurations else BAD_DEPLOYMENT
 
 
 def _reason(answers: Sequence[Answer]) -> str:
     burst = answers[0].burst
     if burst is None:
         return "too few unexplained errors after a change of the service to blame it"
-    counts = f"{burst.after} orders failed after change {burst.change.id}, {burst.before} in as long before it"
+    counts = f"{burst.after} failed after change {burst.change.id}, {burst.before} in as long before it"
     return f"{counts}; answers revised: {len(answers) - 1}"
 
 
-def _identified(answer: Answer, service: str, record: Record, changes: Sequence[str]) -> RootCauseIdentified:
+def _identified(answer: Answer, service_id: str, record: Record, changes: Sequence[str]) -> RootCauseIdentified:
     """The answer as an event; `changes` could have led to it, the nearest first. All answers share them."""
     about, burst = answer.about, answer.burst
     culprit = burst.change.id if burst else None
@@ -215,14 +218,14 @@ def _identified(answer: Answer, service: str, record: Record, changes: Sequence[
     likeliest = changes[: MOST_ALTERNATIVES + 1]
     others = [each for each in dict.fromkeys([*likeliest, *about.alternatives]) if each != culprit]
     return RootCauseIdentified(
-        order_id=about.order_id,
-        service=service,
+        service=service_id,
         error_event_id=about.error_id,
         culprit_event_id=culprit,
-        failure=_failure(burst, record).value,
+        failure=_failure(burst, record),
         confidence=burst.confidence if burst else UNSURE,
         evidence=_evidence(answer),
         alternatives=tuple(others[:MOST_ALTERNATIVES]),
+        **dict(about.carried),
     )
 
 
@@ -234,10 +237,10 @@ def _evidence(answer: Answer) -> tuple[str, ...]:
     return tuple(ids)[:MOST_EVIDENCE]
 
 
-def _escalation(answers: Sequence[Answer], service: str, record: Record) -> EscalationRequested:
+def _escalation(answers: Sequence[Answer], service_id: str, record: Record) -> EscalationRequested:
     return EscalationRequested(
-        service=service,
-        failure=_failure(answers[0].burst, record).value,
+        service=service_id,
+        failure=_failure(answers[0].burst, record),
         reason=_reason(answers),
         evidence=_evidence(answers[0]),
     )

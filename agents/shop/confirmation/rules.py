@@ -23,6 +23,7 @@ from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.history import History, Past
 from agents.shop.confirmation.sentiment import polarity
+from agents.shop.entities import customer
 from agents.shop.events import (
     ChargebackReceived,
     ConfirmationRequested,
@@ -39,7 +40,7 @@ from tables.window import WindowSpec
 
 confirmation = Agent(
     name="confirmation",
-    entity="customer",
+    entity=customer,
     reacts_to=(PaymentSucceeded,),
     remembers=(
         PaymentSucceeded,

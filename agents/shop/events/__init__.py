@@ -1,18 +1,16 @@
-"""Domain events: the typed `data` of every event type the agents know.
+"""Events of the shop: the typed `data` of every event type its agents know, with those of the platform."""
 
-`parse_data` gives a model, None for a type nobody here knows, or `InvalidEvent` with every problem found; its
-message never repeats the data.
-"""
-
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
-from pydantic import ValidationError
-
 from agents.model.event import DomainEvent
-from agents.platform.events.findings import EscalationRequested, RootCauseIdentified, RootCauseSuspected
-from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
+from agents.platform.events import (
+    ConfigChanged,
+    ErrorOccurred,
+    EscalationRequested,
+    RootCauseIdentified,
+    RootCauseSuspected,
+    ServiceDeployed,
+)
 from agents.shop.events.ledger import LedgerEntryPosted
 from agents.shop.events.orders import (
     AddressChanged,
@@ -45,10 +43,9 @@ from agents.shop.events.support import (
     ReviewPosted,
     SupportMessageReceived,
 )
-from tables.event import Event, InvalidEvent
 
 __all__ = [
-    "EVENT_TYPES",
+    "SHOP_EVENTS",
     "AddressChanged",
     "ChargebackReceived",
     "ConfigChanged",
@@ -80,10 +77,10 @@ __all__ = [
     "ShipmentDispatched",
     "ShipmentRetryRequested",
     "SupportMessageReceived",
-    "parse_data",
 ]
 
-_TYPES: Final[tuple[type[DomainEvent], ...]] = (
+#: Those that the shop declares.
+SHOP_EVENTS: Final[tuple[type[DomainEvent], ...]] = (
     PaymentAuthorized,
     PaymentSucceeded,
     PaymentFailed,
@@ -106,40 +103,5 @@ _TYPES: Final[tuple[type[DomainEvent], ...]] = (
     SupportMessageReceived,
     ConfirmationRequested,
     CustomerNotified,
-    ErrorOccurred,
-    ServiceDeployed,
-    ConfigChanged,
-    RootCauseIdentified,
-    RootCauseSuspected,
-    EscalationRequested,
     LedgerEntryPosted,
 )
-
-#: The model of every event type, by the type's name.
-EVENT_TYPES: Final[Mapping[str, type[DomainEvent]]] = MappingProxyType({model.__name__: model for model in _TYPES})
-
-_MESSAGE_LIMIT: Final = 500
-
-
-def parse_data(event: Event) -> DomainEvent | None:
-    """Read the data of an event as the model of its type; None when the type is unknown.
-
-    Raises `InvalidEvent` ("invalid_data") that names every field at fault, in at most 500 characters.
-    """
-    model = EVENT_TYPES.get(event.type)
-    if model is None:
-        return None
-    try:
-        return model.model_validate(event.data)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-    message = "; ".join(f"{_place(problem['loc'])}: {_lower_first(problem['msg'])}" for problem in problems)
-    raise InvalidEvent("invalid_data", f"{event.type} {message}"[:_MESSAGE_LIMIT])
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(["data", *map(str, location)])
-
-
-def _lower_first(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]

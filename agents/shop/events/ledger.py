@@ -1,14 +1,11 @@
 """Events of the topic `ledger`: what was booked."""
 
-from typing import ClassVar
-
 from agents.model.event import Currency, DomainEvent, Id, Money, Name
+from agents.shop.entities import order
 
 
-class LedgerEntryPosted(DomainEvent):
+class LedgerEntryPosted(DomainEvent, topic="ledger", about=order):
     """An amount was booked from the account `credit` to the account `debit`."""
-
-    topic: ClassVar[str] = "ledger"
 
     entry_id: Id
     order_id: Id

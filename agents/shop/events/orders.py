@@ -1,10 +1,11 @@
 """Events of the topic `orders`: what was ordered, changed, cancelled and kept back from stock."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
-from agents.model.event import Currency, Data, DomainEvent, Id, Money, Quantity, Stock, Text
+from agents.model.event import Count, Currency, Data, DomainEvent, Id, Money, Quantity, Text
+from agents.shop.entities import customer, order
 
 
 class OrderItem(Data):
@@ -15,15 +16,13 @@ class OrderItem(Data):
     price_minor: Money
 
 
-class OrderEvent(DomainEvent):
+class OrderEvent(DomainEvent, topic="orders", about=order):
     """What every event of an order says; no event type itself."""
-
-    topic: ClassVar[str] = "orders"
 
     order_id: Id
 
 
-class OrderPlaced(OrderEvent):
+class OrderPlaced(OrderEvent, about=(order, customer)):
     """A customer ordered."""
 
     customer_id: Id
@@ -46,7 +45,7 @@ class PriceChanged(OrderEvent):
     new_minor: Money
 
 
-class AddressChanged(OrderEvent):
+class AddressChanged(OrderEvent, about=(order, customer)):
     """The address to ship to changed; `valid` says whether the carrier knows it."""
 
     customer_id: Id
@@ -59,7 +58,7 @@ class InventoryReserved(OrderEvent):
 
     sku: Id
     wanted: Quantity
-    available: Stock
+    available: Count
 
 
 class InventoryShort(OrderEvent):
@@ -67,4 +66,4 @@ class InventoryShort(OrderEvent):
 
     sku: Id
     wanted: Quantity
-    available: Stock
+    available: Count

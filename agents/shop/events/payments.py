@@ -1,16 +1,15 @@
 """Events of the topic `payments`: money asked for, taken, refused, given back, and how it was judged."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from agents.model.event import Country, Currency, DomainEvent, Id, Money, Name, Text, Texts
+from agents.shop.entities import customer, order
 
 
-class PaymentEvent(DomainEvent):
+class PaymentEvent(DomainEvent, topic="payments", about=(order, customer)):
     """What every event of a payment says; no event type itself."""
-
-    topic: ClassVar[str] = "payments"
 
     payment_id: Id
     order_id: Id
@@ -40,10 +39,8 @@ class ChargebackReceived(PaymentEvent):
     """The customer's bank took the amount back."""
 
 
-class RefundIssued(DomainEvent):
+class RefundIssued(DomainEvent, topic="payments", about=(order, customer)):
     """The amount was given back to the customer."""
-
-    topic: ClassVar[str] = "payments"
 
     refund_id: Id
     payment_id: Id
@@ -54,10 +51,8 @@ class RefundIssued(DomainEvent):
     reason: Text
 
 
-class FraudScored(DomainEvent):
+class FraudScored(DomainEvent, topic="payments", about=(order, customer)):
     """A payment was judged: 0 is harmless, 100 is certain fraud."""
-
-    topic: ClassVar[str] = "payments"
 
     payment_id: Id
     order_id: Id

@@ -1,19 +1,16 @@
 """Events of the topic `shipping`: from the wish to fulfil an order to the parcel on its way."""
 
-from typing import ClassVar
-
 from agents.model.event import DomainEvent, Id, Name, Text
+from agents.shop.entities import customer, order
 
 
-class ShippingEvent(DomainEvent):
+class ShippingEvent(DomainEvent, topic="shipping", about=order):
     """What every event of a shipment says; no event type itself."""
-
-    topic: ClassVar[str] = "shipping"
 
     order_id: Id
 
 
-class FulfilmentRequested(ShippingEvent):
+class FulfilmentRequested(ShippingEvent, about=(order, customer)):
     """The order may be packed."""
 
     customer_id: Id | None = None

@@ -1,21 +1,20 @@
 """Events of the topic `support`: what customers say and what they are told."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from agents.model.event import DomainEvent, Id, Name, Text
+from agents.shop.entities import customer, order
 
 
-class SupportEvent(DomainEvent):
+class SupportEvent(DomainEvent, topic="support", about=customer):
     """What every event of a conversation says; no event type itself."""
-
-    topic: ClassVar[str] = "support"
 
     customer_id: Id
 
 
-class ReviewPosted(SupportEvent):
+class ReviewPosted(SupportEvent, about=(order, customer)):
     """A customer gave 1 to 5 stars."""
 
     order_id: Id | None = None
@@ -23,14 +22,14 @@ class ReviewPosted(SupportEvent):
     text: Text
 
 
-class SupportMessageReceived(SupportEvent):
+class SupportMessageReceived(SupportEvent, about=(order, customer)):
     """A customer wrote."""
 
     order_id: Id | None = None
     text: Text
 
 
-class ConfirmationRequested(SupportEvent):
+class ConfirmationRequested(SupportEvent, about=(order, customer)):
     """The customer shall hear, in this tone, that the order goes ahead."""
 
     order_id: Id
@@ -38,7 +37,7 @@ class ConfirmationRequested(SupportEvent):
     message: Text
 
 
-class CustomerNotified(SupportEvent):
+class CustomerNotified(SupportEvent, about=(order, customer)):
     """The customer was told about the order."""
 
     order_id: Id

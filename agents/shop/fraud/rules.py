@@ -17,13 +17,14 @@ from typing import Final, Literal, TypeVar
 from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.history import History, Past
+from agents.shop.entities import customer
 from agents.shop.events import ChargebackReceived, FraudScored, PaymentFailed, PaymentSucceeded
 from agents.shop.events.payments import PaymentEvent
 from tables.window import WindowSpec
 
 fraud = Agent(
     name="fraud",
-    entity="customer",
+    entity=customer,
     reacts_to=(PaymentSucceeded,),
     remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
     window=WindowSpec(events=50, age=timedelta(days=30)),

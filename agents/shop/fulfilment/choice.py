@@ -14,6 +14,7 @@ from agents.model.choice import Choice
 from agents.model.decision import Decision
 from agents.model.forms import DOUBTFUL, told
 from agents.model.history import History
+from agents.shop.entities import order
 from agents.shop.events import EscalationRequested, OrderPlaced, PaymentSucceeded, ShipmentRetryRequested
 from agents.shop.fulfilment.rules import fulfilment
 
@@ -39,7 +40,7 @@ def release(
     if choice.go_ahead:
         return replace(by_rules, reason=told("go ahead", by_rules, choice))
     stopped = EscalationRequested(
-        order_id=event.order_id,
+        **order.named(event.order_id),
         failure=DOUBTFUL,
         reason="the order is known and paid but was not requested from fulfilment: a person decides",
         evidence=(history.event.id,),

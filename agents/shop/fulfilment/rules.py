@@ -12,6 +12,7 @@ from typing import Final
 from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.history import History
+from agents.shop.entities import order
 from agents.shop.events import (
     FulfilmentCancelled,
     FulfilmentRequested,
@@ -25,7 +26,7 @@ from tables.window import WindowSpec
 
 fulfilment = Agent(
     name="fulfilment",
-    entity="order",
+    entity=order,
     reacts_to=(OrderPlaced, PaymentSucceeded, ShipmentRetryRequested),
     remembers=(
         OrderPlaced,

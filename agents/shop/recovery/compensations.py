@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agents.shop.effects import Refund
+from agents.shop.entities import order as order_entity
 from agents.shop.events import (
     CustomerNotified,
     DomainEvent,
@@ -19,10 +19,11 @@ from agents.shop.events import (
     PaymentSucceeded,
     ShipmentRetryRequested,
 )
+from agents.shop.failures import Failure
 from agents.shop.money import amount
 from agents.shop.recovery.order_state import OrderState
 from agents.shop.recovery.plans import Plan, Step
-from agents.shop.root_cause.causes import Failure
+from agents.shop.refunds import Refund, refund
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +31,7 @@ class Case:
     """A failure of one order that asks for a plan."""
 
     order_id: str
-    #: What the verdict calls it; `agents.shop.root_cause.causes.Failure` when it is one known here.
+    #: What the verdict calls it; `agents.shop.failures.Failure` when it is one known here.
     failure: str
     #: The event to blame; the payment for one blocked as fraud; the error itself when nothing explains it.
     culprit_id: str
@@ -60,7 +61,7 @@ NOTHING: Final = Compensation()
 
 def compensate(plan: Plan, case: Case, order: OrderState) -> Compensation:
     """Carry out the steps of a plan."""
-    refunds = [refund for step in plan.steps if step in _REFUNDS for refund in _REFUNDS[step](case, order)]
+    refunds = [each for step in plan.steps if step in _REFUNDS for each in _REFUNDS[step](case, order)]
     emitted = [event for step in plan.steps if step in _EVENTS for event in _EVENTS[step](case, order)]
     if Step.NOTIFY in plan.steps and (refunds or emitted):
         emitted.extend(_notify(case, order, refunds))
@@ -92,7 +93,7 @@ def _refund_overpaid(case: Case, order: OrderState) -> Iterator[Refund]:
 def _refund(case: Case, capture: PaymentSucceeded, minor: int) -> Iterator[Refund]:
     if minor > 0:
         cause = f"{case.failure}/{case.culprit_id}"
-        yield Refund(capture=capture, amount_minor=minor, cause=cause, reason=_reason(case))
+        yield refund(capture=capture, amount_minor=minor, cause=cause, reason=_reason(case))
 
 
 def _reason(case: Case) -> str:
@@ -130,17 +131,17 @@ def _escalate(case: Case, order: OrderState) -> Iterator[DomainEvent]:
 def hand_over(case: Case, reason: str) -> EscalationRequested:
     """Leave a failure to a person; the reason is one sentence for them."""
     return EscalationRequested(
-        order_id=case.order_id,
         service=case.service,
         failure=case.failure,
         reason=reason,
         evidence=case.evidence,
+        **order_entity.named(case.order_id),
     )
 
 
 def _notify(case: Case, order: OrderState, refunds: Sequence[Refund]) -> Iterator[DomainEvent]:
     told = _MESSAGES[Failure(case.failure)].format(order=case.order_id)
-    given_back = [amount(refund.amount_minor, refund.capture.currency) for refund in refunds]
+    given_back = [amount(each.amount_minor, each.currency) for each in refunds]
     if given_back:
         told += f" We have refunded {' and '.join(given_back)}."
     yield from _tell(case, order, told)

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from agents.shop.failures import Failure
 from agents.shop.recovery.order_state import OrderState
-from agents.shop.root_cause.causes import Failure
 
-#: Below this, a verdict is a guess, and a person decides. Own choice: at even odds a wrong refund is as likely as not.
-SURE_FROM: Final = 0.5
-#: The most that a verdict may claim on which only a person shall act.
-GUESS_TO: Final = 0.49
 #: A label that fails for a passing reason is tried so many times. Own choice.
 MAX_RETRIES: Final = 3
 

@@ -21,6 +21,8 @@ from typing import Final
 from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.history import History, Past
+from agents.platform.events import SURE_FROM
+from agents.shop.entities import order
 from agents.shop.events import (
     AddressChanged,
     ChargebackReceived,
@@ -40,15 +42,15 @@ from agents.shop.events import (
     ShipmentDispatched,
     ShipmentRetryRequested,
 )
+from agents.shop.failures import CULPRITS, Failure
 from agents.shop.recovery.compensations import NOTHING, Case, Compensation, compensate, hand_over
 from agents.shop.recovery.order_state import Done, OrderState
-from agents.shop.recovery.plans import ESCALATE, LATE_PAYMENT, SURE_FROM, Plan, plan_for
-from agents.shop.root_cause.causes import CULPRITS, Failure
+from agents.shop.recovery.plans import ESCALATE, LATE_PAYMENT, Plan, plan_for
 from tables.window import WindowSpec
 
 recovery = Agent(
     name="recovery",
-    entity="order",
+    entity=order,
     reacts_to=(RootCauseIdentified, FraudScored, FulfilmentRequested),
     remembers=(
         RootCauseIdentified,
@@ -140,7 +142,7 @@ def _answer(event: DomainEvent, order: OrderState) -> Answer:
 
 def _case_of(cause: RootCauseIdentified) -> Case:
     return Case(
-        order_id=cause.order_id or "",
+        order_id=order.id_of(cause) or "",
         failure=cause.failure,
         culprit_id=cause.culprit_event_id or cause.error_event_id,
         confidence=cause.confidence,
@@ -190,7 +192,7 @@ def _acts(
     emitted = {type(event) for event in compensation.emit}
     does = Done(
         recovered=frozenset({key}),
-        refunds={each.refund_id: (each.capture.payment_id, each.amount_minor) for each in compensation.effects},
+        refunds={each.refund_id: (each.payment_id, each.amount_minor) for each in compensation.effects},
         cancelled=OrderCancelled in emitted,
         fulfilment_cancelled=FulfilmentCancelled in emitted,
         stopped_by=plan.failure if plan.stops else None,

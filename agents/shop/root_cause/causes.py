@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from agents.model.history import Past
+from agents.model.history import Past, Trace, trace
 from agents.shop.events import (
     AddressChanged,
     ChargebackReceived,
-    DomainEvent,
     InventoryReserved,
     InventoryShort,
     LabelFailed,
@@ -26,39 +24,11 @@ from agents.shop.events import (
     ShipmentBooked,
     ShipmentDispatched,
 )
-from agents.shop.root_cause.normal import Story, Trace, trace
+from agents.shop.failures import Failure
+from agents.shop.root_cause.normal import Story
 
 #: An event about an article.
 S = TypeVar("S", InventoryShort, PriceChanged)
-
-#: How many other candidates, and how many ids of evidence, a verdict gives. A person reads them: own choice.
-MOST_ALTERNATIVES: Final = 5
-MOST_EVIDENCE: Final = 10
-
-
-class Failure(StrEnum):
-    """What went wrong: the `failure` of the events of a recovery."""
-
-    STOCK_SHORTAGE = "stock_shortage"
-    DUPLICATE_CAPTURE = "duplicate_capture"
-    LABEL_FAILED = "label_failed"
-    ADDRESS_INVALID = "address_invalid"
-    PRICE_CHANGED = "price_changed"
-    BAD_DEPLOYMENT = "bad_deployment"
-    BAD_CONFIGURATION = "bad_configuration"
-    #: Not found by looking back from an error: the verdict of `FraudScored`.
-    FRAUD_BLOCKED = "fraud_blocked"
-    UNKNOWN = "unknown"
-
-
-#: The failures that an event of the order leads to, and what type that event is.
-CULPRITS: Final[Mapping[str, type[DomainEvent]]] = {
-    Failure.STOCK_SHORTAGE: InventoryShort,
-    Failure.DUPLICATE_CAPTURE: PaymentSucceeded,
-    Failure.LABEL_FAILED: LabelFailed,
-    Failure.ADDRESS_INVALID: AddressChanged,
-    Failure.PRICE_CHANGED: PriceChanged,
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,11 +20,11 @@ from pydantic import Field
 
 from agents.model.choice import Choice
 from agents.model.decision import Decision
+from agents.model.event import DomainEvent
 from agents.model.forms import DOUBTFUL, EventId, Sureness, not_permitted, told, unknown_event
 from agents.model.history import History, Past
-from agents.shop.events import DomainEvent, ErrorOccurred
-from agents.shop.recovery.plans import GUESS_TO, SURE_FROM
-from agents.shop.root_cause.causes import CULPRITS, MOST_EVIDENCE, Failure
+from agents.platform.events import GUESS_TO, MOST_EVIDENCE, SURE_FROM, ErrorOccurred
+from agents.shop.failures import CULPRITS, Failure
 from agents.shop.root_cause.ranking import Ranked, rank
 from agents.shop.root_cause.rules import identified, occurred, root_cause, suspect
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from agents.model.history import EventKey, History, Past
+from agents.model.history import EventKey, History, Past, Trace, trace
 from agents.shop.events import (
     AddressChanged,
     ConfirmationRequested,
@@ -65,21 +65,6 @@ ABOUT: Final = (
     ShipmentRetryRequested,
     SupportMessageReceived,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Where an event stands: all that ranking it needs."""
-
-    id: str
-    #: When it happened, UTC.
-    at: datetime
-    source: str
-
-    @property
-    def key(self) -> EventKey:
-        """Source and id: what tells it from every other."""
-        return self.source, self.id
 
 
 class Chronicle:
@@ -165,11 +150,6 @@ def distinct_captures(captures: Iterable[Past[PaymentSucceeded]]) -> Sequence[Pa
     for capture in sorted(captures, key=lambda past: past.at):
         first.setdefault(capture.data.payment_id, capture)
     return list(first.values())
-
-
-def trace(past: Past[T]) -> Trace:
-    """Where a remembered event stands."""
-    return Trace(past.id, past.at, past.source)
 
 
 def deviations(story: Story) -> Sequence[Trace]:

@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Final
 
 from agents.model.history import EventKey, History, Past
-from agents.shop.events import ErrorOccurred
-from agents.shop.root_cause.causes import MOST_ALTERNATIVES, Candidate, candidates
+from agents.platform.events import MOST_ALTERNATIVES, ErrorOccurred
+from agents.shop.root_cause.causes import Candidate, candidates
 from agents.shop.root_cause.normal import Chronicle, Story, deviations
 
 #: How sure a verdict without rivals is: the error's chain of causes leads to it, or it is all there is.

@@ -15,18 +15,34 @@ from typing import Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
-from agents.model.history import History, Past
-from agents.shop.events import EVENT_TYPES, ErrorOccurred, RootCauseIdentified, RootCauseSuspected
-from agents.shop.recovery.plans import GUESS_TO, SURE_FROM
-from agents.shop.root_cause.causes import MOST_EVIDENCE, Candidate, Failure
+from agents.model.history import History, Past, past_of
+from agents.platform.events import (
+    GUESS_TO,
+    MOST_EVIDENCE,
+    SURE_FROM,
+    ErrorOccurred,
+    EscalationRequested,
+    RootCauseIdentified,
+    RootCauseSuspected,
+)
+from agents.shop.entities import order
+from agents.shop.events import SHOP_EVENTS
+from agents.shop.failures import Failure
+from agents.shop.root_cause.causes import Candidate
 from agents.shop.root_cause.ranking import Ranked, Ranking, rank
 from tables.window import WindowSpec
 
 root_cause = Agent(
     name="root_cause",
-    entity="order",
+    entity=order,
     reacts_to=(ErrorOccurred, RootCauseIdentified),
-    remembers=tuple(kind for kind in EVENT_TYPES.values() if "order_id" in kind.model_fields),
+    remembers=(
+        *(kind for kind in SHOP_EVENTS if order in kind.about),
+        ErrorOccurred,
+        RootCauseIdentified,
+        RootCauseSuspected,
+        EscalationRequested,
+    ),
     window=WindowSpec(events=50, age=timedelta(days=90)),
 )
 
@@ -52,8 +68,7 @@ def explain(event: ErrorOccurred | RootCauseIdentified, history: History) -> Dec
 
 def occurred(error: ErrorOccurred, history: History) -> Past[ErrorOccurred]:
     """The error decided on, with its envelope."""
-    event = history.event
-    return Past(error, event.time, event.id, event.causationid, event.source)
+    return past_of(history.event, error)
 
 
 def _look_again(verdict: RootCauseIdentified, history: History) -> Decision:
@@ -80,8 +95,7 @@ def _is_open(verdict: RootCauseIdentified) -> bool:
 def _was_passed_over(likeliest: Ranked, error: Past[ErrorOccurred], history: History) -> bool:
     """Whether it was open when the error was first decided on: the rules name what is, a language model may not."""
     place = next(place for place, entry in enumerate(history.entries) if entry.is_of(error.id, error.source))
-    known_then = History(history.event, history.entries[:place])
-    return rank(error, known_then).find(likeliest.candidate.culprit.key) is not None
+    return rank(error, history.before(place)).find(likeliest.candidate.culprit.key) is not None
 
 
 def _identify(error: Past[ErrorOccurred], ranking: Ranking, history: History) -> Decision:
@@ -120,7 +134,6 @@ def identified(
 ) -> RootCauseIdentified:
     """The verdict on an error that an event of its order led to."""
     return RootCauseIdentified(
-        order_id=error.data.order_id,
         service=error.data.service,
         error_event_id=error.id,
         culprit_event_id=culprit_id,
@@ -128,6 +141,7 @@ def identified(
         confidence=confidence,
         evidence=evidence,
         alternatives=alternatives,
+        **error.data.carried,
     )
 
 
@@ -141,7 +155,6 @@ def _evidence(error: Past[ErrorOccurred], candidate: Candidate) -> Iterator[str]
 def suspect(error: Past[ErrorOccurred], ranking: Ranking) -> Decision:
     """Ask the service; what is open in the order all the same comes first among the alternatives."""
     suspicion = RootCauseSuspected(
-        order_id=error.data.order_id,
         service=error.data.service,
         error_event_id=error.id,
         culprit_event_id=None,
@@ -149,6 +162,7 @@ def suspect(error: Past[ErrorOccurred], ranking: Ranking) -> Decision:
         confidence=SUSPECTED,
         evidence=(error.id,),
         alternatives=ranking.alternatives(),
+        **error.data.carried,
     )
     return Decision(
         outcome=SUSPECT,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +15,6 @@ import outbox
 from outbox.database import queries
 from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, Origin
-from outbox.refunds import RefundRecord
 
 FILES = sorted(file.name for file in resources.files(outbox).joinpath("sql").iterdir())
 PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -52,7 +49,6 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "leases.sql",
         "notify.sql",
         "redrives.sql",
-        "refunds.sql",
         "relay.sql",
         "session.sql",
         "shadow.sql",
@@ -88,15 +84,6 @@ def test_a_decision_hands_over_what_its_statement_asks_for() -> None:
 
 def test_lanes_hand_over_what_their_statement_asks_for() -> None:
     assert set(lock_parameters([])) == asked(queries("writer.sql")["lock_lanes"])
-
-
-def test_a_refund_hands_over_what_its_statements_ask_for() -> None:
-    amounts: dict[str, Any] = {"amount_minor": 1, "captured_minor": 1}
-    names = ("refund_id", "payment_id", "order_id", "customer_id", "currency", "reason")
-    texts: dict[str, Any] = dict.fromkeys(names, "")
-    refund = RefundRecord(**amounts, **texts, entries=())
-    for statement, parameters in refund.statements(uuid.UUID(int=1)):
-        assert set(parameters) == asked(statement)
 
 
 def test_a_dead_letter_hands_over_what_its_statement_asks_for() -> None:

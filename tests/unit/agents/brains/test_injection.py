@@ -21,6 +21,7 @@ from choreography import Choreography
 from fakes import NOON, history_of, paid
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shop_catalogue import AGENTS, parse_data
 
 from agents.brains.prompt import prompt_for
 from agents.brains.redaction import Redaction
@@ -29,9 +30,7 @@ from agents.model.choice import Choice
 from agents.model.decision import Decision, Verdict
 from agents.model.errors import OutsidePolicy
 from agents.model.history import History
-from agents.registry import AGENTS
 from agents.shop.confirmation.rules import Tone, confirmation, request
-from agents.shop.effects import Refund
 from agents.shop.events import (
     ConfirmationRequested,
     DomainEvent,
@@ -41,8 +40,8 @@ from agents.shop.events import (
     RootCauseIdentified,
     RootCauseSuspected,
     SupportMessageReceived,
-    parse_data,
 )
+from agents.shop.refunds import Refund
 from agents.shop.root_cause.rules import root_cause
 from app.simulator import Simulation, simulate
 from tables.event import Event
@@ -101,7 +100,7 @@ def test_a_review_and_a_message_stay_one_string_each(text: str, left: str) -> No
 @pytest.mark.parametrize("text", ATTACKS)
 def test_an_error_and_ids_stay_one_string_each(text: str) -> None:
     name = text[:256]
-    about = {"order_id": name, "service": name, "step": name, "error": text, "message": text, "customer_id": name}
+    about = {"order_id": name, "service": name, "step": name, "error": text, "message": text}
     error = Event(id=name, source=name, type="ErrorOccurred", time=NOON, data=about, causationid=name)
     wanted = {"order_id": name, "sku": name, "wanted": 2, "available": 0}
     shortage = Event(id="s", source="urn:test:shop", type="InventoryShort", time=NOON - MINUTE, data=wanted)
@@ -257,8 +256,8 @@ def assert_refunds_are_within_captures(history: History, decision: Decision) -> 
     given_back: dict[str, int] = defaultdict(int)
     for effect in decision.effects:
         assert isinstance(effect, Refund)
-        assert captures[effect.capture.payment_id] == effect.capture
-        given_back[effect.capture.payment_id] += effect.amount_minor
+        assert captures[effect.payment_id].amount_minor == effect.captured_minor
+        given_back[effect.payment_id] += effect.amount_minor
     assert all(amount <= captures[payment].amount_minor for payment, amount in given_back.items())
 
 

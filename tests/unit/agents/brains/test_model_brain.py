@@ -24,8 +24,8 @@ from agents.model.agent import Agent
 from agents.model.decision import Decision, Verdict
 from agents.model.errors import BrainUnavailable, DecisionFailed, Unavailable
 from agents.model.history import History
-from agents.shop.effects import Refund
 from agents.shop.events import PaymentFailed, PaymentSucceeded, RootCauseIdentified
+from agents.shop.refunds import refund
 from outbox.errors import StatementRejected
 from outbox.journal import LlmCall
 
@@ -290,7 +290,7 @@ CULPRIT = RootCauseIdentified(
     evidence=("e-1",),
     alternatives=(),
 )
-REFUND = Refund(capture=PaymentSucceeded.model_validate(PAYMENT), amount_minor=100, cause="c", reason="r")
+REFUND = refund(capture=PaymentSucceeded.model_validate(PAYMENT), amount_minor=100, cause="c", reason="r")
 NAMED = Decision(outcome="named", reason="by rules", confidence=0.9, emit=(CULPRIT,), effects=(REFUND,))
 
 

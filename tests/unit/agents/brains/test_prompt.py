@@ -21,6 +21,7 @@ from agents.brains.redaction import Redaction
 from agents.model.agent import Agent
 from agents.model.choice import Choice
 from agents.model.history import History
+from agents.shop.entities import order
 from agents.shop.events import AddressChanged, ConfigChanged, DomainEvent, ErrorOccurred, ReviewPosted
 from tables.event import Event
 from tables.window import WindowSpec
@@ -37,7 +38,7 @@ class CauseForm(Choice):
 def make_agent(name: str = "detective") -> Agent:
     agent = Agent(
         name=name,
-        entity="order",
+        entity=order,
         reacts_to=(ErrorOccurred,),
         remembers=(DomainEvent,),
         window=WindowSpec(events=50, age=timedelta(days=1)),
@@ -75,12 +76,11 @@ def test_the_user_text_holds_the_event_and_its_history_oldest_first() -> None:
             "time": "2024-05-01T12:00:00Z",
             "source": "urn:test:shop",
             "data": {
+                "order_id": "o-1",
                 "service": "checkout",
                 "step": "run",
                 "error": "Short",
                 "message": "no stock",
-                "order_id": "o-1",
-                "customer_id": "ada",
             },
         },
         "history": [

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 from fake_writer import Writer as FakeWriter
+from shop_catalogue import CATALOGUE
 
 from agents.engine import router as routing
 from agents.engine.router import Router
@@ -56,7 +57,15 @@ def writer() -> Writer:
 
 @pytest.fixture
 def router(publisher: Any, writer: Any) -> Router:
-    return Router(["orders"], group="router", options={}, publisher=publisher, writer=writer, max_event_bytes=100_000)
+    return Router(
+        ["orders"],
+        group="router",
+        options={},
+        publisher=publisher,
+        writer=writer,
+        max_event_bytes=100_000,
+        catalogue=CATALOGUE,
+    )
 
 
 def record(offset: int, value: bytes | None = None, **changes: Any) -> ConsumerRecord:

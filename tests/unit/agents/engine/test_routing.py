@@ -7,8 +7,9 @@ import orjson
 import pytest
 from cloudevents.core.bindings import kafka
 from cloudevents.core.v1.event import CloudEvent
+from shop_catalogue import CATALOGUE, ENTITIES
 
-from agents.engine.routing import ENTITIES, EntityRef, Routed, route, timeline
+from agents.engine.routing import EntityRef, Routed, route, timeline
 from tables.event import Headers, InvalidEvent, Unreadable, parse
 
 MIB = 2**20
@@ -38,12 +39,12 @@ def message(name: str, data: object) -> bytes:
 
 
 def routed(name: str, data: object) -> Routed:
-    return route(message(name, data), (), max_bytes=MIB)
+    return route(message(name, data), (), max_bytes=MIB, catalogue=CATALOGUE)
 
 
 def refusal(value: bytes | None, headers: Headers = (), max_bytes: int = MIB) -> tuple[str, str]:
     with pytest.raises(InvalidEvent) as caught:
-        route(value, headers, max_bytes=max_bytes)
+        route(value, headers, max_bytes=max_bytes, catalogue=CATALOGUE)
     return caught.value.reason, str(caught.value)
 
 
@@ -144,7 +145,7 @@ def test_value_and_headers_are_bounded_together() -> None:
     value = message("Unknown", {})
     headers: Headers = [("trace", b"12345"), ("empty", None)]
     size = len(value) + len("trace") + 5 + len("empty")
-    assert route(value, headers, max_bytes=size).entities == ()
+    assert route(value, headers, max_bytes=size, catalogue=CATALOGUE).entities == ()
     assert refusal(value, headers, max_bytes=size - 1) == (
         "too_large",
         f"value with headers must have at most {size - 1} bytes: it has {size}",
@@ -153,7 +154,7 @@ def test_value_and_headers_are_bounded_together() -> None:
 
 def test_the_payload_is_bounded_as_it_will_be_written() -> None:
     value = message("Unknown", {"n": [0] * 100}).replace(b"0,", b"1e9,")
-    payload_size = len(route(value, (), max_bytes=MIB).payload)
+    payload_size = len(route(value, (), max_bytes=MIB, catalogue=CATALOGUE).payload)
     assert payload_size > len(value)
     assert refusal(value, max_bytes=payload_size - 1) == (
         "too_large",
@@ -169,7 +170,7 @@ def test_the_payload_is_the_event_as_structured_json() -> None:
         ("ce_type", b"Unknown"),
         ("ce_time", b"2024-05-01T14:00:00+02:00"),
     ]
-    binary = route(b'{ "order_id": "o-1" }', headers, max_bytes=MIB)
+    binary = route(b'{ "order_id": "o-1" }', headers, max_bytes=MIB, catalogue=CATALOGUE)
     assert binary == routed("Unknown", {"order_id": "o-1"})
     assert binary.payload == (
         b'{"specversion":"1.0","id":"e-1","source":"/shop","type":"Unknown","time":"2024-05-01T12:00:00Z",'
@@ -191,7 +192,7 @@ def test_a_message_of_the_cloudevents_sdk_is_routed_the_same_in_both_modes() -> 
         data=PAYMENT,
     )
     structured, binary = (
-        route(made.value, tuple(made.headers.items()), max_bytes=MIB)
+        route(made.value, tuple(made.headers.items()), max_bytes=MIB, catalogue=CATALOGUE)
         for made in (kafka.to_structured_event(foreign), kafka.to_binary_event(foreign))
     )
     assert structured == binary
@@ -203,7 +204,7 @@ NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 @pytest.mark.parametrize("ahead", [timedelta(days=-900), timedelta(0), timedelta(minutes=5)])
 def test_an_event_is_as_old_as_it_says_and_may_be_a_little_ahead_of_its_record(ahead: timedelta) -> None:
-    found = route(message("PaymentSucceeded", PAYMENT), (), max_bytes=MIB, latest=NOON - ahead)
+    found = route(message("PaymentSucceeded", PAYMENT), (), max_bytes=MIB, latest=NOON - ahead, catalogue=CATALOGUE)
 
     assert found.event.time == NOON
     assert found.event.extensions == {}
@@ -212,7 +213,7 @@ def test_an_event_is_as_old_as_it_says_and_may_be_a_little_ahead_of_its_record(a
 def test_an_event_that_is_further_ahead_happened_when_its_record_was_written() -> None:
     written = NOON - timedelta(days=29)
 
-    found = route(message("PaymentSucceeded", PAYMENT), (), max_bytes=MIB, latest=written)
+    found = route(message("PaymentSucceeded", PAYMENT), (), max_bytes=MIB, latest=written, catalogue=CATALOGUE)
 
     assert found.event.time == written
     assert found.event.extensions == {"claimedtime": "2024-05-01T12:00:00Z"}

@@ -7,13 +7,14 @@ from fakes import PAYMENT
 
 from agents.model.decision import Decision
 from agents.model.holding import HoldPolicy
-from agents.shop.effects import Refund
 from agents.shop.events import CustomerNotified, PaymentSucceeded
+from agents.shop.refunds import Refund
+from agents.shop.refunds import refund as given_back
 
 
 def refund(amount_minor: int, payment_id: str = "p-1", currency: str = "EUR") -> Refund:
     capture = PaymentSucceeded(**{**PAYMENT, "payment_id": payment_id, "currency": currency})
-    return Refund(capture=capture, amount_minor=amount_minor, cause="cause", reason="sorry")
+    return given_back(capture=capture, amount_minor=amount_minor, cause="cause", reason="sorry")
 
 
 def refunding(*effects: Refund, confidence: float = 1.0, hold: str | None = None) -> Decision:
@@ -26,16 +27,16 @@ def test_nothing_waits_unless_it_is_said() -> None:
 
 @pytest.mark.parametrize(("amount_minor", "reason"), [(999, None), (1000, None), (1001, "amount")])
 def test_refunds_beyond_the_sum_wait_and_the_sum_itself_does_not(amount_minor: int, reason: str | None) -> None:
-    assert HoldPolicy(refunds_over_minor=1000).reason(refunding(refund(amount_minor))) == reason
+    assert HoldPolicy(moves_over_minor=1000).reason(refunding(refund(amount_minor))) == reason
 
 
 def test_the_refunds_of_one_decision_count_together_whatever_their_currencies() -> None:
     both = refunding(refund(600, "p-1"), refund(600, "p-2", currency="USD"))
-    assert HoldPolicy(refunds_over_minor=1000).reason(both) == "amount"
+    assert HoldPolicy(moves_over_minor=1000).reason(both) == "amount"
 
 
 def test_a_sum_of_zero_lets_no_refund_go_without_a_person() -> None:
-    policy = HoldPolicy(refunds_over_minor=0)
+    policy = HoldPolicy(moves_over_minor=0)
     assert policy.reason(refunding(refund(1))) == "amount"
     assert policy.reason(refunding()) is None
 
@@ -62,7 +63,7 @@ def test_a_named_outcome_always_waits() -> None:
 
 
 def test_the_reason_is_the_agents_own_then_the_amount_then_the_confidence_then_the_outcome() -> None:
-    policy = HoldPolicy(refunds_over_minor=10, confidence_under=0.6, outcomes={"refund_and_cancel"})
+    policy = HoldPolicy(moves_over_minor=10, confidence_under=0.6, outcomes={"refund_and_cancel"})
     assert policy.reason(refunding(refund(11), confidence=0.1, hold="doubtful")) == "doubtful"
     assert HoldPolicy().reason(refunding(hold="doubtful")) == "doubtful"
     assert policy.reason(refunding(refund(11), confidence=0.1)) == "amount"
@@ -70,7 +71,7 @@ def test_the_reason_is_the_agents_own_then_the_amount_then_the_confidence_then_t
     assert policy.reason(refunding(refund(10), confidence=0.6)) == "outcome"
 
 
-@pytest.mark.parametrize("wrong", [{"refunds_over_minor": -1}, {"confidence_under": 1.1}, {"confidence_under": -0.1}])
+@pytest.mark.parametrize("wrong", [{"moves_over_minor": -1}, {"confidence_under": 1.1}, {"confidence_under": -0.1}])
 def test_a_policy_that_cannot_be_meant_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         HoldPolicy(**wrong)  # type: ignore[arg-type]

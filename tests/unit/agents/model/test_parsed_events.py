@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from agents.model import history
-from agents.model.history import PARSED_FACTOR
+from agents.model.types import PARSED_FACTOR, Types
+from agents.shop.events import SHOP_EVENTS
 
 LIMIT_BYTES = 128 * 1024 * 1024
 
 
-@pytest.fixture(autouse=True)
-def nothing_kept() -> Iterator[None]:
-    history._PARSED_EVENTS.clear()  # noqa: SLF001
-    yield
-    history._PARSED_EVENTS.clear()  # noqa: SLF001
+@pytest.fixture
+def types() -> Types:
+    return Types(SHOP_EVENTS)
 
 
 def event(number: int, kind: str, data: Mapping[str, Any]) -> bytes:
@@ -42,14 +40,14 @@ def nested(levels: int) -> Mapping[str, Any]:
     return data
 
 
-def test_a_hundred_large_events_do_not_fill_the_memory() -> None:
+def test_a_hundred_large_events_do_not_fill_the_memory(types: Types) -> None:
     payloads = [order(number, 7_500) for number in range(100)]
     assert len(payloads[0]) > 300_000
 
     for payload in payloads:
-        history._read(payload)  # noqa: SLF001
+        types.read(payload)
 
-    kept = history._PARSED_EVENTS  # noqa: SLF001
+    kept = types._received  # noqa: SLF001
     assert 0 < len(kept) < 100
     assert kept.used_bytes <= LIMIT_BYTES
 
@@ -65,21 +63,21 @@ def test_a_hundred_large_events_do_not_fill_the_memory() -> None:
     ],
     ids=["short", "long", "nested", "lists", "texts"],
 )
-def test_no_event_takes_more_memory_than_it_is_counted_with(payload: bytes) -> None:
-    history._read(payload)  # noqa: SLF001 - what is made once is no event's
-    history._PARSED_EVENTS.clear()  # noqa: SLF001
+def test_no_event_takes_more_memory_than_it_is_counted_with(types: Types, payload: bytes) -> None:
+    types.read(payload)  # what is made once is no event's
+    types._received.clear()  # noqa: SLF001
     tracemalloc.start()
     try:
-        history._read(payload)  # noqa: SLF001
+        types.read(payload)
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert history._PARSED_EVENTS.used_bytes == PARSED_FACTOR * len(payload)  # noqa: SLF001
+    assert types._received.used_bytes == PARSED_FACTOR * len(payload)  # noqa: SLF001
     assert taken <= PARSED_FACTOR * len(payload)
 
 
-def test_an_event_that_is_read_again_is_not_parsed_again() -> None:
+def test_an_event_that_is_read_again_is_not_parsed_again(types: Types) -> None:
     payload = order(1, 1)
 
-    assert history._read(payload) is history._read(payload)  # noqa: SLF001
+    assert types.read(payload) is types.read(payload)

@@ -11,8 +11,8 @@ from fakes import NOON
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.model.history import Trace
 from agents.platform.incident.bursts import ErrorLog, Unexplained
-from agents.shop.root_cause.normal import Trace
 
 DAY, QUIET = timedelta(days=1), timedelta(hours=6)
 
@@ -26,7 +26,7 @@ def change(number: int, hours: float) -> Trace:
 
 
 def error(number: int, hours: float, order: int | None = None) -> Unexplained:
-    return Unexplained(f"e{number}", at(hours), None if order is None else f"o-{order}")
+    return Unexplained(f"e{number}", at(hours), () if order is None else (("order_id", f"o-{order}"),))
 
 
 def logged(changes: Sequence[Trace], errors: Sequence[Unexplained]) -> ErrorLog:

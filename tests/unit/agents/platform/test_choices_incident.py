@@ -12,6 +12,7 @@ from test_incident import broken, configured, deployed, failed, suspected, unexp
 from agents.model.decision import Decision
 from agents.model.errors import Violation
 from agents.platform.incident.rules import incident
+from agents.shop.entities import order
 from agents.shop.events import DomainEvent, EscalationRequested, RootCauseIdentified
 from tables.event import Event
 
@@ -65,7 +66,7 @@ def test_a_change_that_the_rules_do_not_blame_is_named_as_a_guess(culprit: str, 
     assert (decision.outcome, decision.confidence, decision.hold) == (failure, 0.49, None)
     [guess] = decision.emit
     assert isinstance(guess, RootCauseIdentified)
-    assert (guess.order_id, guess.service, guess.evidence) == ("o-1", "checkout", (culprit, "e-o-1"))
+    assert (order.id_of(guess), guess.service, guess.evidence) == ("o-1", "checkout", (culprit, "e-o-1"))
     assert guess.alternatives == ("configured" if culprit == "deployed" else "deployed",)
     assert judged(culprit, *EARLY, confidence=0.2).confidence == 0.2
 

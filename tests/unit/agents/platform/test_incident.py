@@ -10,9 +10,11 @@ import pytest
 from fakes import NOON, history_of
 from hypothesis import given
 from hypothesis import strategies as st
+from shop_catalogue import parse_data
 
 from agents.model.decision import Decision
 from agents.platform.incident.rules import incident, investigate
+from agents.shop.entities import order
 from agents.shop.events import (
     ConfigChanged,
     DomainEvent,
@@ -21,7 +23,6 @@ from agents.shop.events import (
     RootCauseIdentified,
     RootCauseSuspected,
     ServiceDeployed,
-    parse_data,
 )
 from tables.event import Event
 
@@ -106,7 +107,7 @@ def test_the_third_order_names_the_change_and_revises_the_earlier_answers() -> N
     decision = decide(deployed(), *ONE, *TWO, *THREE)
     assert answers(deployed(), *ONE, *TWO, *THREE) == {"e-3": "deployed", "e-1": "deployed", "e-2": "deployed"}
     named = [event for event in decision.emit if isinstance(event, RootCauseIdentified)]
-    assert [(each.order_id, each.failure, each.confidence) for each in named] == [
+    assert [(order.id_of(each), each.failure, each.confidence) for each in named] == [
         ("3", "bad_deployment", 0.75),
         ("1", "bad_deployment", 0.75),
         ("2", "bad_deployment", 0.75),
@@ -235,7 +236,7 @@ def test_a_change_that_arrives_late_is_named_with_the_next_suspicion() -> None:
 
 def test_an_error_of_an_order_is_left_to_the_order() -> None:
     decision = decide(deployed(), *ONE, *TWO, failed("3", 8))
-    assert (decision.outcome, decision.emit) == ("left_to_order", ())
+    assert (decision.outcome, decision.emit) == ("left_to_others", ())
 
 
 def test_an_error_of_the_service_itself_is_answered_and_escalated_once_per_burst() -> None:
@@ -243,11 +244,9 @@ def test_an_error_of_the_service_itself_is_answered_and_escalated_once_per_burst
     named, escalation = decision.emit
     assert isinstance(named, RootCauseIdentified)
     assert isinstance(escalation, EscalationRequested)
-    assert (named.order_id, named.service, named.failure, named.alternatives) == (
-        *(None, "checkout", "unknown"),
-        ("deployed",),
-    )
-    assert (escalation.order_id, escalation.service, escalation.evidence) == (None, "checkout", ("b1",))
+    assert (named.service, named.failure, named.alternatives) == ("checkout", "unknown", ("deployed",))
+    assert (named.carried, named.kafka_key) == ({}, "checkout")
+    assert (escalation.carried, escalation.service, escalation.evidence) == ({}, "checkout", ("b1",))
     assert "disk" not in escalation.reason
     assert escalations(deployed(), broken("b1", 1), broken("b2", 2)) == []
     assert escalations(broken("b1", 1), broken("b2", 1 + 6 * HOUR)) == []
@@ -290,7 +289,7 @@ def test_the_order_of_arrival_changes_no_verdict(log: list[Event]) -> None:
 def test_the_agent_decides_by_these_rules_in_the_timeline_of_a_service() -> None:
     *earlier, last = deployed(), *ONE, *TWO, *THREE
     assert incident.by_rules(history_of(last, *earlier)).outcome == "bad_deployment"
-    assert (incident.name, incident.entity) == ("incident", "service")
+    assert (incident.name, incident.entity.name) == ("incident", "service")
     assert incident.reacts_to == {"RootCauseSuspected", "ErrorOccurred"}
     assert incident.remembers == {"RootCauseSuspected", "ErrorOccurred", "ServiceDeployed", "ConfigChanged"}
     assert (incident.window.events, incident.window.age) == (200, timedelta(days=7))

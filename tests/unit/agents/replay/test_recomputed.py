@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from recomputed import MEMORIES
-
-from agents.registry import AGENTS
+from shop_catalogue import AGENTS
 
 
 def test_the_audits_know_what_each_agent_reacts_to_and_remembers() -> None:
     declared = {
         agent.name: (
-            agent.entity,
+            agent.entity.name,
             agent.reacts_to,
             agent.remembers,
             agent.window.events,

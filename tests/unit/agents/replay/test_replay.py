@@ -14,6 +14,7 @@ import pytest
 from choreography import Choreography
 from fakes import NOON, charged_back, paid
 from replaying import Bench, record_of, recorded
+from shop_catalogue import shop_history
 
 from agents.engine.brain import RULES
 from agents.engine.record import decision_record
@@ -24,6 +25,7 @@ from agents.replay.comparison import Comparison, HistoryKind, Kind
 from agents.replay.records import RecordedDecision, TimelineRecord
 from agents.replay.sources import MemoryDecisions
 from agents.replay.span import Span
+from agents.shop.entities import customer
 from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
 from agents.shop.fraud.rules import fraud, score
 from app.simulator import simulate
@@ -52,7 +54,7 @@ def version(
     """Another version of fraud."""
     changed = Agent(
         name="fraud",
-        entity="customer",
+        entity=customer,
         reacts_to=reacts_to,
         remembers=rest.get("remembers", (PaymentSucceeded, PaymentFailed)),
         window=WindowSpec(events=events, age=timedelta(days=30)),
@@ -69,7 +71,7 @@ def small(*events: Event, key: str = "ada", **rest: Any) -> list[TimelineRecord]
 def decided(event: Event, offset: int, *known: tuple[int, Event], agent: Agent = fraud, **rest: Any) -> Any:
     """What fraud recorded on an event at this offset, knowing others at theirs."""
     entries = [Entry(seq, at, each.time, each.id, to_json(each)) for seq, (at, each) in enumerate(known)]
-    history = History(event, tuple(entries))
+    history = shop_history(event, tuple(entries))
     record = decision_record(
         agent,
         history,

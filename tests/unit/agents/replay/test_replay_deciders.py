@@ -23,6 +23,7 @@ from agents.model.errors import BrainUnavailable, OutsidePolicy, Unavailable, Vi
 from agents.model.history import History
 from agents.replay.deciders import NOT_RECORDED, RecordedDecider, RulesDecider
 from agents.replay.records import RecordedDecision
+from agents.shop.entities import customer
 from agents.shop.events import PaymentSucceeded
 from outbox.journal import StoredReply
 from outbox.records import Origin
@@ -52,7 +53,7 @@ class LaterAnswer(Choice):
 def agent_with(form: type[Choice] | None) -> Agent:
     agent = Agent(
         name="fraud",
-        entity="customer",
+        entity=customer,
         reacts_to=(PaymentSucceeded,),
         remembers=(PaymentSucceeded,),
         window=WindowSpec(events=5, age=timedelta(days=1)),

@@ -7,7 +7,8 @@ from fakes import NOON, history_of
 from stories import booked, captured, error, happened, label, moved, placed, priced, refunded, reserved, short
 
 from agents.shop.events import ChargebackReceived, PaymentFailed, ShipmentDispatched, ShipmentRetryRequested
-from agents.shop.root_cause.causes import Candidate, Failure, candidates
+from agents.shop.failures import Failure
+from agents.shop.root_cause.causes import Candidate, candidates
 from agents.shop.root_cause.normal import Chronicle, Story, deviations
 from tables.event import Event
 

@@ -14,6 +14,7 @@ from choreography import Choreography
 from fakes import charged_back, failed, history_of, paid
 from hypothesis import given
 from hypothesis import strategies as st
+from shop_catalogue import AGENTS, EVENT_TYPES
 from stories import captured, error, label, moved, placed, priced, refunded, short
 from test_choreography import SEEDS, story
 from test_incident import broken, configured, deployed, unexplained
@@ -26,9 +27,8 @@ from agents.model.choice import Choice
 from agents.model.decision import Decision, Verdict
 from agents.model.errors import OutsidePolicy
 from agents.model.history import History
-from agents.registry import AGENTS
-from agents.shop.effects import Refund
-from agents.shop.events import EVENT_TYPES, DomainEvent
+from agents.shop.events import DomainEvent
+from agents.shop.refunds import Refund
 from app.demo.scoring import score
 
 CUSTOMER = [
@@ -71,7 +71,7 @@ def test_whatever_a_model_answers_nothing_beyond_policy_happens_and_no_word_of_i
     name: str, data: st.DataObject
 ) -> None:
     agent = AGENTS[name]
-    timeline = data.draw(st.permutations(TIMELINES[agent.entity]))
+    timeline = data.draw(st.permutations(TIMELINES[agent.entity.name]))
     place = data.draw(st.sampled_from([place for place, each in enumerate(timeline) if each.type in agent.reacts_to]))
     event, earlier = timeline[place], [each for each in timeline[:place] if each.type in agent.remembers]
     rules = by_rules(agent, event, *earlier)

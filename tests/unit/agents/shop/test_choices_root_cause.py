@@ -13,9 +13,10 @@ from stories import captured, error, happened, label, moved, placed, priced, res
 
 from agents.model.decision import Decision
 from agents.model.errors import OutsidePolicy, Violation
+from agents.platform.events import GUESS_TO
+from agents.shop.entities import order
 from agents.shop.events import RootCauseIdentified, RootCauseSuspected
-from agents.shop.recovery.plans import GUESS_TO
-from agents.shop.root_cause.causes import CULPRITS, Failure
+from agents.shop.failures import CULPRITS, Failure
 from agents.shop.root_cause.rules import root_cause
 from tables.event import Event
 
@@ -66,7 +67,7 @@ def test_a_model_decides_between_rivals_that_are_open_as_surely_as_the_rules_cou
 
     found = verdict(decision)
     assert (found.culprit_event_id, found.failure, found.confidence) == (culprit, failure, 0.9)
-    assert (found.order_id, found.service, found.error_event_id) == ("o-1", "checkout", "error")
+    assert (order.id_of(found), found.service, found.error_event_id) == ("o-1", "checkout", "error")
     rules = by_rules(root_cause, error(), *RIVALS).outcome
     assert decision.reason == (
         f"event {culprit} explains the error, an open failure, by the rules {rules}; a model says: {HOSTILE}"

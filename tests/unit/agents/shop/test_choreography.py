@@ -10,9 +10,9 @@ from functools import cache
 
 import pytest
 from choreography import Choreography
+from shop_catalogue import AGENTS
 from undone import said, undone
 
-from agents.registry import AGENTS
 from app.demo.scoring import score
 from app.simulator import Produced, Simulation, simulate
 from outbox.chains import MOST_DECISIONS, MOST_MESSAGES

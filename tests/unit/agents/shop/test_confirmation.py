@@ -9,6 +9,7 @@ import pytest
 from fakes import NOON, event_of, history_of, paid
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shop_catalogue import parse_data
 
 from agents.model.decision import Decision
 from agents.shop.confirmation.rules import confirm, confirmation
@@ -20,7 +21,6 @@ from agents.shop.events import (
     RefundIssued,
     ReviewPosted,
     SupportMessageReceived,
-    parse_data,
 )
 from tables.event import Event
 
@@ -299,7 +299,7 @@ def test_the_order_of_arrival_changes_nothing(earlier: list[Event], random: Any)
 
 def test_the_agent_decides_by_these_rules_on_payments_of_a_customer() -> None:
     assert confirmation.by_rules(history_of(paid("now"), review(1))).outcome == "apologetic"
-    assert (confirmation.name, confirmation.entity) == ("confirmation", "customer")
+    assert (confirmation.name, confirmation.entity.name) == ("confirmation", "customer")
     assert confirmation.reacts_to == {"PaymentSucceeded"}
     assert confirmation.remembers == {
         "PaymentSucceeded",

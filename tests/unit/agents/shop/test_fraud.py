@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from fakes import charged_back, failed, history_of, paid
+from shop_catalogue import AGENTS, parse_data
 
 from agents.model.decision import Decision
-from agents.registry import AGENTS
-from agents.shop.events import FraudScored, parse_data
+from agents.shop.events import FraudScored
 from agents.shop.fraud.rules import fraud, score
 from tables.event import Event
 
@@ -200,5 +200,5 @@ def test_the_same_payment_and_history_give_the_same_decision_in_any_year() -> No
 
 def test_the_agent_decides_by_these_rules_on_payments_of_a_customer() -> None:
     assert AGENTS["fraud"].by_rules(history_of(paid("now"), charged_back("c"))).outcome == "review"
-    assert (fraud.entity, fraud.reacts_to) == ("customer", frozenset({"PaymentSucceeded"}))
+    assert (fraud.entity.name, fraud.reacts_to) == ("customer", frozenset({"PaymentSucceeded"}))
     assert fraud.remembers == {"PaymentSucceeded", "PaymentFailed", "ChargebackReceived"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fakes import history_of
+from shop_catalogue import parse_data
 from stories import captured, happened, placed
 
 from agents.model.decision import Decision
@@ -16,7 +17,6 @@ from agents.shop.events import (
     OrderCancelled,
     ShipmentDispatched,
     ShipmentRetryRequested,
-    parse_data,
 )
 from agents.shop.fulfilment.rules import request
 from tables.event import Event

@@ -9,15 +9,15 @@ import pytest
 from fakes import NOON, history_of
 from hypothesis import given
 from hypothesis import strategies as st
+from shop_catalogue import EVENT_TYPES, parse_data
 from stories import captured, happened, label, moved, placed, priced, refunded, short
 
 from agents.engine.record import decision_record
 from agents.model.agent import Agent
 from agents.model.decision import Decision, Verdict
 from agents.platform.incident.rules import incident
-from agents.shop.effects import Refund
+from agents.shop.entities import order
 from agents.shop.events import (
-    EVENT_TYPES,
     CustomerNotified,
     DomainEvent,
     EscalationRequested,
@@ -28,11 +28,11 @@ from agents.shop.events import (
     RootCauseIdentified,
     ShipmentDispatched,
     ShipmentRetryRequested,
-    parse_data,
 )
 from agents.shop.fulfilment.rules import fulfilment
 from agents.shop.recovery.plans import TABLE
 from agents.shop.recovery.rules import recover, recovery
+from agents.shop.refunds import Refund
 from outbox.records import Origin
 from tables.event import Event, parse
 
@@ -82,7 +82,7 @@ def published(events: Sequence[DomainEvent], cause: Event, by: Agent = recovery)
 def given_back(decision: Decision) -> dict[str, int]:
     refunds = [effect for effect in decision.effects if isinstance(effect, Refund)]
     assert len(refunds) == len(decision.effects)
-    return {refund.capture.payment_id: refund.amount_minor for refund in refunds}
+    return {refund.payment_id: refund.amount_minor for refund in refunds}
 
 
 def told(decision: Decision) -> list[type[DomainEvent]]:
@@ -305,7 +305,7 @@ def test_a_person_hears_of_a_plan_that_is_not_carried_out(event: Event, earlier:
 
     [told_instead] = decision.otherwise
     assert isinstance(told_instead, EscalationRequested)
-    assert (decision.outcome, told_instead.order_id) == (plan, "o-1")
+    assert (decision.outcome, order.id_of(told_instead)) == (plan, "o-1")
     assert told_instead.reason.endswith(f"nothing was done by itself, a person decides; the plan was {plan}")
 
 

@@ -8,18 +8,13 @@ import pytest
 from fakes import history_of
 from hypothesis import given
 from hypothesis import strategies as st
+from shop_catalogue import EVENT_TYPES, parse_data
 from stories import booked, captured, error, happened, label, moved, placed, priced, refunded, reserved, short
 
 from agents.model.decision import Decision
-from agents.shop.events import (
-    EVENT_TYPES,
-    DomainEvent,
-    FulfilmentRequested,
-    RootCauseIdentified,
-    RootCauseSuspected,
-    parse_data,
-)
-from agents.shop.recovery.plans import GUESS_TO
+from agents.platform.events import GUESS_TO
+from agents.shop.entities import order
+from agents.shop.events import DomainEvent, FulfilmentRequested, RootCauseIdentified, RootCauseSuspected
 from agents.shop.root_cause.rules import explain, root_cause
 from tables.event import Event
 
@@ -72,7 +67,7 @@ def test_the_only_open_failure_is_named_surely_among_harmless_events(failure: st
     [found] = decision.emit
     assert isinstance(found, RootCauseIdentified)
     assert (found.failure, found.culprit_event_id, found.error_event_id) == (failure, "culprit", "error")
-    assert (found.order_id, found.service) == ("o-1", "checkout")
+    assert (order.id_of(found), found.service) == ("o-1", "checkout")
     assert (decision.outcome, decision.confidence, found.confidence) == (failure, 0.9, 0.9)
     assert "culprit" in decision.reason
 
@@ -244,7 +239,7 @@ def test_harmless_events_in_any_order_of_arrival_are_never_named(events: list[Ev
 def test_the_agent_decides_by_these_rules_on_errors_of_an_order() -> None:
     decision = root_cause.by_rules(history_of(error(), *ORDINARY, short("culprit", 40)))
     assert decision.outcome == "stock_shortage"
-    assert (root_cause.name, root_cause.entity, root_cause.reacts_to) == (
+    assert (root_cause.name, root_cause.entity.name, root_cause.reacts_to) == (
         "root_cause",
         "order",
         frozenset({"ErrorOccurred", "RootCauseIdentified"}),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from fakes import history_of
+from shop_catalogue import AGENTS
 from stories import (
     captured,
     charged_back,
@@ -26,7 +27,6 @@ from test_incident import broken, configured, deployed, suspected, unexplained
 from test_recovery import published, requested, scored, verdict
 
 from agents.model.history import History
-from agents.registry import AGENTS
 from agents.shop.events import PaymentFailed, ShipmentRetryRequested
 from agents.shop.recovery.compensations import Case, hand_over
 from tables.event import Event

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 import orjson
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
+from shop_catalogue import AGENTS
 
 from agents.brains.schema import strict_schema
-from agents.registry import AGENTS
 from app.scripted_model.answers import Named, Told, filled
 
 TASK = """You are an agent. Each failure has its event: label_failed LabelFailed, duplicate_capture the later

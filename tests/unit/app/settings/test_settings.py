@@ -9,8 +9,8 @@ from typing import Any
 
 import faust
 import pytest
+from shop_catalogue import AGENTS
 
-from agents.registry import AGENTS
 from app.settings import Settings, load_settings
 
 Load = Callable[..., Settings]
@@ -37,7 +37,7 @@ def test_nothing_set_is_a_worker_of_all_agents_on_loopback(load: Load) -> None:
     assert settings.kafka_broker == ("127.0.0.1:9092",)
     assert settings.kafka_security_protocol == "PLAINTEXT"
     assert (settings.agents, settings.agent_set) == ((), "all")
-    assert settings.event_topics == ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
+    assert settings.event_topics == ("payments", "orders", "shipping", "support", "ledger", "platform", "recovery")
     assert (settings.web_bind, settings.web_port, settings.api_token) == ("127.0.0.1", 6066, None)
     assert settings.migrate_at_start
     assert settings.window_events is None
@@ -92,7 +92,6 @@ def test_a_wrong_value_stops_the_start_with_one_line_and_code_2(
     ("name", "value"),
     [
         ("DATABASE_URL", "nonsense"),
-        ("EVENT_TOPICS", ""),
         ("EVENT_TOPICS", "pay ments"),
         ("EVENT_TOPICS", "payments,timeline-customer"),
         ("EVENT_TOPICS", "dead-letters"),

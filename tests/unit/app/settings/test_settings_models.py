@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from shop_catalogue import AGENTS
 
 from agents.model.holding import HoldPolicy
-from agents.registry import AGENTS
 from app.settings import Settings, load_settings
 from app.worker.interviewing import limits_of
 
@@ -106,10 +106,10 @@ def test_tokens_are_given_to_all_and_to_some(load: Load, text: str, fraud: int, 
     [
         (
             {"HOLD_REFUNDS_OVER_MINOR": "50000"},
-            HoldPolicy(refunds_over_minor=50_000),
-            HoldPolicy(refunds_over_minor=50_000),
+            HoldPolicy(moves_over_minor=50_000),
+            HoldPolicy(moves_over_minor=50_000),
         ),
-        ({"HOLD_REFUNDS_OVER_MINOR": "recovery=0"}, HoldPolicy(refunds_over_minor=0), HoldPolicy()),
+        ({"HOLD_REFUNDS_OVER_MINOR": "recovery=0"}, HoldPolicy(moves_over_minor=0), HoldPolicy()),
         ({"HOLD_CONFIDENCE_UNDER": "0.6"}, HoldPolicy(confidence_under=0.6), HoldPolicy(confidence_under=0.6)),
         (
             {"HOLD_CONFIDENCE_UNDER": "recovery=0.6,fraud=0.5"},
@@ -222,5 +222,5 @@ def test_the_example_in_the_documentation_works(load: Load) -> None:
     settings = load()
     assert (settings.brain_of("fraud"), settings.brain_of("incident")) == ("rules", "model")
     assert settings.hold_policy_of("recovery") == HoldPolicy(
-        refunds_over_minor=50_000, confidence_under=0.6, outcomes=frozenset({"refund_and_cancel"})
+        moves_over_minor=50_000, confidence_under=0.6, outcomes=frozenset({"refund_and_cancel"})
     )

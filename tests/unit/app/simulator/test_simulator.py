@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 from fakes import NOON
+from shop_catalogue import CATALOGUE
 
 from agents.engine.routing import route
 from app.simulator import Produced, Simulation, simulate
@@ -23,7 +24,7 @@ def story(seed: int = 11, orders: int = ORDERS, failures: int = FAILURES, *, noi
 
 def read(record: Produced) -> Event | str:
     try:
-        return route(record.value, record.headers, max_bytes=512 * 1024).event
+        return route(record.value, record.headers, max_bytes=512 * 1024, catalogue=CATALOGUE).event
     except InvalidEvent as error:
         return error.reason
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 from fakes import NOON
+from shop_catalogue import CATALOGUE
 
 from agents.engine.routing import route
 from app.simulator import Simulation, Truth, simulate
@@ -47,7 +48,7 @@ def events_of(story: Simulation) -> list[tuple[str, Event]]:
     found = []
     for record in story.records:
         try:
-            event = route(record.value, record.headers, max_bytes=512 * 1024).event
+            event = route(record.value, record.headers, max_bytes=512 * 1024, catalogue=CATALOGUE).event
         except InvalidEvent:
             continue
         found.append((event.id, event))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from incident import double_refund, one_customer
 from replaying import recorded
+from shop_catalogue import AGENTS, CATALOGUE, TYPES
 
-from agents.registry import AGENTS
 from agents.replay.records import Published, RecordedDecision, TimelineRecord
 from app.timemachine.pseudonyms import redacted
 from app.timemachine.replaying import replay, replay_file
@@ -22,6 +23,11 @@ from app.timemachine.slices import Slice, SliceHeader, dump
 from outbox.journal import StoredReply
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+
+
+def hidden(whole: Slice, fields: Collection[str]) -> Slice:
+    """The slice with the values of these fields replaced."""
+    return redacted(whole, fields, CATALOGUE.entities.values())
 
 
 def record(data: Any, offset: int = 0, key: bytes = b"o-1", **envelope: Any) -> TimelineRecord:
@@ -66,7 +72,7 @@ def data_of(found: Slice) -> list[Any]:
 
 
 def test_values_are_replaced_at_any_depth_and_equal_ones_by_the_same() -> None:
-    found = redacted(
+    found = hidden(
         cut(
             record({"email": "ada@example.com", "order_id": "o-1"}),
             record({"to": [{"Email": "bob@example.com"}, {"EMAIL": "ada@example.com"}], "email": None}, 1),
@@ -83,7 +89,7 @@ def test_values_are_replaced_at_any_depth_and_equal_ones_by_the_same() -> None:
 
 def test_everything_within_a_redacted_field_is_replaced_and_keeps_its_kind() -> None:
     [data] = data_of(
-        redacted(cut(record({"address": {"street": "Main St", "lat": 1.5, "no": 7, "ok": True}})), ["address"])
+        hidden(cut(record({"address": {"street": "Main St", "lat": 1.5, "no": 7, "ok": True}})), ["address"])
     )
 
     assert data == {"address": {"street": "[redacted 1]", "lat": 1.0, "no": 2, "ok": True}}
@@ -94,7 +100,7 @@ def test_a_quotation_is_replaced_wherever_it_stands() -> None:
     message = Published(id="m", topic="support", key=b"o-1", value=record({"text": "to Main St 5!"}).value)
     reply = StoredReply(prompt_sha256="00", model="gpt", reply='{"rationale":"ships to Main St 5"}')
     broken = StoredReply(prompt_sha256="01", model="gpt", reply="Main St 5? {")
-    found = redacted(
+    found = hidden(
         cut(
             record({"text": "Before: Main St 5"}, 0, subject="Main St 5", note="Main St 5"),
             record({"address": "Main St 5"}, 1),
@@ -114,22 +120,20 @@ def test_a_quotation_is_replaced_wherever_it_stands() -> None:
 
 def test_of_two_values_the_longer_one_is_recognised() -> None:
     [_, _, data] = data_of(
-        redacted(
-            cut(record({"name": "Anna"}), record({"name": "Annabel"}, 1), record({"text": "Annabel"}, 2)), ["name"]
-        )
+        hidden(cut(record({"name": "Anna"}), record({"name": "Annabel"}, 1), record({"text": "Annabel"}, 2)), ["name"])
     )
 
     assert data == {"text": "[redacted 2]"}
 
 
 def test_short_values_are_not_looked_for_elsewhere() -> None:
-    [data] = data_of(redacted(cut(record({"name": "Bo", "text": "Bordeaux, Bo"})), ["name"]))
+    [data] = data_of(hidden(cut(record({"name": "Bo", "text": "Bordeaux, Bo"})), ["name"]))
 
     assert data == {"name": "[redacted 1]", "text": "Bordeaux, Bo"}
 
 
 def test_ids_of_events_stay_whatever_they_quote() -> None:
-    found = redacted(cut(record({"device_id": "e-77", "culprit": "e-7777"}), record({}, 7777)), ["device_id"])
+    found = hidden(cut(record({"device_id": "e-77", "culprit": "e-7777"}), record({}, 7777)), ["device_id"])
 
     assert data_of(found)[0] == {"device_id": "[redacted 1]", "culprit": "e-7777"}
     assert orjson.loads(found.records[1].value or b"")["id"] == "e-7777"
@@ -137,7 +141,7 @@ def test_ids_of_events_stay_whatever_they_quote() -> None:
 
 def test_the_id_of_an_entity_is_replaced_in_keys_and_subjects_as_well() -> None:
     message = Published(id="m", topic="support", key=b"ada", value=None)
-    found = redacted(
+    found = hidden(
         cut(record({"customer_id": "ada"}, key=b"ada", subject="ada"), decisions=(decision(messages=(message,)),)),
         ["customer_id"],
     )
@@ -151,7 +155,7 @@ def test_what_is_no_event_is_withheld_and_stays_no_event() -> None:
     bad = replace(record({}), value=b"Main St 5 {", headers=(("content-type", b"x"), ("who", b"Main St 5")))
     gone = replace(record({}, 1), value=None)
 
-    found = redacted(cut(bad, gone), ["address"])
+    found = hidden(cut(bad, gone), ["address"])
 
     assert [each.value for each in found.records] == [b"[redacted]", None]
     assert found.records[0].headers == (("content-type", b"x"),)
@@ -162,10 +166,10 @@ def test_what_is_no_event_is_withheld_and_stays_no_event() -> None:
 @pytest.mark.parametrize("field", ["device_id", "country", "method", "no_such_field"])
 def test_what_does_not_depend_on_a_field_is_decided_as_before_and_was_known(tmp_path: Path, field: str) -> None:
     path = tmp_path / "slice.jsonl"
-    found = redacted(double_refund(), [field])
+    found = hidden(double_refund(), [field])
     dump(found, path)
 
-    result = replay_file(path)
+    result = replay_file(path, CATALOGUE)
 
     if field == "country":  # no longer a country: no agent can read these payments
         assert not result.is_same
@@ -178,10 +182,10 @@ def test_a_history_that_was_not_the_recorded_one_is_not_made_right(tmp_path: Pat
     path = tmp_path / "slice.jsonl"
     whole = double_refund()
     wrong = replace(whole.decisions[-1], history_sha256="00" * 32)
-    found = redacted(replace(whole, decisions=[*whole.decisions[:-1], wrong]), ["device_id"])
+    found = hidden(replace(whole, decisions=[*whole.decisions[:-1], wrong]), ["device_id"])
     dump(found, path)
 
-    result = replay_file(path)
+    result = replay_file(path, CATALOGUE)
 
     assert found.decisions[-1].history_sha256 == "00" * 32
     assert [str(each.history) for each in result.same].count("differs") == 1
@@ -197,7 +201,7 @@ JSON = st.recursive(
 @given(secret=st.text("abcXYZ é", min_size=4, max_size=9), before=TEXT, data=JSON)
 def test_a_redacted_text_is_nowhere_in_the_slice(secret: str, before: str, data: Any) -> None:
     quoting = {"text": f"{before}{secret}", "more": [secret, {"x": data}]}
-    found = redacted(
+    found = hidden(
         cut(record(quoting), record({"name": secret}, 1), decisions=(decision(reason=f"{before} {secret}"),)), ["name"]
     )
 
@@ -219,13 +223,13 @@ async def test_what_a_model_decided_is_decided_again_by_its_reply_redacted_or_no
     said = {"rationale": "device-xyz is new", "signs": [], "verdict": "approve", "confidence": 0.5}
     reply = StoredReply(prompt_sha256="00" * 32, model="gpt-1", reply=orjson.dumps(said).decode())
     by_model = replace(asked, brain="gpt", model="gpt-1", replies=(reply,))
-    [first] = [each for each in await replay(replace(whole, decisions=[by_model]), [fraud]) if each.recorded]
+    [first] = [each for each in await replay(replace(whole, decisions=[by_model]), [fraud], TYPES) if each.recorded]
     assert first.decided is not None
     assert (str(first.kind), first.decided.brain, first.decided.outcome) == ("changed", "gpt", "approve")
     made = recorded(first.decided, replies=(reply,))
 
-    found = redacted(replace(whole, decisions=[made]), ["device_id"])
-    [again] = [each for each in await replay(found, [fraud]) if each.recorded]
+    found = hidden(replace(whole, decisions=[made]), ["device_id"])
+    [again] = [each for each in await replay(found, [fraud], TYPES) if each.recorded]
 
     assert (str(again.kind), str(again.history)) == ("same", "same")
     assert again.decided is not None

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from incident import AGENTS_OF_ORDERS, ORDER, double_refund
 from replaying import NOON
+from shop_catalogue import AGENTS, TYPES
 
-from agents.registry import AGENTS
 from agents.replay.records import TimelineRecord
 from agents.replay.sources import MemoryDecisions, MemoryTimeline
 from app.timemachine.recording import Recorder, SliceTooLarge
@@ -89,7 +89,7 @@ async def test_what_came_at_the_end_or_later_is_left_out(minutes: int, decided: 
 async def test_what_came_before_the_beginning_is_in_it_and_not_compared() -> None:
     cut = await recorder(log(), ("order", ORDER), since=NOON + timedelta(minutes=21)).record()
 
-    found = await replay(cut, [AGENTS[name] for name in AGENTS_OF_ORDERS])
+    found = await replay(cut, [AGENTS[name] for name in AGENTS_OF_ORDERS], TYPES)
 
     assert len(cut.records) == 25
     assert len(found) == 3
@@ -102,7 +102,7 @@ async def test_a_copy_of_an_event_decided_before_the_log_begins_is_no_new_decisi
     copy = replace(whole.records[dropped], offset=whole.records[-1].offset + 1)
 
     cut = await recorder([*whole.records[dropped + 1 :], copy], ("order", ORDER)).record()
-    found = await replay(cut, [AGENTS[name] for name in AGENTS_OF_ORDERS])
+    found = await replay(cut, [AGENTS[name] for name in AGENTS_OF_ORDERS], TYPES)
 
     assert ("root_cause", "o-00048-ErrorOccurred-1") in {(each.agent, each.event_id) for each in cut.decisions}
     assert not [each for each in found if each.event_id == "o-00048-ErrorOccurred-1"]

@@ -16,6 +16,7 @@ import orjson
 import pytest
 from fakes import paid
 from replaying import record_of
+from shop_catalogue import TYPES
 
 from agents.replay.deciders import RulesDecider
 from agents.replay.records import TimelineRecord
@@ -27,7 +28,7 @@ from app.timemachine.state import DIFFERENCES, ReplayState, StateUnusable, repla
 from tables.event import to_json
 
 EVENTS = 100
-PLAN = Plan(agents=(fraud,), decider=RulesDecider(), span=Span())
+PLAN = Plan(agents=(fraud,), decider=RulesDecider(), span=Span(), types=TYPES)
 ARGUMENTS = {"decide": "rules", "agents": ("fraud",)}
 
 

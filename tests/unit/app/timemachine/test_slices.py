@@ -10,11 +10,13 @@ from typing import Any
 import orjson
 import pytest
 from incident import AGENTS_OF_ORDERS, FILE, ORDER, double_refund
+from shop_catalogue import CATALOGUE
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.history import History
 from agents.replay.records import Published, RecordedDecision, TimelineRecord
+from agents.shop.entities import order
 from agents.shop.events import RootCauseIdentified
 from agents.shop.recovery.rules import recovery
 from app.timemachine.replaying import replay_file
@@ -181,7 +183,7 @@ def test_unchanged_agents_decide_a_slice_as_recorded(tmp_path: Path) -> None:
     path = tmp_path / "slice.jsonl"
     dump(double_refund(), path)
 
-    result = replay_file(path)
+    result = replay_file(path, CATALOGUE)
 
     assert result.is_same, result.explain()
     assert len(result.same) == len(double_refund().decisions) == 12
@@ -203,7 +205,7 @@ def test_another_version_of_an_agent_is_compared_with_what_its_name_decided(tmp_
     dump(double_refund(), path)
     bold = Agent(
         name="recovery",
-        entity="order",
+        entity=order,
         reacts_to=(RootCauseIdentified,),
         remembers=(RootCauseIdentified,),
         window=recovery.window,
@@ -213,7 +215,7 @@ def test_another_version_of_an_agent_is_compared_with_what_its_name_decided(tmp_
     def decide(event: RootCauseIdentified, _history: History) -> Decision:
         return Decision(outcome="ignored", reason=f"it is only {event.failure}\x1b[2J")
 
-    result = replay_file(path, [bold])
+    result = replay_file(path, CATALOGUE, [bold])
 
     assert [each.decided and each.decided.outcome for each in result.changed] == ["ignored", "ignored"]
     assert {each.event_type for each in result.missing} == {"FraudScored", "FulfilmentRequested"}
@@ -233,7 +235,7 @@ def test_only_decisions_from_the_beginning_of_the_span_on_are_compared(tmp_path:
     ]
     dump(replace(cut, header=replace(cut.header, since=datetime(2024, 5, 2, tzinfo=UTC)), records=late), path)
 
-    result = replay_file(path)
+    result = replay_file(path, CATALOGUE)
 
     assert result.is_same, result.explain()
     assert {each.recorded.outcome for each in result.same if each.recorded} == {
@@ -246,7 +248,7 @@ def test_a_slice_without_decisions_of_an_agent_proves_nothing(tmp_path: Path) ->
     path = tmp_path / "slice.jsonl"
     dump(double_refund(), path)
 
-    result = replay_file(path, ["fraud"])
+    result = replay_file(path, CATALOGUE, ["fraud"])
 
     assert not result.is_same
     assert result.explain() == "nothing was compared: the slice holds no decision of these agents"
@@ -257,11 +259,11 @@ def test_an_agent_nobody_knows_is_an_error(tmp_path: Path) -> None:
     dump(double_refund(), path)
 
     with pytest.raises(ValueError, match="no agent is called nobody"):
-        replay_file(path, ["nobody"])
+        replay_file(path, CATALOGUE, ["nobody"])
 
 
 async def test_a_test_that_is_a_coroutine_may_replay(tmp_path: Path) -> None:
     path = tmp_path / "slice.jsonl"
     dump(double_refund(), path)
 
-    assert replay_file(path, ["fulfilment"]).is_same
+    assert replay_file(path, CATALOGUE, ["fulfilment"]).is_same

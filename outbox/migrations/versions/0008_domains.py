@@ -1,13 +1,13 @@
-"""Refunds and their ledger."""
+"""Which migrations of the domains are applied."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Create the tables and their guards."""
+    """Create the table."""
     op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
+from shop_catalogue import AGENTS, CATALOGUE
 
 from agents.engine.shadow import Shadow
-from agents.registry import AGENTS
 from agents.shop.fraud.rules import fraud
 from app.settings import Settings
-from app.settings.agent_objects import agent_object
+from app.settings.objects import agent_object
 
 
 def test_an_agent_is_found_where_it_is() -> None:
-    assert agent_object("agents.shop.fraud.rules:fraud") is fraud
+    assert agent_object("agents.shop.fraud.rules:fraud", CATALOGUE) is fraud
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_an_agent_is_found_where_it_is() -> None:
 )
 def test_what_is_no_agent_is_refused_in_one_line(place: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as refused:
-        agent_object(place)
+        agent_object(place, CATALOGUE)
     assert "\n" not in str(refused.value)
 
 

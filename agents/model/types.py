@@ -1,0 +1,112 @@
+"""Types: the event types and effects that the loaded domains declare; reads the `data` of events.
+
+`parse` gives a model, None for a type nobody here knows, or `InvalidEvent` with every problem found; its message never
+repeats the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import ValidationError
+
+from agents.model.decision import Decision
+from agents.model.effect import Effect
+from agents.model.event import DomainEvent, OpenEvent
+from tables.cache import ByteCache
+from tables.event import Event, InvalidEvent, parse
+
+_MESSAGE_LIMIT: Final = 500
+
+#: What a parsed event takes in memory is at most so many times the bytes of its JSON: objects nested in objects, six
+#: bytes a level, take a dict of 184 bytes each. Small events take 7 times theirs, long ones with lists 13
+#: (`tracemalloc`, CPython 3.11).
+PARSED_FACTOR: Final = 32
+#: Bytes, by that estimate, of events kept parsed, over all entities: some 13,000 of 300 bytes. An entity's window is
+#: read again with each of its decisions.
+PARSED_BYTES: Final = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event, and its data as the model of its type; None where nobody here knows the type."""
+
+    event: Event
+    data: DomainEvent | None
+
+
+class Types:
+    """What the loaded domains declare. `carried` are the fields that open events carry besides their own."""
+
+    def __init__(
+        self,
+        events: Iterable[type[DomainEvent]],
+        *,
+        carried: Collection[str] = (),
+        effects: Iterable[type[Effect]] = (),
+    ) -> None:
+        #: The model of every event type, by the type's name.
+        self.events: Mapping[str, type[DomainEvent]] = MappingProxyType({model.__name__: model for model in events})
+        #: Every effect, by its kind.
+        self.effects: Mapping[str, type[Effect]] = MappingProxyType({effect.kind: effect for effect in effects})
+        self._carried = frozenset(carried)
+        self._received = ByteCache[bytes, Received](PARSED_BYTES)
+
+    def parse(self, event: Event) -> DomainEvent | None:
+        """Read the data of an event as the model of its type; None when the type is unknown.
+
+        Raises `InvalidEvent` ("invalid_data") that names every field at fault, in at most 500 characters.
+        """
+        model = self.events.get(event.type)
+        if model is None:
+            return None
+        data = event.data
+        if issubclass(model, OpenEvent):
+            known = self._carried | model.model_fields.keys()
+            data = {name: value for name, value in data.items() if name in known}
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_context=False, include_input=False)
+        message = "; ".join(f"{_place(problem['loc'])}: {_lower_first(problem['msg'])}" for problem in problems)
+        raise InvalidEvent("invalid_data", f"{event.type} {message}"[:_MESSAGE_LIMIT])
+
+    def receive(self, event: Event) -> Received:
+        """The event with its data. Raises `InvalidEvent`."""
+        return Received(event, self.parse(event))
+
+    def remember(self, payload: bytes, received: Received) -> None:
+        """Keep what was read of a payload, for as long as there is room."""
+        self._received.put(payload, received, PARSED_FACTOR * len(payload))
+
+    def read(self, payload: bytes) -> Received:
+        """Read an event that was written to a timeline; cheap when it was read lately. Raises `InvalidEvent`."""
+        received = self._received.get(payload)
+        if received is None:
+            received = self.receive(parse(payload, ()))
+            self.remember(payload, received)
+        return received
+
+    def undeclared(self, decision: Decision) -> str | None:
+        """What of a decision no loaded domain declares, in a few words; None when everything is declared.
+
+        An event that nobody declares has no topic, an effect no way to be approved.
+        """
+        for event in (*decision.events, *decision.otherwise):
+            if self.events.get(type(event).__name__) is not type(event):
+                return f"the event {type(event).__name__}"
+        for effect in decision.effects:
+            if self.effects.get(effect.kind) is not type(effect):
+                return f"the effect {type(effect).__name__}"
+        return None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(["data", *map(str, location)])
+
+
+def _lower_first(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
