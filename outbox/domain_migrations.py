@@ -9,12 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from outbox.errors import Fatal
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 
 class MigrationChanged(Fatal):
@@ -40,13 +37,13 @@ class Migration:
 DomainMigrations = Mapping[str, Sequence[Migration]]
 
 
-def missing(connection: Connection, domain: str, migrations: Sequence[Migration]) -> Sequence[Migration]:
+def missing(cursor: Any, domain: str, migrations: Sequence[Migration]) -> Sequence[Migration]:
     """Those that were not applied yet. Raises `MigrationChanged`."""
-    rows = connection.exec_driver_sql(
+    cursor.execute(
         "SELECT number, name, sha256 FROM domain_migrations WHERE domain = %(domain)s ORDER BY number",
         {"domain": domain},
     )
-    applied = {row.number: row for row in rows}
+    applied = {row.number: row for row in cursor.fetchall()}
     by_number = {migration.number: migration for migration in migrations}
     for number, row in applied.items():
         ours = by_number.get(number)
@@ -61,12 +58,12 @@ def missing(connection: Connection, domain: str, migrations: Sequence[Migration]
     return [migration for migration in migrations if migration.number not in applied]
 
 
-def apply(connection: Connection, domain: str, migrations: Sequence[Migration]) -> None:
-    """Apply those that are missing, in the transaction of the connection. Raises `MigrationChanged`."""
-    for migration in missing(connection, domain, migrations):
-        # No parameters: a percent sign in a file is one.
-        connection.exec_driver_sql(migration.sql, execution_options={"no_parameters": True})
-        connection.exec_driver_sql(
+def apply(cursor: Any, domain: str, migrations: Sequence[Migration]) -> None:
+    """Apply those that are missing, in the transaction of the cursor. Raises `MigrationChanged`."""
+    for migration in missing(cursor, domain, migrations):
+        # Without parameters a percent sign in a file is one.
+        cursor.execute(migration.sql)
+        cursor.execute(
             "INSERT INTO domain_migrations (domain, number, name, sha256)"
             " VALUES (%(domain)s, %(number)s, %(name)s, %(sha256)s)",
             {

@@ -3,7 +3,8 @@
 from alembic import context
 from sqlalchemy import text
 
-from outbox.migrate import MIGRATION_LOCK, VERSION_TABLE, connect
+from outbox.schema import MIGRATION_LOCK, VERSION_TABLE
+from outbox.upgrade import connect
 
 with connect(context.config.attributes["url"]) as connection:
     context.configure(connection=connection, version_table=VERSION_TABLE)

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from shop_catalogue import CATALOGUE
 from sqlalchemy.exc import ProgrammingError
 from waiting import PATIENCE_SECONDS, eventually
@@ -18,6 +21,7 @@ from waiting import PATIENCE_SECONDS, eventually
 from outbox.domain_migrations import Migration, MigrationChanged
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import is_current, migrate
+from outbox.schema import MIGRATIONS, newest
 
 ROOT = Path(__file__).parents[2]
 TABLES = [
@@ -37,6 +41,8 @@ TABLES = [
 ]
 
 MIGRATE = "import sys; from outbox.migrate import migrate; migrate(sys.argv[1])"
+#: And says which of the two came with it.
+LOADED = MIGRATE + "; print(sorted({'alembic', 'sqlalchemy'} & sys.modules.keys()))"
 
 
 def rows(url: str, statement: str) -> list[Any]:
@@ -92,7 +98,7 @@ SECOND = Migration(number=2, name="0002_second", sql="CREATE TABLE two (id integ
 def test_the_migrations_of_a_domain_that_fail_leave_nothing_of_it_and_all_of_the_others(
     empty_database_url: str,
 ) -> None:
-    with pytest.raises(ProgrammingError, match="no primary key"):
+    with pytest.raises(psycopg2.errors.UndefinedObject, match="no primary key"):
         migrate(empty_database_url, {"shop": CATALOGUE.migrations["shop"], "ci": [FIRST, SECOND]})
 
     assert rows(empty_database_url, "SELECT domain FROM domain_migrations") == ["shop"]
@@ -195,3 +201,21 @@ def test_any_connection_string_of_libpq_will_do(database_url: str) -> None:
 
     assert is_current(f"host={host} port={port} user={user} dbname={name} password='a%b:c@d/'")
     assert is_current(f"postgresql://{user}:a%25b%40c@{host}:{port}/{name}?application_name=100%25")
+
+
+def test_a_worker_that_finds_the_newest_schema_imports_neither_alembic_nor_sqlalchemy(
+    database_url: str, empty_database_url: str
+) -> None:
+    def loaded(url: str) -> str:
+        command = [sys.executable, "-c", LOADED, url]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
+        return done.stdout
+
+    assert loaded(database_url) == "[]\n"
+    assert loaded(empty_database_url) == "['alembic', 'sqlalchemy']\n"
+
+
+def test_the_version_that_the_code_is_written_for_is_alembics_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert newest() == ScriptDirectory.from_config(config).get_current_head()

@@ -47,7 +47,9 @@ def test_a_circle_for_type_checkers_alone_is_one(tmp_path: Path, monkeypatch: py
     assert set(circle_in("twins")) == {"twins.left", "twins.right"}
 
 
-def test_a_worker_of_rules_starts_without_the_lexicon_and_without_an_http_client(tmp_path: Path) -> None:
+def test_a_worker_of_rules_starts_without_what_only_models_and_migrations_need(
+    tmp_path: Path,
+) -> None:
     built = "import app, sys; assert app.app.agent_streams; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", built],
@@ -60,4 +62,4 @@ def test_a_worker_of_rules_starts_without_the_lexicon_and_without_an_http_client
     )
     loaded = set(done.stdout.split())
     assert {"app", "agents", "faust"} <= loaded
-    assert loaded & {"textblob", "nltk", "httpx", "rich", "tenacity", "pytest"} == set()
+    assert loaded & {"textblob", "nltk", "httpx", "rich", "tenacity", "pytest", "alembic", "sqlalchemy"} == set()
