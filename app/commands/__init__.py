@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from app.commands.agents import rebuild, shadows
 from app.commands.approvals import approval, approvals, approve, reject
-from app.commands.lookback import register_time_machine_commands
+from app.commands.lookback import knew, record, window
 from app.commands.migrate import migrate
 from app.commands.outbox import dead_letters, outbox
-from app.commands.replay import register_replay_command
+from app.commands.replay import replay
 from app.commands.terminal import add_command
 from app.worker.application import Innervate
 
 
 def register_commands(app: Innervate) -> None:
     """Add the commands to Faust's own."""
-    for declared in (approvals, approval, approve, reject, outbox, dead_letters, shadows, migrate):
+    for declared in (
+        approvals,
+        approval,
+        approve,
+        reject,
+        outbox,
+        dead_letters,
+        shadows,
+        knew,
+        window,
+        record,
+        replay,
+        migrate,
+    ):
         add_command(app, declared, app.settings)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)
-    register_time_machine_commands(app)
-    register_replay_command(app)

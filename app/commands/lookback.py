@@ -14,23 +14,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from aiokafka.errors import KafkaError
-from faust.cli import AppCommand, argument, option
+from faust.cli import argument, option
 
 from agents.model.agent import Agent
 from agents.model.catalogue import Catalogue
 from agents.model.text import escaped
-from app.commands.terminal import pretty
-from app.kafka.timelines import TimelineUnreadable, timeline_reader
+from app.commands.terminal import Terminal, command, opened, pretty
+from app.kafka.timelines import timeline_reader
+from app.settings import Settings
 from app.timemachine.knowledge import Knowledge, as_json, knowledge_of, line
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, Lookback, look_back, lookback_json
 from app.timemachine.pseudonyms import redacted
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.recording import Recorder, SliceTooLarge
 from app.timemachine.slices import SliceHeader, dump
-from app.worker.application import Innervate
-from outbox.database import Database
-from outbox.errors import DatabaseUnavailable, StatementRejected
 
 _JSON: Final = option("--json", "as_document", is_flag=True, help="Print JSON.")
 
@@ -66,99 +63,95 @@ def _known_agents(catalogue: Catalogue, names: Sequence[str]) -> Sequence[Agent]
     return [catalogue.agents[name] for name in names or catalogue.agents]
 
 
-def register_time_machine_commands(app: Innervate) -> None:
-    """Add the commands to Faust's own."""
+@command(argument("decision_id", metavar="DECISION_ID", type=click.UUID), _JSON)
+async def knew(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, *, as_document: bool) -> None:
+    """Show what an agent knew when it decided, and whether Kafka still has it as it was."""
+    async with _recorded(settings) as decisions:
+        decision = await decisions.of(decision_id)
+        if decision is None:
+            raise SystemExit(f"innervate: there is no decision {decision_id}")
+        entity = decision.topic.removeprefix("timeline-")
+        knowledge = await knowledge_of(decision, timeline_reader(settings, entity))
+    terminal.say(pretty(as_json(knowledge)) if as_document or terminal.json else _known(knowledge))
 
-    @asynccontextmanager
-    async def recorded() -> AsyncIterator[RecordedDecisions]:
-        database = Database(app.settings.database_url)
+
+@command(
+    argument("entity"),
+    argument("entity_id"),
+    option("--before", metavar="EVENT_ID", help="Look back from this event; from the end of the log without it."),
+    option("--source", help="The source of that event, where several have its id."),
+    option("--events", default=DEFAULT_EVENTS, show_default=True, type=click.IntRange(1, MAX_EVENTS)),
+    _JSON,
+)
+async def window(
+    terminal: Terminal,
+    settings: Settings,
+    *,
+    entity: str,
+    entity_id: str,
+    before: str | None,
+    source: str | None,
+    events: int,
+    as_document: bool,
+) -> None:
+    """Show the last events of one entity, of every type, oldest first."""
+    _require_entity(settings.catalogue, (entity, entity_id))
+    async with _recorded(settings) as decisions:
+        reader = timeline_reader(settings, entity)
+        found = await look_back(reader, decisions, entity, entity_id, before=before, source=source, events=events)
+    terminal.say(pretty(lookback_json(found)) if as_document or terminal.json else _looked_back(found))
+
+
+@command(
+    option("--out", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)),
+    option("--entity", metavar="TYPE ID", type=(str, str), help="Only this entity, such as `order o-17`."),
+    option("--from", "since", type=Instant(), help="Decisions on records from this time on are meant."),
+    option("--to", "until", type=Instant(), help="Leave out records from this time on."),
+    option("--agents", default="", callback=_names, metavar="A,B", help="Only these agents."),
+    option("--redact", default="", callback=_names, metavar="FIELD,FIELD", help="Replace what these fields say."),
+)
+async def record(
+    terminal: Terminal,
+    settings: Settings,
+    *,
+    out: Path,
+    entity: tuple[str, str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    agents: tuple[str, ...],
+    redact: tuple[str, ...],
+) -> None:
+    """Write a slice of the log and its decisions to a file, to replay it without Kafka and PostgreSQL."""
+    chosen = _known_agents(settings.catalogue, agents)
+    _require_entity(settings.catalogue, entity)
+    header = SliceHeader(
+        agents=tuple(agent.name for agent in chosen),
+        entity=entity,
+        since=since,
+        until=until,
+        window_events=settings.window_events,
+        llm_redact=tuple(settings.llm_redact),
+    )
+    async with _recorded(settings) as decisions:
+        cut = await Recorder(
+            reader_of=lambda kind: timeline_reader(settings, kind),
+            decisions=decisions,
+            agents=chosen,
+            header=header,
+        ).record()
+        if redact:
+            cut = redacted(cut, redact, settings.catalogue.entities.values())
+        await asyncio.to_thread(dump, cut, out)
+    terminal.say(f"{out}: {len(cut.records)} records, {len(cut.decisions)} decisions")
+
+
+@asynccontextmanager
+async def _recorded(settings: Settings) -> AsyncIterator[RecordedDecisions]:
+    async with opened(settings.database_url) as database:
         try:
-            yield RecordedDecisions(database, app.settings.catalogue.types)
-        except DatabaseUnavailable as error:
-            raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
-        except (TimelineUnreadable, SliceTooLarge, StatementRejected) as error:
-            raise SystemExit(f"innervate: {escaped(str(error))}") from error
-        except (KafkaError, OSError) as error:
-            raise SystemExit(f"innervate: {escaped(str(error))}") from error
-        finally:
-            await database.close()
-
-    @app.command(argument("decision_id", metavar="DECISION_ID", type=click.UUID), _JSON)
-    async def knew(self: AppCommand, decision_id: uuid.UUID, *, as_document: bool) -> None:
-        """Show what an agent knew when it decided, and whether Kafka still has it as it was."""
-        async with recorded() as decisions:
-            decision = await decisions.of(decision_id)
-            if decision is None:
-                raise SystemExit(f"innervate: there is no decision {decision_id}")
-            entity = decision.topic.removeprefix("timeline-")
-            knowledge = await knowledge_of(decision, timeline_reader(app.settings, entity))
-        self.say(pretty(as_json(knowledge)) if as_document or self.json else _known(knowledge))
-
-    @app.command(
-        argument("entity"),
-        argument("entity_id"),
-        option("--before", metavar="EVENT_ID", help="Look back from this event; from the end of the log without it."),
-        option("--source", help="The source of that event, where several have its id."),
-        option("--events", default=DEFAULT_EVENTS, show_default=True, type=click.IntRange(1, MAX_EVENTS)),
-        _JSON,
-    )
-    async def window(
-        self: AppCommand,
-        entity: str,
-        entity_id: str,
-        before: str | None,
-        source: str | None,
-        events: int,
-        *,
-        as_document: bool,
-    ) -> None:
-        """Show the last events of one entity, of every type, oldest first."""
-        _require_entity(app.settings.catalogue, (entity, entity_id))
-        async with recorded() as decisions:
-            reader = timeline_reader(app.settings, entity)
-            found = await look_back(reader, decisions, entity, entity_id, before=before, source=source, events=events)
-        self.say(pretty(lookback_json(found)) if as_document or self.json else _looked_back(found))
-
-    @app.command(
-        option("--out", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path)),
-        option("--entity", metavar="TYPE ID", type=(str, str), help="Only this entity, such as `order o-17`."),
-        option("--from", "since", type=Instant(), help="Decisions on records from this time on are meant."),
-        option("--to", "until", type=Instant(), help="Leave out records from this time on."),
-        option("--agents", default="", callback=_names, metavar="A,B", help="Only these agents."),
-        option("--redact", default="", callback=_names, metavar="FIELD,FIELD", help="Replace what these fields say."),
-    )
-    async def record(
-        self: AppCommand,
-        out: Path,
-        entity: tuple[str, str] | None,
-        since: datetime | None,
-        until: datetime | None,
-        agents: tuple[str, ...],
-        redact: tuple[str, ...],
-    ) -> None:
-        """Write a slice of the log and its decisions to a file, to replay it without Kafka and PostgreSQL."""
-        settings = app.settings
-        chosen = _known_agents(settings.catalogue, agents)
-        _require_entity(settings.catalogue, entity)
-        header = SliceHeader(
-            agents=tuple(agent.name for agent in chosen),
-            entity=entity,
-            since=since,
-            until=until,
-            window_events=settings.window_events,
-            llm_redact=tuple(settings.llm_redact),
-        )
-        async with recorded() as decisions:
-            cut = await Recorder(
-                reader_of=lambda kind: timeline_reader(settings, kind),
-                decisions=decisions,
-                agents=chosen,
-                header=header,
-            ).record()
-            if redact:
-                cut = redacted(cut, redact, settings.catalogue.entities.values())
-            await asyncio.to_thread(dump, cut, out)
-        self.say(f"{out}: {len(cut.records)} records, {len(cut.decisions)} decisions")
+            yield RecordedDecisions(database, settings.catalogue.types)
+        except SliceTooLarge as error:
+            raise SystemExit(f"innervate: {error}") from error
 
 
 def _known(knowledge: Knowledge) -> str:

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import click
 from aiokafka.errors import KafkaError
-from faust.cli import AppCommand, option
+from faust.cli import option
 
 from agents.brains.redaction import Redaction
 from agents.model.text import escaped
 from agents.replay.comparison import Kind
 from agents.replay.deciders import Decider, RecordedDecider, RulesDecider
 from app.commands.replay_arguments import MAX_TOKENS, Asked, Place, agents_of, describe, span_of
+from app.commands.terminal import Terminal, command
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
 from app.settings import Settings
 from app.timemachine.asking import model_decider
@@ -28,48 +29,46 @@ from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.replay_log import Plan, replay_log, summary
 from app.timemachine.report import write_html, write_json
 from app.timemachine.state import ReplayState, StateUnusable, replay_state
-from app.worker.application import Innervate
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
-def register_replay_command(app: Innervate) -> None:
-    """Add the command to Faust's own."""
-
-    @app.command(
-        option("--agents", default="", metavar="A,B", help="Only these agents."),
-        option("--agent", "versions", multiple=True, metavar="MODULE:NAME", help="Another version of an agent."),
-        option("--entity", metavar="TYPE ID", type=(str, str), help="Such as `order o-17`."),
-        option("--from", "since", type=Place(), help="Decide again from this time or offset on."),
-        option("--to", "until", type=Place(), help="Decide again only before this time or offset."),
-        option("--decide", default="recorded", show_default=True, type=click.Choice(["recorded", "rules", "model"])),
-        option("--model", metavar="NAME", help="The language model to ask; LLM_MODEL if not given."),
-        option("--max-tokens", default=MAX_TOKENS, show_default=True, type=click.IntRange(0)),
-        option("--json", "json_file", metavar="FILE", type=_FILE, help="Write everything here."),
-        option("--html", "html_file", metavar="FILE", type=_FILE, help="Write a page to read here."),
-        option("--state", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Go on here later."),
-        option("--max-changed", default=0, show_default=True, type=click.IntRange(0), help="Differences permitted."),
-    )
-    async def replay(
-        self: AppCommand,
-        agents: str,
-        json_file: Path | None,
-        html_file: Path | None,
-        state: Path | None,
-        max_changed: int,
-        **rest: Any,
-    ) -> None:
-        """Decide again what is in the log, and compare with what was decided."""
-        names = tuple(name.strip() for name in agents.split(",") if name.strip())
-        async with _one_line():
-            asked = Asked(agents=names, **rest)
-            result = await run_replay(app.settings, asked, state=state, json_file=json_file, html_file=html_file)
-        self.say(_totals(self, result))
-        # Where nothing was compared nothing is shown to be the same.
-        if not result["decisions"] or result["different"] > max_changed:
-            raise SystemExit(1)
+@command(
+    option("--agents", default="", metavar="A,B", help="Only these agents."),
+    option("--agent", "versions", multiple=True, metavar="MODULE:NAME", help="Another version of an agent."),
+    option("--entity", metavar="TYPE ID", type=(str, str), help="Such as `order o-17`."),
+    option("--from", "since", type=Place(), help="Decide again from this time or offset on."),
+    option("--to", "until", type=Place(), help="Decide again only before this time or offset."),
+    option("--decide", default="recorded", show_default=True, type=click.Choice(["recorded", "rules", "model"])),
+    option("--model", metavar="NAME", help="The language model to ask; LLM_MODEL if not given."),
+    option("--max-tokens", default=MAX_TOKENS, show_default=True, type=click.IntRange(0)),
+    option("--json", "json_file", metavar="FILE", type=_FILE, help="Write everything here."),
+    option("--html", "html_file", metavar="FILE", type=_FILE, help="Write a page to read here."),
+    option("--state", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Go on here later."),
+    option("--max-changed", default=0, show_default=True, type=click.IntRange(0), help="Differences permitted."),
+)
+async def replay(
+    terminal: Terminal,
+    settings: Settings,
+    *,
+    agents: str,
+    json_file: Path | None,
+    html_file: Path | None,
+    state: Path | None,
+    max_changed: int,
+    **rest: Any,
+) -> None:
+    """Decide again what is in the log, and compare with what was decided."""
+    names = tuple(name.strip() for name in agents.split(",") if name.strip())
+    async with _one_line():
+        asked = Asked(agents=names, **rest)
+        result = await run_replay(settings, asked, state=state, json_file=json_file, html_file=html_file)
+    terminal.say(_totals(terminal, result))
+    # Where nothing was compared nothing is shown to be the same.
+    if not result["decisions"] or result["different"] > max_changed:
+        raise SystemExit(1)
 
 
 @asynccontextmanager
@@ -161,10 +160,10 @@ async def _where(settings: Settings, asked: Asked) -> tuple[str, int] | None:
     return entity, await timeline_reader(settings, entity).partition_of(entity_id)
 
 
-def _totals(command: AppCommand, result: Mapping[str, Any]) -> str:
+def _totals(terminal: Terminal, result: Mapping[str, Any]) -> str:
     rows = [
         (agent, *(str(counts[kind]) for kind in Kind), str(counts["history"]["dropped"]))
         for agent, counts in result["agents"].items()
     ]
     title = f"{result['decisions']} decisions compared, {result['different']} differ"
-    return command.tabulate(rows, headers=("agent", *Kind, "history dropped"), title=title)
+    return terminal.tabulate(rows, headers=("agent", *Kind, "history dropped"), title=title)
