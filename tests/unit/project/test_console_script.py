@@ -17,6 +17,36 @@ NOT_OURS = 'raise SystemExit("taken from the current folder")\n'
 #: A module of the user's own, with an agent in it.
 THEIRS = "from agents.shop.fraud.rules import fraud as fraud\n"
 
+#: A domain of the user's own, in a package of its own.
+DOMAIN = """
+from datetime import timedelta
+
+from agents import Agent, Decision, Domain, DomainEvent, Entity, History, Id, WindowSpec
+
+repository = Entity("repository", field="repository_id")
+
+
+class BuildFailed(DomainEvent, topic="builds", about=repository):
+    repository_id: Id
+
+
+flaky = Agent(
+    name="flaky",
+    entity=repository,
+    reacts_to=(BuildFailed,),
+    remembers=(BuildFailed,),
+    window=WindowSpec(events=5, age=timedelta(days=1)),
+)
+
+
+@flaky.rules
+def judge(build: BuildFailed, history: History) -> Decision:
+    return Decision(outcome="seen", reason="a build failed")
+
+
+ci = Domain(name="ci", entities=[repository], events=[BuildFailed], agents=[flaky])
+"""
+
 
 def innervate(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -74,6 +104,16 @@ def test_what_is_the_users_own_is_found_in_the_current_folder(tmp_path: Path, pl
     run = innervate(tmp_path, "agents", SHADOW="mine:fraud")
 
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_domain_of_the_users_own_is_found_in_the_current_folder(tmp_path: Path) -> None:
+    put(tmp_path, "app.py", "agents/__init__.py", "outbox/writer.py", "myci/__init__.py")
+    (tmp_path / "myci" / "__init__.py").write_text(DOMAIN)
+
+    run = innervate(tmp_path, "agents", DOMAINS="myci:ci")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert re.search(r"\| @flaky +\| timeline-repository +\| Reacts to BuildFailed of a repository\. +\|", run.stdout)
 
 
 def test_what_is_not_there_is_refused_in_one_line(tmp_path: Path) -> None:
