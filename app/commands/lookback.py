@@ -52,9 +52,8 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str) -> tuple[str
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _require_entity(catalogue: Catalogue, entity: tuple[str, str] | None) -> None:
-    if entity is not None and entity[0] not in catalogue.entities:
-        raise click.BadParameter(f"an entity is one of {', '.join(catalogue.entities)}, not {escaped(entity[0])}")
+def _require_entity(catalogue: Catalogue, entity: str) -> None:
+    click.Choice(list(catalogue.entities)).convert(entity, None, None)
 
 
 def _known_agents(catalogue: Catalogue, names: Sequence[str]) -> Sequence[Agent]:
@@ -95,7 +94,7 @@ async def window(
     as_document: bool,
 ) -> None:
     """Show the last events of one entity, of every type, oldest first."""
-    _require_entity(settings.catalogue, (entity, entity_id))
+    _require_entity(settings.catalogue, entity)
     async with _recorded(settings) as decisions:
         reader = timeline_reader(settings, entity)
         found = await look_back(reader, decisions, entity, entity_id, before=before, source=source, events=events)
@@ -123,7 +122,8 @@ async def record(
 ) -> None:
     """Write a slice of the log and its decisions to a file, to replay it without Kafka and PostgreSQL."""
     chosen = _known_agents(settings.catalogue, agents)
-    _require_entity(settings.catalogue, entity)
+    if entity is not None:
+        _require_entity(settings.catalogue, entity[0])
     header = SliceHeader(
         agents=tuple(agent.name for agent in chosen),
         entity=entity,

@@ -64,10 +64,18 @@ def command(*options: Any) -> Callable[[Callable[..., Awaitable[None]]], Command
 
 
 def add_command(app: faust.App, declared: Command, *parts: Any) -> None:
-    """Add a command to Faust's own, with the parts it takes before what is typed."""
+    """Add a command to Faust's own, with the parts it takes before what is typed.
+
+    What it raises as click's `UsageError` ends it as a wrong option does: what may be typed can depend on the settings.
+    """
 
     async def run(self: AppCommand, **typed: Any) -> None:
-        await declared.run(self, *parts, **typed)
+        try:
+            await declared.run(self, *parts, **typed)
+        except click.UsageError as error:
+            error.ctx = self.ctx
+            error.show()
+            raise SystemExit(error.exit_code) from error
 
     # Faust goes by these, and makes a hyphen of an underscore.
     run.__name__, run.__doc__ = declared.run.__name__, declared.run.__doc__

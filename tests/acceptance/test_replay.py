@@ -34,7 +34,7 @@ from agents.shop.fraud.rules import fraud, score
 
 stricter = Agent(
     name="fraud",
-    entity=customer,
+    entity=fraud.entity,
     reacts_to=(PaymentSucceeded,),
     remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
     window=fraud.window,

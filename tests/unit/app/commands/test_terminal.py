@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
+from types import SimpleNamespace
 from typing import Any
 
+import click
 import faust
 import pytest
 from faust.cli import option
@@ -26,6 +28,20 @@ def test_a_name_that_is_none_ends_the_command_with_one_line(name: str) -> None:
         signed(name)
 
 
+class App(faust.App):
+    """Keeps the commands that are added to it."""
+
+    def __init__(self) -> None:
+        super().__init__("any", broker="kafka://127.0.0.1:1")
+        self.added: list[Any] = []
+
+    def command(self, *options: Any, **kwargs: Any) -> Any:
+        def add(function: Any) -> Any:
+            self.added.append(super(App, self).command(*options, **kwargs)(function))
+
+        return add
+
+
 async def test_a_command_gets_its_parts_before_what_is_typed() -> None:
     given: list[Any] = []
 
@@ -34,21 +50,28 @@ async def test_a_command_gets_its_parts_before_what_is_typed() -> None:
         """List letters."""
         given.extend([terminal, database_url, limit])
 
-    added: Any = None
-
-    class App(faust.App):
-        def command(self, *options: Any, **kwargs: Any) -> Any:
-            def add(function: Any) -> Any:
-                nonlocal added
-                added = super(App, self).command(*options, **kwargs)(function)
-                return added
-
-            return add
-
-    add_command(App("any", broker="kafka://127.0.0.1:1"), list_letters, "postgresql://x/")
-    terminal: Any = object()
+    app, terminal = App(), object()
+    add_command(app, list_letters, "postgresql://x/")
+    [added] = app.added
     await added.run(terminal, limit=7)
 
     typed = added._click  # noqa: SLF001 - what Faust makes of it
     assert (typed.name, typed.help) == ("list-letters", "List letters.")
     assert given == [terminal, "postgresql://x/", 7]
+
+
+async def test_what_the_settings_do_not_know_ends_a_command_as_a_wrong_option_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @command()
+    async def look(_terminal: Terminal) -> None:
+        raise click.BadParameter("no agent is called nobody")
+
+    app = App()
+    add_command(app, look)
+    [added] = app.added
+    with pytest.raises(SystemExit) as ended:
+        await added.run(SimpleNamespace(ctx=click.Context(click.Command("look"))))
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("\nError: Invalid value: no agent is called nobody\n")
