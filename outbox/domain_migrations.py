@@ -11,11 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg2
+
 from outbox.errors import Fatal
+from outbox.schema import STATES
 
 
 class MigrationChanged(Fatal):
     """The database was migrated by other files than these; the message says which domain's and what to do."""
+
+
+class MigrationRefused(Fatal):
+    """PostgreSQL refused a migration of a domain, and nothing of it was kept; the message says which one and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,10 +66,19 @@ def missing(cursor: Any, domain: str, migrations: Sequence[Migration]) -> Sequen
 
 
 def apply(cursor: Any, domain: str, migrations: Sequence[Migration]) -> None:
-    """Apply those that are missing, in the transaction of the cursor. Raises `MigrationChanged`."""
+    """Apply those that are missing, in the transaction of the cursor.
+
+    Raises `MigrationChanged`, `MigrationRefused`, and what psycopg2 raises when something is wrong with the database.
+    """
     for migration in missing(cursor, domain, migrations):
-        # Without parameters a percent sign in a file is one.
-        cursor.execute(migration.sql)
+        try:
+            # Without parameters a percent sign in a file is one.
+            cursor.execute(migration.sql)
+        except STATES:
+            raise
+        except psycopg2.Error as error:
+            why = " ".join(str(error).split())
+            raise MigrationRefused(f"domain {domain}: migration {migration.name}: {why}") from error
         cursor.execute(
             "INSERT INTO domain_migrations (domain, number, name, sha256)"
             " VALUES (%(domain)s, %(number)s, %(name)s, %(sha256)s)",

@@ -19,7 +19,7 @@ NO_DOMAINS: Final[DomainMigrations] = {}
 def migrate(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> None:
     """Apply every migration that is missing, and what an earlier one had to leave until older workers were gone.
 
-    Blocking. Raises `DatabaseUnavailable`, or `MigrationChanged`.
+    Blocking. Raises `DatabaseUnavailable`, `MigrationChanged` or `MigrationRefused`.
     """
     with cursor_of(database_url) as cursor:
         is_upgraded = is_newest(cursor)

@@ -39,6 +39,7 @@ InnervateError
     ├── RingCorrupt                 stored bytes are no entry of a window
     ├── DomainInvalid               what a domain declares does not fit together
     ├── MigrationChanged            the database was migrated by other files than these
+    ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be
     ├── DataDirectoryUnusable       nothing can be kept in DATADIR
     ├── CannotRebuild               the windows are as they were

@@ -29,7 +29,7 @@ from app.worker.stream import AgentStream
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
 from outbox.database import Database
-from outbox.domain_migrations import MigrationChanged
+from outbox.domain_migrations import MigrationChanged, MigrationRefused
 from outbox.errors import DatabaseUnavailable
 from outbox.fenced import FencedPublisher
 from outbox.migrate import is_current, migrate
@@ -105,7 +105,7 @@ class Runtime(Service):
         """Prepare PostgreSQL and Kafka, then start every part, unless told to stop meanwhile."""
         try:
             await self._prepare()
-        except (DatabaseUnavailable, MigrationChanged, TopicsUnusable) as error:
+        except (DatabaseUnavailable, MigrationChanged, MigrationRefused, TopicsUnusable) as error:
             if not self.should_stop:  # stopping closes what it waits for
                 raise SystemExit(f"innervate: {error}") from error
         if self.should_stop:

@@ -18,7 +18,7 @@ from shop_catalogue import CATALOGUE
 from sqlalchemy.exc import ProgrammingError
 from waiting import PATIENCE_SECONDS, eventually
 
-from outbox.domain_migrations import Migration, MigrationChanged
+from outbox.domain_migrations import Migration, MigrationChanged, MigrationRefused
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import is_current, migrate
 from outbox.schema import MIGRATIONS, newest
@@ -98,7 +98,7 @@ SECOND = Migration(number=2, name="0002_second", sql="CREATE TABLE two (id integ
 def test_the_migrations_of_a_domain_that_fail_leave_nothing_of_it_and_all_of_the_others(
     empty_database_url: str,
 ) -> None:
-    with pytest.raises(psycopg2.errors.UndefinedObject, match="no primary key"):
+    with pytest.raises(MigrationRefused, match="^domain ci: migration 0002_second: there is no primary key[^\n]*$"):
         migrate(empty_database_url, {"shop": CATALOGUE.migrations["shop"], "ci": [FIRST, SECOND]})
 
     assert rows(empty_database_url, "SELECT domain FROM domain_migrations") == ["shop"]
