@@ -98,7 +98,7 @@ SECOND = Migration(number=2, name="0002_second", sql="CREATE TABLE two (id integ
 def test_the_migrations_of_a_domain_that_fail_leave_nothing_of_it_and_all_of_the_others(
     empty_database_url: str,
 ) -> None:
-    with pytest.raises(MigrationRefused, match="^domain ci: migration 0002_second: there is no primary key[^\n]*$"):
+    with pytest.raises(MigrationRefused, match=r"^domain ci: migration 0002_second: there is no primary key[^\n]*$"):
         migrate(empty_database_url, {"shop": CATALOGUE.migrations["shop"], "ci": [FIRST, SECOND]})
 
     assert rows(empty_database_url, "SELECT domain FROM domain_migrations") == ["shop"]
