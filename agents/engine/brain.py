@@ -45,5 +45,9 @@ class HoldingBrain:
 
     async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:
         """Decide; raises as the other brain does."""
-        verdict = await self._brain.decide(history, crowded)
-        return replace(verdict, hold=verdict.hold or self._policy.reason(verdict.decision))
+        return held(await self._brain.decide(history, crowded), self._policy)
+
+
+def held(verdict: Verdict, policy: HoldPolicy) -> Verdict:
+    """The verdict, waiting for a person where its brain, its agent or the policy wants one."""
+    return replace(verdict, hold=verdict.hold or policy.reason(verdict.decision))

@@ -22,6 +22,23 @@ def test_this_fails(replay):
     result = replay("incidents/double_refund.jsonl", agents=["fraud"])
     assert result.is_same, result.explain()
 """
+WITH_A_DOMAIN = """
+from agents.shop import shop
+from agents.shop.events import PaymentSucceeded
+
+PAID = PaymentSucceeded(
+    payment_id="p-1", order_id="o-1", customer_id="ada", amount_minor=2000, currency="EUR", method="card",
+    country="DE", device_id="d-1",
+)
+
+def test_a_small_payment_is_approved(domain):
+    [scored] = domain(shop).decide("fraud", PAID).published
+    assert (scored.topic, scored.key, scored.data["verdict"]) == ("payments", "o-1", "approve")
+
+def test_an_incident_is_replayed_with_the_agents_of_the_domain(domain):
+    result = domain(shop).replay("incidents/double_refund.jsonl", agents=["recovery"])
+    assert result.is_same, result.explain()
+"""
 NOT_USING = """
 import sys
 
@@ -60,6 +77,10 @@ def test_a_slice_is_replayed_from_the_root_of_the_project(project: Path) -> None
 
     assert "1 failed, 1 passed" in output
     assert "nothing was compared: the slice holds no decision of these agents" in output
+
+
+def test_a_domain_decides_and_replays_without_a_setting(project: Path) -> None:
+    assert "2 passed" in run(project, WITH_A_DOMAIN)
 
 
 def test_whoever_does_not_use_it_pays_nothing_for_it(project: Path) -> None:
