@@ -24,7 +24,7 @@ from app.commands.replay_arguments import MAX_TOKENS, Asked, Place, agents_of, d
 from app.commands.terminal import Terminal, command
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
 from app.settings import Settings
-from app.timemachine.asking import model_decider
+from app.timemachine.model_decider import model_decider
 from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.replay_log import Plan, replay_log, summary
 from app.timemachine.report import write_html, write_json

@@ -10,7 +10,7 @@ import pytest
 from interviews import Budget as FakeBudget
 
 from agents.brains.interview import Budget
-from app.timemachine.asking import TokenLimit
+from app.timemachine.model_decider import TokenLimit
 from outbox.budget import Budget as PostgresBudget
 from outbox.budget import Reservation
 from outbox.database import Database

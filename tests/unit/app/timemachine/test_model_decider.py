@@ -14,7 +14,7 @@ from agents.replay.comparison import Comparison
 from agents.replay.sources import MemoryDecisions
 from app.scripted_model.server import ScriptedModel
 from app.settings import Settings
-from app.timemachine.asking import TokenLimit, model_decider
+from app.timemachine.model_decider import TokenLimit, model_decider
 from tables.event import to_json
 
 REVIEW = orjson.dumps({"rationale": "who knows", "signs": [], "verdict": "review", "confidence": 0.7}).decode()
