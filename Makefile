@@ -12,7 +12,7 @@ NOT_OF_THE_WORKER := benchmarks|app/(sandbox|demo|pytest_plugin)
 # Tests that run in the process of pytest, beside a few of its children.
 HERE := tests/unit tests/contract tests/integration tests/incidents -m "not apache"
 # Where tests import each other's modules from.
-TEST_FOLDERS = $(sort $(dir $(wildcard tests/*/*.py tests/*/*/*.py tests/*/*/*/*.py)))
+TEST_FOLDERS = $(sort $(dir $(wildcard tests/*/*.py tests/*/*/*.py tests/*/*/*/*.py tests/domains/*/pyproject.toml)))
 
 .DEFAULT_GOAL := help
 

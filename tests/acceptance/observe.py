@@ -32,30 +32,30 @@ def rows(database_url: str, query: str, *parameters: object) -> list[tuple[Any, 
             return cursor.fetchall() if cursor.description else []
 
 
-def decided(database_url: str, event_ids: Sequence[str]) -> int:
-    """How many of these payments every agent that reacts to payments has decided on."""
+def decided(database_url: str, event_ids: Sequence[str], agents: Sequence[str] = ON_PAYMENTS) -> int:
+    """How many of these events every one of the agents has decided on."""
     [(count,)] = rows(
         database_url,
         "SELECT count(*) FROM (SELECT FROM decisions WHERE event_id = ANY (%s) AND agent = ANY (%s)"
         " GROUP BY event_id HAVING count(*) = %s) AS complete",
         list(event_ids),
-        list(ON_PAYMENTS),
-        len(ON_PAYMENTS),
+        list(agents),
+        len(agents),
     )
     return int(count)
 
 
-def under_way(database_url: str, event_ids: Sequence[str]) -> None:
+def under_way(database_url: str, event_ids: Sequence[str], agents: Sequence[str] = ON_PAYMENTS) -> None:
     """Wait until a quarter of the events is decided: work lies before, in and behind the worker.
 
-    That there is work left does not hang on how fast it is: see `rest` of `shop.sending`.
+    That there is work left does not hang on how fast it is: see `rest` of `facts.sending`.
     """
-    eventually(lambda: decided(database_url, event_ids), lambda count: count >= len(event_ids) // 4)
+    eventually(lambda: decided(database_url, event_ids, agents), lambda count: count >= len(event_ids) // 4)
 
 
-def settled(database_url: str, event_ids: Sequence[str]) -> None:
-    """Wait until every event has a decision and nothing is left in the outbox."""
-    eventually(lambda: decided(database_url, event_ids), lambda count: count >= len(event_ids))
+def settled(database_url: str, event_ids: Sequence[str], agents: Sequence[str] = ON_PAYMENTS) -> None:
+    """Wait until every event is decided on by every one of the agents and nothing is left in the outbox."""
+    eventually(lambda: decided(database_url, event_ids, agents), lambda count: count >= len(event_ids))
     eventually(lambda: rows(database_url, "SELECT count(*) FROM outbox_messages"), lambda found: found == [(0,)])
 
 

@@ -16,7 +16,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 #: The field of `data` that says to whose timeline an event goes.
-FIELDS: Final = {"customer": "customer_id", "order": "order_id", "service": "service"}
+FIELDS: Final = {
+    "customer": "customer_id",
+    "order": "order_id",
+    "repository": "repository_id",
+    "service": "service",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Memory:
         return slots
 
 
-#: Every agent.
+#: Every agent of every domain that is tried. No event is about entities of two domains.
 MEMORIES: Final[Mapping[str, Memory]] = {
     "fraud": Memory(
         "customer", "PaymentSucceeded", "PaymentSucceeded PaymentFailed ChargebackReceived", 50, timedelta(days=30)
@@ -90,6 +95,10 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         " ShipmentDispatched EscalationRequested",
         50,
         timedelta(days=90),
+    ),
+    "flaky": Memory("repository", "BuildFailed", "BuildFailed BuildPassed", 50, timedelta(days=30)),
+    "blame": Memory(
+        "repository", "ErrorOccurred", "ErrorOccurred BuildFailed RepositoryQuarantined", 30, timedelta(days=7)
     ),
 }
 

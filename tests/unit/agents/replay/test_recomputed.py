@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recomputed import MEMORIES
-from shop_catalogue import AGENTS
+from ci_catalogue import BESIDE_THE_SHOP
+from recomputed import FIELDS, MEMORIES
 
 
 def test_the_audits_know_what_each_agent_reacts_to_and_remembers() -> None:
@@ -15,10 +15,14 @@ def test_the_audits_know_what_each_agent_reacts_to_and_remembers() -> None:
             agent.window.events,
             agent.window.age,
         )
-        for agent in AGENTS.values()
+        for agent in BESIDE_THE_SHOP.agents.values()
     }
 
     assert declared == {
         name: (one.entity, frozenset(one.reacts_to.split()), frozenset(one.remembers.split()), one.events, one.age)
         for name, one in MEMORIES.items()
     }
+
+
+def test_the_audits_know_by_which_field_an_event_belongs_to_whom() -> None:
+    assert {name: entity.field for name, entity in BESIDE_THE_SHOP.entities.items()} == FIELDS
