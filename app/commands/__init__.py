@@ -6,6 +6,7 @@ from app.commands.agents import rebuild, shadows
 from app.commands.approvals import approval, approvals, approve, reject
 from app.commands.lookback import knew, record, window
 from app.commands.migrate import migrate
+from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
 from app.commands.terminal import add_command
@@ -29,4 +30,5 @@ def register_commands(app: Innervate) -> None:
         migrate,
     ):
         add_command(app, declared, app.settings)
+    add_command(app, new_domain)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)
