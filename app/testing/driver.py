@@ -24,10 +24,11 @@ from app.testing.given import SOURCE, STEP, Given, Sent, as_given, records
 from app.testing.model import chosen
 from app.timemachine.replaying import Replayed, replay_file
 from outbox.parameters import DEAD_LETTERS
+from tables.errors import Fatal
 from tables.event import InvalidEvent
 
 
-class NothingToDecide(AssertionError):
+class NothingToDecide(Fatal):
     """The agent would not be asked about this event, or no model would; the message says why."""
 
 
