@@ -51,6 +51,7 @@ InnervateError
     ├── SliceUnreadable             a file is no slice that this version can read
     ├── StateUnusable               the directory is another replay's
     ├── StateInUse                  another process has the directory open
+    ├── NotWritten              a new domain cannot be written under this name, or here
     ├── NothingToDecide         a test asks an agent about an event it would not decide on
     └── SandboxError                a wheel, Java or Maven is missing, or a service ended or stayed silent at its start
 

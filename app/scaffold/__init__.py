@@ -14,6 +14,8 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from tables.errors import Fatal
+
 #: Longer names would not fit into the lines of the templates.
 MAX_NAME: Final = 24
 
@@ -29,7 +31,7 @@ _FILES: Final = {
 }
 
 
-class NotWritten(ValueError):
+class NotWritten(Fatal):
     """Nothing was written; the message is one line that says why."""
 
 
