@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from outbox.content import content_from
+from outbox.content import content_from, otherwise_from
 from outbox.database import Database, Row, queries
+from outbox.effects import run_effects
 from outbox.errors import Permanent, StatementRejected
 from outbox.parameters import lock_parameters, message_parameters
 from outbox.records import Effect, KnownEffects, Message
@@ -126,15 +127,16 @@ class Approvals:
     async def approve(self, decision_id: uuid.UUID, content_sha256: str, by: str) -> None:
         """Publish the messages and make the state changes of a held decision, all or nothing.
 
-        Raises `NotAnswered`, `StatementRejected` (it stays held) or `DatabaseUnavailable`.
+        Raises `NotAnswered`, `StatementRejected` (it stays held) or `DatabaseUnavailable`; it stays held as well when
+        that is one of `outbox.database.WAITS_ALONE`.
         """
         content = content_from(await self._content(decision_id), self.effects)
         await self._answer("approved", decision_id, content_sha256, by, content.messages, content.effects)
 
     async def reject(self, decision_id: uuid.UUID, content_sha256: str, by: str) -> None:
         """Give a held decision up and publish what is to be published otherwise. Raises like `approve`."""
-        content = content_from(await self._content(decision_id), self.effects)
-        await self._answer("rejected", decision_id, content_sha256, by, content.otherwise)
+        otherwise = otherwise_from(await self._content(decision_id))
+        await self._answer("rejected", decision_id, content_sha256, by, otherwise)
 
     async def expire(self, *, page: int = 100) -> Sequence[uuid.UUID]:
         """Reject what is overdue, each in a transaction of its own, and return the ids of those expired here.
@@ -145,8 +147,7 @@ class Approvals:
         expired = []
         async for decision_id, content, content_sha256 in self._overdue(page):
             try:
-                otherwise = content_from(content, self.effects).otherwise
-                await self._answer("expired", decision_id, content_sha256, None, otherwise)
+                await self._answer("expired", decision_id, content_sha256, None, otherwise_from(content))
             except NotAnswered:
                 # A worker beside this one was faster.
                 continue
@@ -195,9 +196,8 @@ class Approvals:
             if not await transaction.run(_SQL["answer"], parameters):
                 raise _why_not(decision_id, await transaction.run(_SQL["approval"], parameters))
             await transaction.run(_SQL["publish"], message_parameters(messages))
-            for effect in effects:
-                for statement, values in effect.statements(decision_id):
-                    await transaction.run(statement, values)
+            async with transaction.savepoint():
+                await run_effects(transaction, effects, decision_id)
         if lanes:
             self._on_commit(lanes)
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from outbox.errors import Transient
 from outbox.supervision import is_being_cancelled
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+#: How long a batch that was cancelled may take to end before it is cancelled again, in seconds.
+CANCEL_SECONDS: Final = 0.5
 
 
 class GivenUp(Transient):
@@ -50,8 +54,10 @@ class Batcher(Generic[Item, Result]):
         """Give up what is waiting or under way: whoever waits for it is cancelled."""
         if self._task is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        while not self._task.done():
+            # Again and again: libraries lose a cancellation that meets the end of what they wait for.
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
         self._task = None
         while not self._waiting.empty():
             self._waiting.get_nowait()[1].cancel()

@@ -23,14 +23,12 @@ _KIND: Final = "kind"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What follows from an answer, each in this order."""
+    """What follows from an approval, each in this order."""
 
-    #: To publish when it is approved.
+    #: To publish.
     messages: Sequence[Message]
-    #: State changes to make when it is approved.
+    #: State changes to make.
     effects: Sequence[Effect]
-    #: To publish when it is rejected or expires.
-    otherwise: Sequence[Message]
 
 
 def content_of(record: DecisionRecord) -> str:
@@ -39,7 +37,7 @@ def content_of(record: DecisionRecord) -> str:
     try:
         content = {
             "messages": [_kept_message(message) for message in record.messages],
-            "effects": [_kept_effect(effect) for effect in record.effects],
+            "effects": [_told(effect) if record.is_refused else _kept_effect(effect) for effect in record.effects],
             "otherwise": [_kept_message(message) for message in record.hold.otherwise],
         }
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
@@ -49,7 +47,7 @@ def content_of(record: DecisionRecord) -> str:
 
 
 def content_from(text: str, known: KnownEffects) -> Content:
-    """What `content_of` made a text of. Raises `StatementRejected` when it is not of this version's making.
+    """What an approval publishes and does. Raises `StatementRejected` when it is not of this version's making.
 
     `known` are the effects of the loaded domains.
     """
@@ -58,8 +56,16 @@ def content_from(text: str, known: KnownEffects) -> Content:
         return Content(
             messages=tuple(_message(kept) for kept in content["messages"]),
             effects=tuple(_effect(kept, known) for kept in content["effects"]),
-            otherwise=tuple(_message(kept) for kept in content["otherwise"]),
         )
+    except Exception as error:
+        # To restore an effect is its domain's own.
+        raise StatementRejected(f"what is held cannot be read: {error!r}") from error
+
+
+def otherwise_from(text: str) -> Sequence[Message]:
+    """What is published without an approval; its effects need not be known any more. Raises like `content_from`."""
+    try:
+        return tuple(_message(kept) for kept in orjson.loads(text)["otherwise"])
     except (KeyError, TypeError, ValueError) as error:
         raise StatementRejected(f"what is held cannot be read: {error!r}") from error
 
@@ -108,7 +114,18 @@ def _readable_message(kept: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _kept_effect(effect: Effect) -> Mapping[str, Any]:
-    return {_KIND: effect.kind, **effect.kept()}
+    kept = orjson.dumps(effect.kept())
+    if effect.restored(orjson.loads(kept)) != effect:
+        raise ValueError(f"effect {effect.kind} is another one when it is restored from what was kept")
+    return {_KIND: effect.kind, **orjson.loads(kept)}
+
+
+def _told(effect: Effect) -> Mapping[str, Any]:
+    """An effect that was refused, as far as it can be kept: it is never made again."""
+    try:
+        return _kept_effect(effect)
+    except Exception:  # noqa: BLE001 - keeping is the domain's own
+        return {_KIND: effect.kind}
 
 
 def _effect(kept: Mapping[str, Any], known: KnownEffects) -> Effect:
@@ -120,8 +137,9 @@ def _effect(kept: Mapping[str, Any], known: KnownEffects) -> Effect:
 
 
 def _shown(kept: Mapping[str, Any], known: KnownEffects) -> Mapping[str, Any]:
-    """As it was kept where it cannot be restored: what is looked at need not be done."""
+    """As it was kept where its domain cannot show it: what is looked at need not be done."""
     try:
-        return {_KIND: kept[_KIND], **_effect(kept, known).shown()}
-    except ValueError:
+        shown: Mapping[str, Any] = orjson.loads(orjson.dumps({_KIND: kept[_KIND], **_effect(kept, known).shown()}))
+    except Exception:  # noqa: BLE001 - restoring and showing are the domain's own
         return kept
+    return shown

@@ -19,6 +19,7 @@ import psycopg2.errors
 from outbox.errors import (
     DatabaseReadOnly,
     DatabaseUnavailable,
+    EffectUnavailable,
     InnervateError,
     RowsLocked,
     SchemaUnusable,
@@ -45,7 +46,7 @@ _REJECTED: Final = (
 _BEGIN_PART: Final = "SAVEPOINT part; SET CONSTRAINTS ALL DEFERRED; SET LOCAL lock_timeout = '1s'"
 
 #: What somebody has taken away, or not given yet, and may give: it is there again without a change of the statement.
-_UNUSABLE: Final = (
+UNUSABLE: Final = (
     psycopg2.errors.UndefinedTable,
     psycopg2.errors.UndefinedColumn,
     psycopg2.errors.UndefinedFunction,
@@ -55,8 +56,11 @@ _UNUSABLE: Final = (
     psycopg2.errors.InvalidColumnReference,
     psycopg2.errors.InvalidSchemaName,
     psycopg2.errors.InsufficientPrivilege,
-    psycopg2.NotSupportedError,
 )
+
+
+#: What is undone alone, and may succeed another time.
+WAITS_ALONE: Final = (SchemaUnusable, RowsLocked, EffectUnavailable)
 
 
 class Transaction:
@@ -69,18 +73,23 @@ class Transaction:
         """Run one statement and return its rows. Raises like `Database.run`."""
         return await _fetched(self._cursor, statement, parameters)
 
+    def filled(self, statement: str, parameters: Mapping[str, Any]) -> str:
+        """The statement with its parameters in it, as `run` would send it. Raises what psycopg2 and adapters raise."""
+        text: bytes = self._cursor.mogrify(statement, parameters)
+        return text.decode()
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What fails in here is undone alone, deferred constraints included, and passes on.
 
-        Raises `StatementRejected`, also for a statement that is wrong in itself, `SchemaUnusable`, or `RowsLocked`;
-        after any other error the whole transaction has failed.
+        Raises `StatementRejected`, also for a statement that is wrong in itself, `SchemaUnusable`, `RowsLocked` or
+        `EffectUnavailable`; after any other error the whole transaction has failed.
         """
         await self.run(_BEGIN_PART)
         try:
             yield
             await self.run("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT part")
-        except (StatementRejected, SchemaUnusable, RowsLocked):
+        except (StatementRejected, *WAITS_ALONE):
             await self.run("ROLLBACK TO SAVEPOINT part")
             raise
         except psycopg2.ProgrammingError as error:
@@ -190,7 +199,7 @@ def _translated() -> Iterator[None]:
         yield
     except _REJECTED as error:
         raise StatementRejected(_one_line(error)) from error
-    except _UNUSABLE as error:
+    except (*UNUSABLE, psycopg2.NotSupportedError) as error:
         raise SchemaUnusable(_one_line(error)) from error
     except psycopg2.errors.ReadOnlySqlTransaction as error:
         raise DatabaseReadOnly(_one_line(error)) from error

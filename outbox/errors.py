@@ -11,6 +11,7 @@ __all__ = [
     "DatabaseReadOnly",
     "DatabaseUnavailable",
     "Echo",
+    "EffectUnavailable",
     "Fatal",
     "InnervateError",
     "OldWorkersRemain",
@@ -36,6 +37,10 @@ class SchemaUnusable(DatabaseUnavailable):
 
 class RowsLocked(DatabaseUnavailable):
     """Somebody else kept what the statement needs locked for too long; nothing was written."""
+
+
+class EffectUnavailable(DatabaseUnavailable):
+    """PostgreSQL answers, but the effects of one decision took too long, or cannot be had now; nothing was written."""
 
 
 class OldWorkersRemain(DatabaseUnavailable):

@@ -89,6 +89,9 @@ class Effect(Protocol):
     def kept(self) -> Mapping[str, Any]:
         """Its fields as JSON, while a person is asked."""
 
+    def restored(self, kept: Mapping[str, Any]) -> Effect:
+        """An equal effect, of what `kept` gives. Raises when this is none."""
+
     def shown(self) -> Mapping[str, Any]:
         """What that person is shown, as JSON."""
 

@@ -4,7 +4,8 @@
 and a busy worker pays one commit for up to `batch_size` decisions. An outcome that is unknown (connection lost during
 the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A decision with
 effects is written in a savepoint of its own; when it is refused, its batch-mates are not, and when it has to wait for
-a table, a privilege or a row that somebody keeps locked, it waits alone. A batch of decisions without
+a table, a privilege, a row that somebody keeps locked or its own slow statements, it waits alone, and the effects of
+its agent no longer share batches with others until it goes well again. A batch of decisions without
 effects that PostgreSQL refuses is halved until only the guilty one fails. Batches that share a lane of the outbox
 commit one after another, so the order of `seq` within a lane is the order of the commits. A held decision is written
 with the question to a person (see `outbox.approvals`) in place of its effects and messages. One whose effects are
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,14 +24,13 @@ from outbox.backoff import Backoff
 from outbox.batching import Batcher
 from outbox.chains import ChainLimits
 from outbox.content import content_of, sha256_of
-from outbox.database import Database, Row, Transaction, queries
+from outbox.database import WAITS_ALONE, Database, Row, Transaction, queries
+from outbox.effects import run_effects
 from outbox.errors import (
     DatabaseUnavailable,
     Echo,
     InnervateError,
     OldWorkersRemain,
-    RowsLocked,
-    SchemaUnusable,
     StatementRejected,
     Transient,
 )
@@ -53,10 +54,18 @@ _ID_IN_USE: Final = "its event's id was used by another source, and older worker
 #: The longest pause between attempts of a decision that waits alone, in seconds.
 ALONE_CAP_SECONDS: Final = 10.0
 
+#: How long the effects of one batch may take together, in seconds, before what is left of them comes in another batch:
+#: others wait for its lanes, and must not wait as long as they would wait for a lock (`outbox.session`).
+TURN_SECONDS: Final = 1.0
+
 #: By the ids of decisions that are there: whether their chains went too far, and their numbers in their correlations.
 Found = dict[str, tuple[bool, int | None]]
 #: The decisions that are new, and those that PostgreSQL refused or that have to wait alone.
 Written = tuple[Found, dict[str, InnervateError]]
+
+
+class NotTried(Transient):
+    """The effects of its batch-mates took too long; this decision was left for another batch."""
 
 
 class DecisionWriter:
@@ -80,10 +89,13 @@ class DecisionWriter:
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
         self._decisions = Batcher(self._settle, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
+        #: Decisions with effects, one at a time, of agents whose effects had to wait lately.
+        self._alone = Batcher(self._settle, limit=1, name="decision writer, alone")
 
     async def stop(self) -> None:
         """Stop writing; decisions still waiting are given up unwritten (their events come again)."""
         await self._decisions.stop()
+        await self._alone.stop()
 
     async def record(self, record: DecisionRecord) -> bool:
         """Write the decision and wait for the commit.
@@ -92,21 +104,25 @@ class DecisionWriter:
         refuses is written as rejected, with what is to be published otherwise. Raises `Echo` when it is written as
         refused, now or before, because its chain went too far, and another `Permanent` if it can never be written.
         While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot have: a table, a
-        privilege, a row that somebody keeps locked, the end of older workers.
+        privilege, a row that somebody keeps locked, time for its effects, the end of older workers.
         """
         record = self._limits.applied_to(record)
         backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
         while True:
             try:
                 return await self._submit(record)
+            except NotTried:
+                continue
             except Transient as error:
-                self.troubles.note(f"decisions of {record.agent}", error)
+                self.troubles.note(_trouble(record), error)
                 log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, error)
                 await backoff.wait()
 
     async def _submit(self, record: DecisionRecord) -> bool:
+        is_apart = bool(record.effects) and _trouble(record) in self.troubles.current()
+        batcher = self._alone if is_apart else self._decisions
         try:
-            return await self._decisions.submit(record)
+            return await batcher.submit(record)
         except StatementRejected as error:
             if record.status != "committed" or not record.otherwise:
                 raise
@@ -182,6 +198,7 @@ class DecisionWriter:
             return _found(await self._database.run(_RECORD_DECISIONS, parameters)), {}
         new: Found = {}
         refused: dict[str, InnervateError] = {}
+        ends_at = time.monotonic() + TURN_SECONDS
         async with self._database.transaction() as transaction:
             await transaction.run(_SQL["lock_lanes"], lock_parameters(lanes))
             # In the order of the batch: the messages of one key leave in the order in which their agent decided.
@@ -190,9 +207,12 @@ class DecisionWriter:
                     new |= _found(await transaction.run(_SQL["record_decisions"], self._parameters(list(group))))
                     continue
                 for record in group:
+                    if time.monotonic() > ends_at:
+                        refused[str(record.id)] = NotTried("the effects of its batch-mates took too long")
+                        continue
                     try:
                         new |= await self._write_alone(transaction, record)
-                    except (StatementRejected, SchemaUnusable, RowsLocked) as error:
+                    except (StatementRejected, *WAITS_ALONE) as error:
                         refused[str(record.id)] = error
         return new, refused
 
@@ -203,9 +223,7 @@ class DecisionWriter:
             if not is_refused and _is_asked(record):
                 await transaction.run(_APPROVALS_SQL["hold"], _question(record))
             elif not is_refused:
-                for effect in record.effects:
-                    for statement, parameters in effect.statements(record.id):
-                        await transaction.run(statement, parameters)
+                await run_effects(transaction, record.effects, record.id)
         return new
 
     def _parameters(self, records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
@@ -236,6 +254,11 @@ class DecisionWriter:
         """Drop the constraint of before, unless older workers still need it."""
         [row] = await self._database.run(_SQL["tell_sources_apart"])
         return bool(row.is_gone)
+
+
+def _trouble(record: DecisionRecord) -> str:
+    """What readiness calls it when decisions of this agent wait alone."""
+    return f"decisions of {record.agent}"
 
 
 def _has_more_than_a_row(record: DecisionRecord) -> bool:

@@ -7,6 +7,7 @@ InnervateError
 │   │   ├── DatabaseReadOnly        it answers and takes no writes: a standby, or made read-only
 │   │   ├── SchemaUnusable          it answers; a table, column or privilege that is needed is not there
 │   │   ├── RowsLocked              somebody else kept what is needed locked for too long
+│   │   ├── EffectUnavailable       the effects of one decision took too long, or cannot be had now
 │   │   └── OldWorkersRemain        not before the workers of the version before are gone
 │   ├── NotPublished                whether Kafka has the message is unknown
 │   │   ├── Unwritable              Kafka takes nothing for this topic until somebody changes something there

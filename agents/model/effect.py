@@ -46,10 +46,10 @@ class Effect(Data, ABC):
 
     @abstractmethod
     def statements(self, decision_id: uuid.UUID) -> Sequence[Statement]:
-        """SQL with `%(name)s` parameters, to run in this order in the decision's transaction.
+        """SQL with `%(name)s` parameters, to run in this order in the decision's transaction, within 2 s.
 
-        What PostgreSQL refuses for its values refuses the whole decision. A statement that needs what is not there, or
-        not permitted, waits until it is, and with it this decision alone.
+        What fails and will fail again (values, wrong SQL, COMMIT, this method raising) refuses the whole decision. What
+        may succeed later (a table, a privilege, a lock or time is missing) waits, and with it this decision alone.
         """
 
     def events(self) -> Sequence[DomainEvent]:

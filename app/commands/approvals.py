@@ -21,6 +21,8 @@ from app.operators.approvals import AnswerForm, expected, summary
 from app.settings import Settings
 from outbox.approvals import Approval, Approvals
 from outbox.content import readable
+from outbox.database import WAITS_ALONE
+from outbox.errors import StatementRejected
 from outbox.records import KnownEffects
 
 _HEADERS: Final = ("id", "agent", "entity", "outcome", "held for", "expires", "sha256")
@@ -55,7 +57,10 @@ async def approve(terminal: Terminal, settings: Settings, decision_id: uuid.UUID
     """Publish and do what is held, if it is what the hash says."""
     form = _form(sha256, by)
     async with _held(settings) as held:
-        await held.approve(decision_id, form.content_sha256, form.by)
+        try:
+            await held.approve(decision_id, form.content_sha256, form.by)
+        except (StatementRejected, *WAITS_ALONE) as error:
+            raise SystemExit(f"innervate: it stays held: {escaped(str(error))}") from error
     terminal.say(f"approved by {form.by}")
 
 

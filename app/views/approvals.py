@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from app.operators.approvals import AnswerForm, expected, shown, summary
 from app.views.pages import before_of, cut, json_response, limit_of, uuid_of
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, UnknownApproval
-from outbox.database import Database, queries
+from outbox.database import WAITS_ALONE, Database, queries
 from outbox.errors import StatementRejected
 
 _SQL: Final = queries("approvals.sql")
@@ -40,7 +40,7 @@ async def list_approvals(database: Database, approvals: Approvals, request: web.
 
 
 async def approve(approvals: Approvals, request: web.Request, decision_id: str) -> web.Response:
-    """Publish and do what is held; 409 says why not."""
+    """Publish and do what is held; 409 says why not, 503 why not yet."""
     return await _answered(approvals, approvals.approve, request, decision_id)
 
 
@@ -52,7 +52,7 @@ async def reject(approvals: Approvals, request: web.Request, decision_id: str) -
 async def _answered(approvals: Approvals, answer: Answering, request: web.Request, decision_id: str) -> web.Response:
     held = uuid_of(decision_id)
     form = await _form(request)
-    error = None
+    error, status = None, 409
     try:
         await answer(held, form.content_sha256, form.by)
     except UnknownApproval as unknown:
@@ -61,10 +61,12 @@ async def _answered(approvals: Approvals, answer: Answering, request: web.Reques
         error = str(refusal)
     except StatementRejected as refusal:
         error = f"it stays held: {refusal}"
+    except WAITS_ALONE as wait:
+        error, status = f"it stays held: {wait}", 503
     approval = await approvals.find(held)
     assert approval is not None, "what was held is never deleted"
     body = {"id": str(held), **shown(approval, approvals.effects)}
-    return json_response(body) if error is None else json_response({"error": error, "approval": body}, status=409)
+    return json_response(body) if error is None else json_response({"error": error, "approval": body}, status=status)
 
 
 async def _form(request: web.Request) -> AnswerForm:

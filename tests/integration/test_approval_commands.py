@@ -81,6 +81,19 @@ async def test_one_is_shown_with_everything_that_follows_from_an_answer_and_noth
     assert (unknown, error) == (1, f"innervate: decision {NOBODY} was never held")
 
 
+async def test_an_approval_that_cannot_be_done_ends_with_what_stays_held_and_why(
+    typed: Callable[..., Any], writer: DecisionWriter, held: Callable[..., DecisionRecord], query: Callable[..., Any]
+) -> None:
+    record = held("e-1", effects=(refund(1),))
+    await writer.record(record)
+    query("ALTER TABLE refunds RENAME TO away")
+
+    code, _, error = await typed("approve", record.id, "--sha256", hashes(query)[0], "--by", "ada")
+
+    assert (code, error) == (1, 'innervate: it stays held: relation "refunds" does not exist')
+    assert query(STATUS) == [("e-1", "held")]
+
+
 async def test_an_answer_is_given_once_by_whoever_says_who_they_are(
     typed: Callable[..., Any], writer: DecisionWriter, held: Callable[..., DecisionRecord], query: Callable[..., Any]
 ) -> None:

@@ -224,6 +224,22 @@ async def test_an_approval_that_postgresql_refuses_stays_held_and_says_why(
     assert (await press(record, "reject", content_sha256=await hash_of(client, record), by="ada"))[0] == 200
 
 
+async def test_an_approval_that_needs_what_is_not_there_yet_stays_held_and_says_what(
+    client: Client, press: Press, writer: DecisionWriter, held: HeldOf, query: Callable[..., Any]
+) -> None:
+    record = held("e-1")
+    await writer.record(record)
+    query("ALTER TABLE refunds RENAME TO away")
+
+    status, body = await press(record, "approve", content_sha256=await hash_of(client, record), by="ada")
+
+    assert (status, body["error"]) == (503, 'it stays held: relation "refunds" does not exist')
+    assert body["approval"]["answer"] is None
+    assert query(STATUS) == [("e-1", "held")]
+    query("ALTER TABLE away RENAME TO refunds")
+    assert (await press(record, "approve", content_sha256=await hash_of(client, record), by="ada"))[0] == 200
+
+
 async def test_what_was_never_held_is_not_found(
     client: Client, press: Press, writer: DecisionWriter, decision: Callable[..., DecisionRecord]
 ) -> None:

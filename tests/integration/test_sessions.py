@@ -325,7 +325,7 @@ async def test_an_effect_that_is_no_sql_is_refused_alone(
 ) -> None:
     outcomes = await settle(writer, decision("pay-1", effects=(Wrong(),)), decision("pay-2"))
 
-    assert [str(outcomes[0]).partition(":")[0], outcomes[1]] == ["syntax error at end of input LINE 1", True]
+    assert [str(outcomes[0]).partition(":")[0], outcomes[1]] == ["syntax error at end of input", True]
 
 
 @pytest.mark.parametrize("when", ["before it connected", "after it connected"])

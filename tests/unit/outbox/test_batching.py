@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -89,3 +90,21 @@ async def test_a_batch_with_too_few_outcomes_fails_for_those_who_wait_and_the_ne
         await asyncio.wait_for(batcher.submit(1), timeout=10)
     assert await asyncio.wait_for(batcher.submit(2), timeout=10) == 2
     await batcher.stop()
+
+
+async def test_a_batch_whose_cancellation_is_lost_ends_all_the_same() -> None:
+    begun = asyncio.Event()
+
+    async def deaf(items: Sequence[int]) -> Sequence[int]:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return items
+
+    batcher = Batcher(deaf, limit=1, name="test")
+    call = asyncio.create_task(batcher.submit(1))
+    await begun.wait()
+
+    await asyncio.wait_for(batcher.stop(), timeout=PATIENCE_SECONDS)
+
+    assert await call == 1
