@@ -12,7 +12,7 @@ from agents.model.effect import Statement
 from agents.model.event import DomainEvent
 from agents.model.history import History
 from agents.model.types import Types
-from outbox.content import content_from, content_of
+from outbox.content import content_from, content_of, otherwise_from
 from outbox.records import DecisionRecord, Message, Status
 from outbox.records import Effect as WrittenEffect
 from tables.event import Event, parse
@@ -156,12 +156,13 @@ class Decided:
 
         Raises ValueError when the decision is not held, and `StatementRejected` when it could not be kept.
         """
-        return self._consequence(*self._kept[:2])
+        content = content_from(self._kept, self.history.types.effects)
+        return self._consequence(content.messages, content.effects)
 
     @cached_property
     def rejected(self) -> Consequence:
         """What follows when a person says no, or nobody answers in time. Raises as `approved`."""
-        return self._consequence(self._kept[2], ())
+        return self._consequence(otherwise_from(self._kept), ())
 
     @cached_property
     def refused(self) -> Consequence:
@@ -169,11 +170,10 @@ class Decided:
         return self._consequence(self.record.otherwise, ())
 
     @cached_property
-    def _kept(self) -> tuple[Sequence[Message], Sequence[WrittenEffect], Sequence[Message]]:
+    def _kept(self) -> str:
         if self.status != "held":
             raise ValueError(f"{self.agent} decided {self.outcome}, and nobody is asked: it is {self.status}")
-        content = content_from(content_of(self.record), self.history.types.effects)
-        return content.messages, content.effects, content.otherwise
+        return content_of(self.record)
 
     def _consequence(self, messages: Iterable[Message], effects: Sequence[WrittenEffect]) -> Consequence:
         return Consequence(
