@@ -56,11 +56,14 @@ def clean_environment() -> dict[str, str]:
 
 
 def wheel_directory(wheel: str, package: str) -> Path:
-    """Return where the package of a wheel lies; raise SandboxError when the wheel is missing."""
+    """Return where the package of a wheel lies; raise SandboxError when the wheel is missing.
+
+    Links are followed: who may reach it, and what lies beside it, is a matter of where it really is.
+    """
     found = find_spec(package)
     if found is None or found.origin is None:
         raise SandboxError(f"the wheel {wheel} is missing: pip install 'innervate[sandbox]'")
-    return Path(found.origin).parent
+    return Path(found.origin).resolve().parent
 
 
 def free_port() -> int:

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from email import message_from_string
 from importlib.metadata import metadata, packages_distributions, version
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from zipfile import ZipFile
 
 import pytest
-from waiting import PATIENCE_SECONDS
+from wheels import PACKAGES, ROOT, build_wheel
 
-ROOT = Path(__file__).parents[3]
-PACKAGES = ("agents", "app", "outbox", "tables")
 INFO = f"innervate-{version('innervate')}.dist-info"
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
-    """The wheel, built from a copy: a build leaves folders behind that a later one would pack."""
-    folder = tmp_path_factory.mktemp("packaging")
-    source = folder / "source"
-    source.mkdir()
-    for name in (*PACKAGES, "tests"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    quietly = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, source],
-        check=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    [built] = folder.glob("*.whl")
-    return ZipFile(built)
+    return ZipFile(build_wheel(tmp_path_factory.mktemp("packaging")))
 
 
 def contents(wheel: ZipFile) -> set[str]:
