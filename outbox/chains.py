@@ -16,7 +16,7 @@ from typing import Final
 
 from outbox.records import DecisionRecord
 
-#: Decisions in a row. Simulated shops need 3, from an error over its service to its recovery; own choice.
+#: Decisions in a row. The simulated domain needs 3, from an error over its service to its recovery; own choice.
 MOST_DECISIONS: Final = 16
 #: Messages of one correlation in answer to agents. An incident brings three or four for each of its orders, and a
 #: window holds a thousand of those at most; own choice.

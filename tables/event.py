@@ -84,7 +84,7 @@ class Event:
     id: str
     #: The producer, 1 to 1024 characters.
     source: str
-    #: The bare name of what happened, 1 to 256 characters: `PaymentSucceeded`.
+    #: The bare name of what happened, 1 to 256 characters: `ServiceDeployed`.
     type: str
     #: When it happened, in UTC, years 1970 to 9998.
     time: datetime

@@ -12,10 +12,11 @@ from typing import Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Verdict
+from agents.model.errors import DecisionFailed
 from agents.model.event import DomainEvent
 from agents.model.history import History
 from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
-from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, chain_depth, to_json
+from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, InvalidEvent, chain_depth, to_json
 
 #: The media type of a structured CloudEvent, and the only header a message carries.
 STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
@@ -40,7 +41,7 @@ def decision_record(
     `hold_for` is how long a verdict that asks for a person waits for one. `recorded_id` is the id of the decision that
     is decided again, from which the ids of its messages were derived; None: the one it would get today.
 
-    Raises `InvalidEvent` when an emitted event cannot be written.
+    Raises `InvalidEvent` or `DecisionFailed` when an emitted event cannot be written.
     """
     event = history.event
     decision = verdict.decision
@@ -83,6 +84,17 @@ def _messages(
 
 
 def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> Message:
+    try:
+        return _written(agent, cause, data, message_id)
+    except InvalidEvent:
+        raise
+    except Exception as error:
+        # How it is written may be a domain's own.
+        name = type(data).__name__
+        raise DecisionFailed(f"agent {agent.name}: {name} cannot be written: {type(error).__name__}") from error
+
+
+def _written(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> Message:
     key = data.kafka_key
     event = Event(
         id=message_id,

@@ -20,7 +20,7 @@ from agents.model.choice import Choice, Choosing
 from agents.model.decision import Decision
 from agents.model.entity import Entity
 from agents.model.errors import DecisionFailed, OutsidePolicy
-from agents.model.event import DomainEvent
+from agents.model.event import DomainEvent, event_types
 from agents.model.history import History
 from tables.window import WindowSpec
 
@@ -29,6 +29,9 @@ Chosen = TypeVar("Chosen", bound=Callable[[Any, Any, History, Decision], Decisio
 
 #: Names become parts of topic names and metric labels.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: Names that would be taken for something else: the consumer of dead letters that reads domain topics, the set of every
+#: agent, and the beginning of the names of sets with a shadow.
+RESERVED: Final = frozenset({"router", "all", "shadow"})
 
 
 class Agent:
@@ -36,7 +39,7 @@ class Agent:
 
     `name` is the consumer, table and metric name, never derived from a file name. `entity` says whose timeline the
     agent reads. It decides on the types in `reacts_to` and keeps the types in `remembers`; everything else in the
-    timeline passes by. Raises ValueError when a name is not usable.
+    timeline passes by. Raises ValueError when a name is not usable, TypeError when something is of another type.
     """
 
     def __init__(
@@ -50,6 +53,14 @@ class Agent:
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"agent name {name!r}: expected lower-case letters, digits and _, at most 40")
+        if name in RESERVED:
+            raise ValueError(f"agent name {name!r}: Innervate itself is called so")
+        if not isinstance(entity, Entity):
+            raise TypeError(f"agent {name}: entity must be an Entity, got {type(entity).__name__}")
+        if not isinstance(window, WindowSpec):
+            raise TypeError(f"agent {name}: window must be a WindowSpec, got {type(window).__name__}")
+        reacts_to = event_types(f"agent {name}: reacts_to", reacts_to)
+        remembers = event_types(f"agent {name}: remembers", remembers)
         self.name = name
         self.entity = entity
         self.window = window
@@ -109,12 +120,17 @@ class Agent:
     def _decided(self, history: History, decide: Callable[[], Decision]) -> Decision:
         try:
             decision = decide()
-        except OutsidePolicy:
+            if not isinstance(decision, Decision):
+                raise DecisionFailed(f"agent {self.name} returned {type(decision).__name__}, expected a Decision")  # noqa: TRY301 - one answer for every problem
+            # Effects are a domain's own: what they say is asked for here, where whatever they raise is the agent's.
+            undeclared = history.types.undeclared(decision)
+            amounts = [effect.moves_minor for effect in decision.effects]
+        except (OutsidePolicy, DecisionFailed):
             raise
         except Exception as error:
             raise DecisionFailed(f"agent {self.name}: {type(error).__name__} while deciding") from error
-        if not isinstance(decision, Decision):
-            raise DecisionFailed(f"agent {self.name} returned {type(decision).__name__}, expected a Decision")
-        if (undeclared := history.types.undeclared(decision)) is not None:
+        if undeclared is not None:
             raise DecisionFailed(f"agent {self.name}: no loaded domain declares {undeclared}")
+        if not all(type(amount) is int and amount >= 0 for amount in amounts):
+            raise DecisionFailed(f"agent {self.name}: an effect moves a sum that is no integer of 0 or more")
         return decision

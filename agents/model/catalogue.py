@@ -11,15 +11,20 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from agents.model.agent import Agent
+from agents.model.choice import Choice, Choosing
 from agents.model.domain import Domain, DomainInvalid
 from agents.model.effect import Effect
 from agents.model.entity import Entity
-from agents.model.event import DomainEvent, OpenEvent
+from agents.model.event import Data, DomainEvent, OpenEvent
 from agents.model.migrations import read_migrations
 from agents.model.types import Types
 from outbox.domain_migrations import DomainMigrations
 
 T = TypeVar("T")
+
+#: What events and effects say of themselves, which a field of that name would hide.
+_EVENT_WORDS: Final = frozenset({"topic", "about", "carried", "kafka_key", "written"})
+_EFFECT_WORDS: Final = frozenset({"kind", "statements", "events", "moves_minor", "kept", "restored", "shown"})
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: How the names of timelines begin.
@@ -84,11 +89,14 @@ class Catalogue:
             raise DomainInvalid(f"{where}: expected a topic (`topic=...` behind its bases), got {event.topic!r}")
         if event.topic in reserved or event.topic.startswith(TIMELINE):
             raise DomainInvalid(f"{where}: the topic {event.topic} is written by Innervate itself")
+        _check_fields(where, event, _EVENT_WORDS)
         for entity in event.about:
             self._check_entity(where, entity)
             field = event.model_fields.get(entity.field)
             if field is None:
                 raise DomainInvalid(f"{where}: it is about a {entity.name} and has no field {entity.field}")
+            if field.alias is not None:
+                raise DomainInvalid(f"{where}: {entity.field} is what it is about and can have no alias")
             if not _is_text(field.annotation):
                 raise DomainInvalid(f"{where}: {entity.field} must be a text, as an id is")
 
@@ -104,9 +112,8 @@ class Catalogue:
             is_about = agent.entity in kind.about or issubclass(kind, OpenEvent)
             if not is_about:
                 raise DomainInvalid(f"{where}: {kind.__name__} is about no {agent.entity.name}")
-        if agent.choosing is not None and (strange := agent.choosing.on - agent.reacts_to):
-            names = ", ".join(sorted(strange))
-            raise DomainInvalid(f"{where}: a model is asked about {names}, which it never decides on")
+        if agent.choosing is not None:
+            _check_choosing(where, agent, agent.choosing)
 
 
 def _used_first(domains: Iterable[Domain]) -> Iterator[Domain]:
@@ -153,11 +160,32 @@ def _is_text(annotation: Any) -> bool:
     return annotation is str
 
 
+def _check_choosing(where: str, agent: Agent, choosing: Choosing) -> None:
+    if strange := choosing.on - agent.reacts_to:
+        names = ", ".join(sorted(strange))
+        raise DomainInvalid(f"{where}: a model is asked about {names}, which it never decides on")
+    form = choosing.form
+    if not isinstance(form, type) or not issubclass(form, Choice):
+        raise DomainInvalid(f"{where}: the form of its model must be a class of Choice")
+    if not choosing.task:
+        raise DomainInvalid(f"{where}: the docstring of {form.__name__} says no task to a model")
+
+
+def _check_fields(where: str, model: type[Data], words: frozenset[str]) -> None:
+    """Whether the fields hide nothing, and are written as they are read."""
+    if hidden := sorted(words & model.model_fields.keys()):
+        raise DomainInvalid(
+            f"{where}: the field {hidden[0]} hides what Innervate needs: call it otherwise, with an alias"
+        )
+    for name, field in model.model_fields.items():
+        if field.validation_alias != field.serialization_alias:
+            raise DomainInvalid(f"{where}: {name} must be read and written under the same alias")
+
+
 def _check_effect(where: str, effect: type[Effect]) -> None:
     if not _NAME.fullmatch(effect.kind):
         raise DomainInvalid(f"{where}: kind {effect.kind!r}: expected lower-case letters, digits and _, at most 40")
-    if "kind" in effect.model_fields:
-        raise DomainInvalid(f"{where}: the field kind names it where it is kept: call it otherwise")
+    _check_fields(where, effect, _EFFECT_WORDS)
     if inspect.isabstract(effect):
         raise DomainInvalid(f"{where}: it does not say what is written (`statements`)")
     try:

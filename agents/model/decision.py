@@ -13,7 +13,8 @@ from agents.model.event import DomainEvent
 class Decision:
     """What an agent chose, why, and what follows from it.
 
-    Raises ValueError when the outcome is empty or the confidence lies outside 0 to 1.
+    Raises ValueError when the outcome is empty or the confidence lies outside 0 to 1, TypeError when something is of
+    another type than it says; whatever can be gone through will do for a sequence.
     """
 
     #: What the agent chose; one short word, the one an operator counts by.
@@ -37,6 +38,16 @@ class Decision:
         return [*(event for effect in self.effects for event in effect.events()), *self.emit]
 
     def __post_init__(self) -> None:
+        for name in ("outcome", "reason", "hold"):
+            text = getattr(self, name)
+            if not isinstance(text, str) and (name != "hold" or text is not None):
+                raise TypeError(f"{name} must be a text, got {type(text).__name__}")
+        for name, kind in (("effects", Effect), ("emit", DomainEvent), ("otherwise", DomainEvent)):
+            # An iterator would be empty for whoever goes through it second.
+            members = tuple(getattr(self, name))
+            if strange := [type(member).__name__ for member in members if not isinstance(member, kind)]:
+                raise TypeError(f"{name} must be a sequence of {kind.__name__}, got {strange[0]} in it")
+            object.__setattr__(self, name, members)
         if not self.outcome:
             raise ValueError("a decision needs an outcome")
         if not 0 <= self.confidence <= 1:

@@ -8,8 +8,9 @@ refused by `agents.model.catalogue`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from agents.model.agent import Agent
 from agents.model.effect import Effect
@@ -39,3 +40,31 @@ class Domain:
     #: Entities whose ids the open events of other domains carry (`agents.model.event.OpenEvent`). An agent of the
     #: entity explains the errors that name it; the platform's agents leave those to it.
     carries: Sequence[Entity] = ()
+
+    def __post_init__(self) -> None:
+        where = f"domain {self.name}"
+        if not isinstance(self.name, str):
+            raise DomainInvalid(f"{where}: name must be a text, got {type(self.name).__name__}")
+        if self.migrations is not None and not isinstance(self.migrations, str):
+            raise DomainInvalid(f"{where}: migrations must be a text, got {type(self.migrations).__name__}")
+        values = (("entities", Entity), ("agents", Agent), ("uses", Domain), ("carries", Entity))
+        for name, kind in values:
+            members = self._members(name)
+            if strange := [type(member).__name__ for member in members if not isinstance(member, kind)]:
+                raise DomainInvalid(f"{where}: {name} must be a sequence of {kind.__name__}, got {strange[0]} in it")
+        for name, base in (("events", DomainEvent), ("effects", Effect)):
+            members = self._members(name)
+            if not all(isinstance(member, type) and issubclass(member, base) for member in members):
+                raise DomainInvalid(f"{where}: {name} must be a sequence of classes of {base.__name__}")
+
+    def _members(self, name: str) -> tuple[Any, ...]:
+        given = getattr(self, name)
+        if isinstance(given, str | type) or not isinstance(given, Iterable):
+            raise DomainInvalid(f"domain {self.name}: {name} must be a sequence, got {_named(given)}")
+        members = tuple(given)
+        object.__setattr__(self, name, members)
+        return members
+
+
+def _named(given: object) -> str:
+    return given.__name__ if isinstance(given, type) else type(given).__name__

@@ -63,7 +63,7 @@ class Effect(Data, ABC):
 
     def kept(self) -> Mapping[str, Any]:
         """Its fields as JSON: what an approval is given to, and is made of the effect again by `restored`."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     @classmethod
     def restored(cls, kept: Mapping[str, Any]) -> Self:

@@ -6,7 +6,7 @@ may add some. What breaks a rule fails with pydantic's `ValidationError`, which 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,7 +40,10 @@ class DomainEvent(Data):
         if topic is not None:
             cls.topic = topic
         if about is not None:
-            cls.about = (about,) if isinstance(about, Entity) else tuple(about)
+            entities = (about,) if isinstance(about, Entity) else about
+            if isinstance(entities, str) or not all(isinstance(entity, Entity) for entity in entities):
+                raise TypeError(f"event {cls.__name__}: about must be an Entity, or several")
+            cls.about = tuple(entities)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -58,8 +61,8 @@ class DomainEvent(Data):
         return next((entity_id for entity_id in ids if entity_id), "")
 
     def written(self) -> dict[str, Any]:
-        """The `data` that is published."""
-        return self.model_dump(mode="json")
+        """The `data` that is published: what is read under an alias, under it."""
+        return self.model_dump(mode="json", by_alias=True)
 
 
 #: Identifies something: 1 to 256 characters.
@@ -84,7 +87,16 @@ class OpenEvent(DomainEvent):
 
     def written(self) -> dict[str, Any]:
         """The `data` that is published, the ids carried first."""
-        return {**self.carried, **self.model_dump(mode="json", include=set(type(self).model_fields))}
+        fields = set(type(self).model_fields)
+        return {**self.carried, **self.model_dump(mode="json", by_alias=True, include=fields)}
+
+
+def event_types(where: str, given: object) -> tuple[type[DomainEvent], ...]:
+    """The event types in a sequence of them. Raises TypeError, in one line that begins with `where`."""
+    members = tuple(given) if isinstance(given, Iterable) and not isinstance(given, type | str) else None
+    if members is None or not all(isinstance(each, type) and issubclass(each, DomainEvent) for each in members):
+        raise TypeError(f"{where} must be a sequence of classes of events")
+    return members
 
 
 #: A short word or name, such as a version or a step: 1 to 256 characters.

@@ -54,7 +54,7 @@ def _object(place: str, kind: type[T]) -> T:
     try:
         with cwd_in_path():
             found = getattr(importlib.import_module(module), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = " ".join(str(error).split())
         raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {why}") from error
     if not isinstance(found, kind):

@@ -35,7 +35,7 @@ from tables.recovery import WindowTables
 log = logging.getLogger(__name__)
 
 #: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long for
-#: a customer who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
+#: somebody who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
 SESSION_TIMEOUT_SECONDS: Final = 15.0
 
 
