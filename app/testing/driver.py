@@ -80,8 +80,11 @@ class DomainDriver:
     ) -> Given:
         """An event with its envelope: typed data, or a type's name with whatever `data` a producer sends.
 
-        It happens `at` a time with a zone, or `later` than the event before it.
+        It happens `at` a time with a zone, or `later` than the event before it. Raises `DomainInvalid`, or ValueError
+        for a time without a zone, and for data beside typed data.
         """
+        if data is not None and not isinstance(kind, str):
+            raise ValueError(f"{type(kind).__name__} has its data already")
         given = Given(type=kind, data=data or {}) if isinstance(kind, str) else as_given(kind, self.catalogue.types)
         return replace(
             given,

@@ -22,11 +22,14 @@ SOURCE: Final = "urn:test"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """An event with what a test says of its envelope; the rest is made up in the order of the events."""
+    """An event with what a test says of its envelope; the rest is made up in the order of the events.
+
+    Raises ValueError for a time without a zone.
+    """
 
     type: str
     data: Mapping[str, Any]
-    #: When it happened; None: a while after the event before it.
+    #: When it happened, with a zone; None: a while after the event before it.
     at: datetime | None = None
     #: How long that while is.
     later: timedelta = STEP
@@ -35,6 +38,10 @@ class Given:
     source: str = SOURCE
     correlationid: str | None = None
     causationid: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.at is not None and self.at.utcoffset() is None:
+            raise ValueError("a time needs a zone, or it is another one on every machine: at=datetime(..., tzinfo=UTC)")
 
 
 #: What a test may give: typed data, an event with its envelope, or the bytes of a record.

@@ -81,6 +81,13 @@ def test_times_are_absolute_and_a_minute_apart(ci: DomainDriver) -> None:
     assert (minutes, history.at) == ([0, 60, 61], noon + timedelta(minutes=62))
 
 
+def test_a_time_without_a_zone_is_refused_and_so_is_data_beside_data(ci: DomainDriver) -> None:
+    with pytest.raises(ValueError, match="a time needs a zone"):
+        ci.event(passed(1), at=datetime(2024, 5, 1, 12))  # noqa: DTZ001 - what is refused
+    with pytest.raises(ValueError, match="BuildPassed has its data already"):
+        ci.event(passed(1), {"number": 2})
+
+
 def test_the_same_test_gives_the_same_bytes(ci: DomainDriver) -> None:
     first, second = (ci.decide(flaky, failed(2), after=[passed(1)]).record for _ in range(2))
     assert first == second
