@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
+from domains import installed
 from hypothesis import HealthCheck, settings
 from shop_catalogue import CATALOGUE
 
@@ -39,6 +41,12 @@ def sandbox(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """PostgreSQL and the broker of `--provider`, for tests that run whole workers."""
     with Sandbox(tmp_path_factory.mktemp("sandbox"), request.config.getoption("--provider")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def installed_ci(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the domain of `tests/domains/myci` is installed."""
+    return installed("myci", tmp_path_factory.mktemp("myci"))
 
 
 @pytest.fixture(scope="session")

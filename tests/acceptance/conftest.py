@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from domains import installed
 from stages import CASTS, Stage
 
 from app.sandbox import Sandbox
@@ -38,12 +37,6 @@ def worker(first_worker: WorkerProcess) -> WorkerProcess:
     """The worker of the session, ready."""
     first_worker.start()
     return first_worker
-
-
-@pytest.fixture(scope="session")
-def installed_ci(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the domain of `tests/domains/myci` is installed."""
-    return installed("myci", tmp_path_factory.mktemp("myci"))
 
 
 @pytest.fixture(scope="session", params=["shop", "ci"])

@@ -28,6 +28,7 @@ STRICTER = """
 from dataclasses import replace
 
 from agents.model.agent import Agent
+from agents.shop.entities import customer
 from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
 from agents.shop.fraud.rules import fraud, score
 

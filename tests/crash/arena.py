@@ -22,6 +22,7 @@ from pathlib import Path
 from acls import Acls
 from evidence import Disturbance
 from proxy import Proxy
+from trades import SHOP, Trade
 from waiting import PATIENCE_SECONDS
 from witness import rows
 
@@ -148,6 +149,7 @@ class Arena:
     sandbox: Sandbox
     proxy: Proxy
     seats: list[Seat]
+    trade: Trade = SHOP
     exits: list[Exit] = field(default_factory=list)
     disturbances: list[Disturbance] = field(default_factory=list)
     #: When a fault last touched a service, by the wall clock.

@@ -1,7 +1,8 @@
 """Audit: compares all that Kafka and PostgreSQL hold with the promises, and trusts nobody.
 
 Pure: whoever calls it has read everything (`witness`). What had to be decided, and by whom, is taken from the domain
-topics themselves: the shop's events and those of the agents. The money is a matter of its own (`audit_money`).
+topics themselves: the events of a trade and those of the agents. The effects are a matter of their own (`audit_money`,
+`audit_quarantines`).
 
 Repeats. The outbox is at least once, so a message may be in Kafka more than once, but only
 * with the same id and the very same bytes,
@@ -20,6 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from audit_money import check_money
+from audit_quarantines import check_quarantines
 from evidence import DecisionRow, Disturbance, Evidence, Logged, Place
 from findings import Findings
 from recomputed import MEMORIES, recompute, who_decides
@@ -47,6 +49,7 @@ def audit(evidence: Evidence, disturbances: Sequence[Disturbance], *, fenced: bo
     _check_repeats(evidence, disturbances, findings, fenced=fenced)
     _check_histories(evidence, findings)
     check_money(evidence, findings)
+    check_quarantines(evidence, findings)
     return findings
 
 

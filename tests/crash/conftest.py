@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from acls import AUTHORIZER
 from arena import Arena, CrashWorker, Seat
 from proxy import Proxy
 from scene import Scene, open_scene
+from trades import TRADES, Trade
 
 from app.sandbox import ApacheBroker, Sandbox
 
@@ -65,23 +67,39 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, fenced: bool) -> Iterator[Scene]:
+def trade(request: pytest.FixtureRequest) -> Trade:
+    """What goes on: the shop, unless a test names another one."""
+    return TRADES[getattr(request, "param", "shop")]
+
+
+@pytest.fixture(scope="module")
+def loaded(trade: Trade, installed_ci: Path) -> Mapping[str, str]:
+    """What a worker is told to load the trade's domain."""
+    return {"DOMAINS": trade.domains, "PYTHONPATH": str(installed_ci)}
+
+
+@pytest.fixture(scope="module")
+def scene(
+    tmp_path_factory: pytest.TempPathFactory, trade: Trade, loaded: Mapping[str, str], fenced: bool
+) -> Iterator[Scene]:
     """Services that the points of a file share, one after another."""
-    with open_scene(tmp_path_factory.mktemp("sandbox"), fenced=fenced) as scene:
+    with open_scene(tmp_path_factory.mktemp("sandbox"), trade, loaded, fenced=fenced) as scene:
         yield scene
 
 
 @pytest.fixture
-def make_arena(fenced: bool, tmp_path: Path) -> Iterator[Callable[[int], Arena]]:
+def make_arena(
+    fenced: bool, tmp_path: Path, trade: Trade, loaded: Mapping[str, str]
+) -> Iterator[Callable[[int], Arena]]:
     """Builds an arena with services of its own and so many seats, none of them taken."""
     with ExitStack() as stack:
 
         def build(seats: int) -> Arena:
             sandbox = stack.enter_context(guarded_sandbox(tmp_path / "sandbox"))
             proxy = stack.enter_context(Proxy(sandbox.postgres.port))
-            settings = worker_settings(sandbox, proxy, fenced=fenced)
+            settings = {**loaded, **worker_settings(sandbox, proxy, fenced=fenced)}
             workers = [ordered(sandbox, tmp_path / f"worker-{number}", settings) for number in range(seats)]
-            arena = Arena(sandbox, proxy, [Seat(worker) for worker in workers])
+            arena = Arena(sandbox, proxy, [Seat(worker) for worker in workers], trade)
             stack.callback(arena.release)
             return arena
 
@@ -92,15 +110,21 @@ def make_arena(fenced: bool, tmp_path: Path) -> Iterator[Callable[[int], Arena]]
 POINTS = Path(__file__).parent / "points"
 
 
-def at_point(point: str, passings: int, signal_name: str = "SIGKILL") -> dict[str, str]:
+def at_point(settings: Mapping[str, str], point: str, passings: int, signal_name: str = "SIGKILL") -> Mapping[str, str]:
     """Settings of a worker (module `crashing`) that gets the signal when it passes a point for the n-th time."""
-    return {"CRASH_POINT": f"{point}:{passings}", "CRASH_SIGNAL": signal_name, "PYTHONPATH": str(POINTS)}
+    return {**wrapped(settings), "CRASH_POINT": f"{point}:{passings}", "CRASH_SIGNAL": signal_name}
+
+
+def wrapped(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """Settings of a worker whose module is one of `points`."""
+    path = os.pathsep.join(filter(None, (str(POINTS), settings.get("PYTHONPATH"))))
+    return {**settings, "PYTHONPATH": path}
 
 
 def ordered(sandbox: Sandbox, directory: Path, settings: Mapping[str, str]) -> CrashWorker:
     """A worker that can be ordered to freeze (`Arena.order`)."""
-    order = {"CRASH_ORDER": str(directory.with_suffix(".order")), "PYTHONPATH": str(POINTS)}
-    return CrashWorker(sandbox, directory, {**settings, **order}, module="crashing")
+    order = {"CRASH_ORDER": str(directory.with_suffix(".order"))}
+    return CrashWorker(sandbox, directory, {**wrapped(settings), **order}, module="crashing")
 
 
 def guarded_sandbox(directory: Path) -> Sandbox:

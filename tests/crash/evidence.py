@@ -146,6 +146,16 @@ class CaptureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A row of `quarantines`; the names are those of `RepositoryQuarantined`."""
+
+    decision_id: str
+    quarantine_id: str
+    repository_id: str
+    test: str
+
+
+@dataclass(frozen=True, slots=True)
 class Disturbance:
     """Something that was done to the system, or a worker that ended unasked, in seconds since the epoch."""
 
@@ -162,6 +172,8 @@ class Evidence:
     acknowledged: Collection[str]
     #: Orders that were made to fail, and the payment to be given back for it.
     to_refund: Mapping[str, str] = field(default_factory=dict)
+    #: Repositories that were made to fail, and the test to be quarantined for it.
+    to_quarantine: Mapping[str, str] = field(default_factory=dict)
     #: Every domain topic.
     domain: Sequence[Logged]
     dead_letters: Sequence[Logged]
@@ -172,5 +184,6 @@ class Evidence:
     refunds: Sequence[RefundRow] = ()
     entries: Sequence[EntryRow] = ()
     captures: Sequence[CaptureRow] = ()
+    quarantines: Sequence[QuarantineRow] = ()
     unpublished: Sequence[str] = ()
     refused: Sequence[str] = ()

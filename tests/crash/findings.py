@@ -44,6 +44,15 @@ class Findings:
     #: Orders that were made to fail and whose agents could see it, without their refund; all when none got its refund.
     never_refunded: list[str] = field(default_factory=list)
 
+    #: A quarantine that no committed decision of its agent made.
+    quarantine_undecided: list[str] = field(default_factory=list)
+    #: A row of a quarantine that no message tells of, or more than one.
+    quarantine_untold: list[str] = field(default_factory=list)
+    #: A message that tells of a quarantine there is no row of, or tells it differently.
+    quarantine_invented: list[str] = field(default_factory=list)
+    #: Repositories that were made to fail, without their quarantine.
+    never_quarantined: list[str] = field(default_factory=list)
+
     #: How many messages are in Kafka more than once, all of them allowed unless they are above.
     repeats: int = 0
     #: How many orders that were made to fail got their refund.

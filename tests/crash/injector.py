@@ -20,17 +20,14 @@ from app.sandbox import SandboxError
 #: How slow a delaying proxy is, per chunk and direction, in seconds.
 _DELAY_SECONDS = 0.25
 _POLL_SECONDS = 0.1
-#: Where the transaction of a refund is open, and where nothing is or everything was done.
-IN_A_TRANSACTION = ("mid_refund", "before_refund_commit")
+#: Where the transaction of an effect is open, and where nothing is or everything was done.
+IN_A_TRANSACTION = ("mid_effect", "before_effect_commit")
 AT_A_POINT = (
-    *("before_fold", "after_put", "after_changelog", "before_commit", "after_commit", "after_refund_commit"),
+    *("before_fold", "after_put", "after_changelog", "before_commit", "after_commit", "after_effect_commit"),
     *("after_publish", "mid_lease"),
 )
-#: How long a worker may take to pass a point; it may be starting, or own nothing, or have no refund to make.
+#: How long a worker may take to pass a point; it may be starting, or own nothing, or have no effect to write.
 _PASSING_SECONDS = 30.0
-#: Topics that only workers write to, and such that workers read from.
-WRITTEN = ("timeline-order", "ledger", "timeline-customer", "dead-letters")
-READ = ("shipping", "payments", "orders", "platform")
 #: A worker that is to be killed is waited for: it may just be being started again.
 _PATIENCE_SECONDS = 120.0
 
@@ -90,10 +87,10 @@ class Injector:
         if worker is not None:
             self._begin_on_worker(fault, worker)
             return
-        proxy, services = arena.proxy, arena.sandbox
+        proxy, services, trade = arena.proxy, arena.sandbox, arena.trade
         {
-            "deny a write": lambda: arena.deny("WRITE", WRITTEN[fault.number % len(WRITTEN)]),
-            "deny a read": lambda: arena.deny("READ", READ[fault.number % len(READ)]),
+            "deny a write": lambda: arena.deny("WRITE", trade.written[fault.number % len(trade.written)]),
+            "deny a read": lambda: arena.deny("READ", trade.read[fault.number % len(trade.read)]),
             "read-only": lambda: self._make_read_only(fault),
             "poison a changelog": lambda: poison(arena, self._wait, fault.number),
             "broker restart": services.broker.stop,

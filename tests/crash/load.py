@@ -1,132 +1,38 @@
-"""Load: a shop that goes on selling whatever breaks, with everything a checker has to cope with in its events.
+"""Load: a trade that goes on whatever breaks (`stream`), as producers send it.
 
-Forty customers, several events of each, some sent twice, some late, some broken, some with an id that another source
-has used; the messages that follow from a customer's payments share a few keys, so that there is an order to keep. A few
-records in a hundred are stories of orders, several told at the same time (`orders`). The producers are idempotent: what
-was acknowledged is in Kafka once, and only that is counted. A record that must become a dead letter says so in a
-header; half of those have a timestamp that is no time. Batches are compressed with every codec there is, one for each
-key, so that its order is kept.
+They are idempotent: what was acknowledged is in Kafka once, and only that is counted. Batches are compressed with every
+codec there is, one for each key, so that its order is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
 import threading
 import time
 import zlib
-from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-import orders
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from evidence import BROKEN
-from lenient import ODD, odd_writing
-from sale import SOURCE, Failure, Sale, event
+from lenient import odd_writing
+from sale import Failure, Sale
+from stream import singles, stream
+from trades import SHOP, Trade
 from transactions import Transactions
 from waiting import PATIENCE_SECONDS
 
-TOPIC: Final = "payments"
 #: All that Kafka knows.
 CODECS: Final = (None, "gzip", "snappy", "lz4", "zstd")
-CUSTOMERS: Final = 40
-OPENING: Final = datetime(2020, 1, 1, tzinfo=UTC)
-#: Fifty events of a customer take some forty days, so that the age of the window counts as well as its length.
-BETWEEN_EVENTS: Final = timedelta(minutes=30)
-#: The stamp of a record, in milliseconds since 1970: the year 0, which is none.
-IMPOSSIBLE_MS: Final = -62_135_683_200_000
 _POLL_SECONDS: Final = 0.5
-
-_KINDS: Final = ("PaymentSucceeded",) * 8 + ("PaymentFailed", "ChargebackReceived")
-_RUBBISH: Final = (b'{"specversion": "1.0", "id": ', None, b"\xff\xfe not text", b"[]", b'{"specversion": "1.0"}')
-
-
-def sales(seed: int, name: str, now: datetime) -> Iterator[Sale]:
-    """Records without end, the same for the same arguments; ids, customers and orders carry `name`."""
-    chance = random.Random(seed)
-    recent: deque[Sale] = deque(maxlen=200)
-    stories: deque[Iterator[Sale]] = deque()
-    number = begun = 0
-    while True:
-        draw = chance.random()
-        if draw < 0.02:
-            stamp = IMPOSSIBLE_MS if number % 2 else None
-            yield Sale(TOPIC, b"broken-%d" % number, chance.choice(_RUBBISH), (BROKEN,), stamp_ms=stamp)
-            continue
-        if draw < 0.05 and recent:
-            yield chance.choice(recent)
-            continue
-        if draw < 0.06 and recent:
-            number += 1
-            yield _sale(chance, number, name, namesake=chance.choice(recent))
-            continue
-        # The first two, of which money is given back, by then: a short load has some too.
-        if draw < 0.08 or begun < min(2, number // 10):
-            stories.append(orders.story(begun, name, now))
-            begun += 1
-        sale = _next(stories) if draw < 0.21 else None
-        if sale is None:
-            number += 1
-            sale = _sale(chance, number, name)
-        recent.append(sale)
-        yield sale
-
-
-def payments(seed: int, name: str) -> Iterator[Sale]:
-    """Payments without end, the same for the same arguments."""
-    chance = random.Random(seed)
-    for number in itertools.count(1):
-        yield _sale(chance, number, name)
 
 
 def codec_of(key: bytes) -> str | None:
     """How a batch with this key is compressed; a producer for each codec keeps the order of a key."""
     return CODECS[zlib.crc32(key) % len(CODECS)]
-
-
-def _next(stories: deque[Iterator[Sale]]) -> Sale | None:
-    """The next record of the story whose turn it is; None when all are told."""
-    while stories:
-        story = stories.popleft()
-        sale = next(story, None)
-        if sale is not None:
-            stories.append(story)
-            return sale
-    return None
-
-
-def _sale(chance: random.Random, number: int, name: str, *, namesake: Sale | None = None) -> Sale:
-    """An event of a customer; with a `namesake` of its id, from another source, with a header whose name is no text."""
-    customer = f"{name}-c-{chance.randrange(CUSTOMERS)}"
-    kind = chance.choice(_KINDS)
-    at = OPENING + number * BETWEEN_EVENTS
-    if chance.random() < 0.02:
-        at -= timedelta(days=chance.randrange(1, 60))
-    data: dict[str, Any] = {
-        "payment_id": f"{name}-p-{number}",
-        # A few payments share an order: their scores share a Kafka key.
-        "order_id": f"{customer}-o-{number // 400}",
-        "customer_id": customer,
-        "amount_minor": chance.randrange(500, 20_000),
-        "currency": "EUR",
-        "method": "card",
-        "country": chance.choice(("DE", "FR", "IT")),
-        "device_id": f"device-{chance.randrange(4)}",
-    }
-    if kind == "PaymentFailed":
-        data["reason"] = "card declined"
-    binary = number % 3 == 0
-    if namesake is None or namesake.event_id is None:
-        return event(TOPIC, kind, f"{name}-e-{number}", data, at=at, binary=binary)
-    sale = event(TOPIC, kind, namesake.event_id, data, at=at, binary=binary, source=f"{SOURCE}:{number}")
-    return replace(sale, headers=(*sale.headers, ODD))
 
 
 @dataclass
@@ -146,7 +52,16 @@ class Acknowledged:
     @property
     def to_refund(self) -> dict[str, str]:
         """The orders that were made to fail, and the payment to be given back for it, as far as all of it is sent."""
-        return {one.order_id: one.payment_id for one in self.failures if one.events <= self.ids}
+        return self._to_come("refund")
+
+    @property
+    def to_quarantine(self) -> dict[str, str]:
+        """The repositories that were made to fail, and the test to be quarantined, as far as all of it is sent."""
+        return self._to_come("quarantine")
+
+    def _to_come(self, effect: str) -> dict[str, str]:
+        failures = [one for one in self.failures if one.effect == effect and one.events <= self.ids]
+        return {one.entity_id: one.target for one in failures}
 
 
 class Load:
@@ -161,6 +76,7 @@ class Load:
         *,
         seed: int,
         name: str,
+        trade: Trade = SHOP,
         per_second: float = 50.0,
         limit: int | None = None,
         transactional: bool = False,
@@ -169,7 +85,7 @@ class Load:
         #: Records Kafka has taken or refused.
         self.answers = 0
         self._kafka = kafka
-        self._sales = sales(seed, name, datetime.now(UTC))
+        self._sales = stream(trade.draw, trade.story, trade.topic, seed=seed, name=name, now=datetime.now(UTC))
         self._pause_seconds = 1 / per_second
         self._limit = limit
         self._pending: set[asyncio.Future[Any]] = set()
@@ -180,7 +96,7 @@ class Load:
         self.transactions: Transactions | None = None
         if transactional:
             self.transactions = Transactions(
-                kafka, payments(seed, f"{name}-t"), seed=seed, name=name, acknowledge=self._acknowledge
+                kafka, singles(trade.draw, seed, f"{name}-t"), seed=seed, name=name, acknowledge=self._acknowledge
             )
         # Nothing waits for it at the end of the process, whatever it waits for itself.
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)

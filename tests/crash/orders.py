@@ -24,7 +24,7 @@ def story(number: int, name: str, now: datetime) -> Iterator[Sale]:
     """The records of one order in the order in which they happened, on several topics; ids carry `name`."""
     order_id, ending = f"{name}-b-{number}", ENDINGS[number % len(ENDINGS)]
     sales = [
-        event(topic, kind, f"{order_id}-e-{step}", {"order_id": order_id, **data}, at=now - AGO + step * STEP)
+        event(topic, kind, f"{order_id}-e-{step}", {"order_id": order_id, **data}, key=order_id, at=_at(now, step))
         for step, (topic, kind, data) in enumerate(_sales(order_id, ending))
     ]
     refunded = {"duplicate": f"{order_id}-p-2", "shortage": f"{order_id}-p-1"}.get(ending)
@@ -33,7 +33,11 @@ def story(number: int, name: str, now: datetime) -> Iterator[Sale]:
         yield sales[-1]
     else:
         names = frozenset(sale.name for sale in sales if sale.name is not None)
-        yield replace(sales[-1], failure=Failure(order_id, refunded, names))
+        yield replace(sales[-1], failure=Failure("refund", order_id, refunded, names))
+
+
+def _at(now: datetime, step: int) -> datetime:
+    return now - AGO + step * STEP
 
 
 def _sales(order_id: str, ending: str) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -14,8 +14,6 @@ from aiokafka import AIOKafkaProducer
 from arena import Arena
 from waiting import PATIENCE_SECONDS
 
-#: Agents whose windows are poisoned in turn.
-POISONED = ("fraud", "recovery", "root_cause")
 PARTITIONS = 8
 #: Key and value that no window writes.
 RUBBISH = (b"k", b"\xff")
@@ -24,7 +22,7 @@ _POLL_SECONDS = 0.2
 
 def poison(arena: Arena, wait: Callable[[float], None], number: int) -> None:
     """Poison, lose a disk, see a worker stop at that place, repair. `wait` lets time pass and restarts what ended."""
-    agent = POISONED[number % len(POISONED)]
+    agent = arena.trade.poisoned[number % len(arena.trade.poisoned)]
     changelog = f"innervate-all-{agent}-windows-changelog"
     running = [seat for seat, one in enumerate(arena.seats) if one.wanted]
     for seat in running:

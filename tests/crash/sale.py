@@ -1,4 +1,4 @@
-"""Sale: one record of the shop, as it is sent to Kafka."""
+"""Sale: one record of a trade, as it is sent to Kafka."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ def name_of(source: str, event_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An order that is made to fail."""
+    """An entity that is made to fail."""
 
-    order_id: str
-    #: What has to be given back for it.
-    payment_id: str
+    #: The effect that has to come of it, by its kind.
+    effect: str
+    entity_id: str
+    #: What it has to be done to: a payment to be given back, a test to be quarantined.
+    target: str
     #: All events of its story, by name.
     events: frozenset[str]
 
@@ -59,10 +61,11 @@ def event(
     data: Mapping[str, Any],
     *,
     at: datetime,
+    key: str,
     binary: bool = False,
     source: str = SOURCE,
 ) -> Sale:
-    """An event of an order, keyed by it, as structured JSON or in Kafka's binary mode."""
+    """An event as structured JSON or in Kafka's binary mode."""
     attributes = {
         "specversion": "1.0",
         "id": event_id,
@@ -70,12 +73,11 @@ def event(
         "type": kind,
         "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    key = data["order_id"].encode()
     deciders = tuple(who_decides(kind, data))
     if not binary:
         structured = json.dumps({**attributes, "data": data}).encode()
         headers = [("content-type", b"application/cloudevents+json")]
-        return Sale(topic, key, structured, tuple(headers), event_id, source, deciders)
+        return Sale(topic, key.encode(), structured, tuple(headers), event_id, source, deciders)
     headers = [(f"ce_{attribute}", text.encode()) for attribute, text in attributes.items()]
     headers.append(("content-type", b"application/json"))
-    return Sale(topic, key, json.dumps(data).encode(), tuple(headers), event_id, source, deciders)
+    return Sale(topic, key.encode(), json.dumps(data).encode(), tuple(headers), event_id, source, deciders)

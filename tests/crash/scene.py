@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from audit import audit
 from evidence import Disturbance
 from load import Acknowledged, Load
 from proxy import Proxy
+from trades import Trade
 from witness import gather
 
 from app.sandbox import Sandbox
@@ -26,6 +27,9 @@ class Scene:
 
     sandbox: Sandbox
     proxy: Proxy
+    trade: Trade
+    #: What a worker is told to load the trade's domain.
+    loaded: Mapping[str, str]
     fenced: bool
     sent: list[Acknowledged] = field(default_factory=list)
     disturbances: list[Disturbance] = field(default_factory=list)
@@ -36,7 +40,9 @@ class Scene:
         self.disturbances += arena.troubles()
         self.sent.append(load.acknowledged)
         findings = audit(
-            gather(self.sandbox.kafka, self.sandbox.database_url, self.sent), self.disturbances, fenced=self.fenced
+            gather(self.sandbox.kafka, self.sandbox.database_url, self.sent, self.trade),
+            self.disturbances,
+            fenced=self.fenced,
         )
         broken = {name: set(found) - self.found_before for name, found in findings.broken().items()}
         new = {name: found for name, found in broken.items() if found}
@@ -46,7 +52,7 @@ class Scene:
 
 
 @contextmanager
-def open_scene(directory: Path, *, fenced: bool) -> Iterator[Scene]:
+def open_scene(directory: Path, trade: Trade, loaded: Mapping[str, str], *, fenced: bool) -> Iterator[Scene]:
     """Apache Kafka, and PostgreSQL behind a proxy."""
     with Sandbox(directory, "apache") as sandbox, Proxy(sandbox.postgres.port) as proxy:
-        yield Scene(sandbox, proxy, fenced)
+        yield Scene(sandbox, proxy, trade, loaded, fenced)

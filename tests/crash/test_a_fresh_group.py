@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from arena import KILLED, Arena, CrashWorker, Seat
 from audit import audit
-from conftest import POINTS, at_point, worker_settings
+from conftest import at_point, worker_settings, wrapped
 from evidence import Disturbance
 from group import dismiss_members
 from load import Load
@@ -37,7 +37,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
         load.wait()
     began_at = time.time()
     settings = worker_settings(sandbox, arena.proxy, fenced=fenced)
-    doomed = CrashWorker(sandbox, tmp_path / "doomed", settings | at_point("after_changelog", 20), module="crashing")
+    doomed = CrashWorker(sandbox, tmp_path / "doomed", at_point(settings, "after_changelog", 20), module="crashing")
     doomed.launch()
     try:
         eventually(lambda: doomed.exit_code is not None, what="the worker to die")
@@ -47,7 +47,7 @@ def test_a_worker_that_dies_before_its_first_commit_loses_nothing(
     dismiss_members(sandbox.kafka)
     arena.disturbances.append(Disturbance("killed before its first commit", began_at, time.time()))
 
-    slow = CrashWorker(sandbox, tmp_path / "slow", {**settings, "PYTHONPATH": str(POINTS)}, module="slow")
+    slow = CrashWorker(sandbox, tmp_path / "slow", wrapped(settings), module="slow")
     arena.seats.append(Seat(slow))
     arena.start(1)
     settle(arena, load)

@@ -17,6 +17,7 @@ from group import dismiss_members
 from load import Load
 from scene import SALES, Scene
 from settling import settle
+from trades import TRADES
 from waiting import eventually
 
 #: Enough passings for a window, a decision and a message to lie behind the worker when it dies.
@@ -26,10 +27,10 @@ PASSINGS = {
     "after_changelog": 60,
     "before_commit": 5,
     "after_commit": 5,
-    # Every load has two refunds, whatever its seed; hundreds of decisions lie behind the first.
-    "mid_refund": 1,
-    "before_refund_commit": 1,
-    "after_refund_commit": 1,
+    # Every load has two effects, whatever its seed; many decisions lie behind the first.
+    "mid_effect": 1,
+    "before_effect_commit": 1,
+    "after_effect_commit": 1,
     "after_publish": 10,
     "mid_lease": 2,
 }
@@ -38,19 +39,21 @@ pytestmark = [pytest.mark.apache]
 
 
 @pytest.mark.parametrize("point", PASSINGS)
+@pytest.mark.parametrize("trade", TRADES, indirect=True, scope="module")
 def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
     scene: Scene, tmp_path: Path, seed: int, point: str
 ) -> None:
     sandbox = scene.sandbox
-    settings = worker_settings(sandbox, scene.proxy, fenced=scene.fenced)
-    crashing = settings | at_point(point, PASSINGS[point])
+    settings = {**scene.loaded, **worker_settings(sandbox, scene.proxy, fenced=scene.fenced)}
+    crashing = at_point(settings, point, PASSINGS[point])
     doomed = CrashWorker(sandbox, tmp_path / "worker", crashing, module="crashing")
     successor = CrashWorker(sandbox, tmp_path / "worker", settings)
-    arena = Arena(sandbox, scene.proxy, [Seat(successor)])
+    arena = Arena(sandbox, scene.proxy, [Seat(successor)], scene.trade)
     began_at = time.time()
     doomed.launch()
     try:
-        with Load(sandbox.kafka, seed=seed, name=point.replace("_", "-"), limit=SALES) as load:
+        name = point.replace("_", "-")
+        with Load(sandbox.kafka, seed=seed, name=name, trade=scene.trade, limit=SALES) as load:
             eventually(lambda: doomed.exit_code is not None, what=f"the worker to reach {point}")
             assert doomed.exit_code == KILLED, doomed.last_words()
             dismiss_members(sandbox.kafka)

@@ -37,8 +37,8 @@ def test_a_worker_frozen_at_this_point_holds_up_nobody_and_doubles_nothing_when_
     scene: Scene, tmp_path: Path, seed: int, point: str
 ) -> None:
     sandbox, url = scene.sandbox, scene.sandbox.database_url
-    settings = worker_settings(sandbox, scene.proxy, fenced=scene.fenced)
-    freezing = settings | at_point(point, PASSINGS[point], "SIGSTOP")
+    settings = {**scene.loaded, **worker_settings(sandbox, scene.proxy, fenced=scene.fenced)}
+    freezing = at_point(settings, point, PASSINGS[point], "SIGSTOP")
     frozen = CrashWorker(sandbox, tmp_path / "frozen", freezing, module="crashing")
     other = CrashWorker(sandbox, tmp_path / "other", settings)
     arena = Arena(sandbox, scene.proxy, [Seat(frozen), Seat(other)])

@@ -23,19 +23,23 @@ from foreign import ForeignDisk
 from injector import Injector
 from load import Load
 from settling import settle
+from trades import SHOP, TRADES, Trade
 from waiting import eventually
 from witness import gather
 
 from app.commands.replay import run_replay
 from app.commands.replay_arguments import Asked
-from app.demo.report import settings_of
+from app.settings import Settings
 
-#: A plain and a fenced run may go on side by side.
-REPORTS = {False: Path("var/crash-report.json"), True: Path("var/crash-report-fenced.json")}
-REPLAYS = {False: Path("var/crash-replay.json"), True: Path("var/crash-replay-fenced.json")}
+
+def kept(what: str, trade: Trade, *, fenced: bool) -> Path:
+    """Where the document of a run lies; a plain and a fenced run may go on side by side."""
+    which = "" if trade is SHOP else "-ci"
+    return Path(f"var/crash-{what}{which}{'-fenced' if fenced else ''}.json")
 
 
 @pytest.mark.apache
+@pytest.mark.parametrize("trade", TRADES, indirect=True, scope="module")
 @pytest.mark.timeout(0)  # it gives up when nothing moves, not when it takes long
 def test_no_decision_is_lost_and_none_is_made_twice(
     request: pytest.FixtureRequest,
@@ -43,11 +47,14 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     say: Callable[[str], None],
     seed: int,
     fenced: bool,
+    trade: Trade,
+    loaded: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
     faults = request.config.getoption("--faults")
     arena = make_arena(THIRD + 1)
-    injector = Injector(arena, say, ForeignDisk(tmp_path / "foreign", seed=seed + 1, name="crash"))
+    foreign = ForeignDisk(tmp_path / "foreign", seed=seed + 1, name="crash", trade=trade, settings=loaded)
+    injector = Injector(arena, say, foreign)
     began_at = time.monotonic()
     for number in range(STEADY):
         arena.start(number)
@@ -55,17 +62,18 @@ def test_no_decision_is_lost_and_none_is_made_twice(
     say(f"seed {seed}: {faults} faults, {STEADY} workers and one that comes and goes")
 
     rate = request.config.getoption("--rate")
-    with Load(arena.sandbox.kafka, seed=seed, name="crash", per_second=rate, transactional=True) as load:
+    with Load(arena.sandbox.kafka, seed=seed, name="crash", trade=trade, per_second=rate, transactional=True) as load:
         injector.run(plan(seed, faults))
         arena.heal()
         load.stop()
         say(f"the last fault is over, {len(load.acknowledged.ids)} events were sent")
         settle(arena, load)
     stuck = _stop_workers(arena)
-    evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged])
+    evidence = gather(arena.sandbox.kafka, arena.sandbox.database_url, [load.acknowledged], trade)
     troubles = arena.troubles()
     findings = audit(evidence, [*arena.disturbances, *troubles], fenced=fenced)
-    replayed = replay(arena, REPLAYS[fenced])
+    replay_file = kept("replay", trade, fenced=fenced)
+    replayed = replay(arena, replay_file)
 
     report = {
         "seed": seed,
@@ -84,7 +92,8 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "dead_letters": len(evidence.dead_rows),
         "messages": sum(len(row.messages) for row in evidence.decisions) + len(evidence.dead_rows),
         "refunds": len(evidence.refunds),
-        "failures_planted": len(evidence.to_refund),
+        "quarantines": len(evidence.quarantines),
+        "failures_planted": len(evidence.to_refund) + len(evidence.to_quarantine),
         "failures_refunded": findings.failures_refunded,
         **totals(findings),
         "replayed": replayed["decisions"],
@@ -97,10 +106,10 @@ def test_no_decision_is_lost_and_none_is_made_twice(
         "broken_promises": {name: found[:5] for name, found in findings.broken().items()},
         "details": findings.details[:20],
     }
-    write(report, REPORTS[fenced], say)
+    write(report, kept("report", trade, fenced=fenced), say)
     again = f"run it again with --seed {seed} --faults {faults}{' --fenced' if fenced else ''}"
     assert not findings.broken(), again
-    assert replayed["same"], f"{REPLAYS[fenced]} says what differs; {again}"
+    assert replayed["same"], f"{replay_file} says what differs; {again}"
     assert [one for one in arena.exits if not one.excused] == [], again
     assert stuck == "", again
 
@@ -108,7 +117,15 @@ def test_no_decision_is_lost_and_none_is_made_twice(
 def replay(arena: Arena, into: Path) -> Mapping[str, Any]:
     """Decide everything in the log again, with windows built from the log alone."""
     into.parent.mkdir(exist_ok=True)
-    return asyncio.run(run_replay(settings_of(arena.sandbox), Asked(), json_file=into))
+    sandbox = arena.sandbox
+    settings = Settings(
+        _env_file=None,
+        domains=(arena.trade.domains,),
+        kafka_broker=sandbox.kafka,
+        kafka_profile=sandbox.provider,
+        database_url=sandbox.database_url,
+    )
+    return asyncio.run(run_replay(settings, Asked(), json_file=into))
 
 
 def totals(findings: Findings) -> dict[str, int]:

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import psycopg2
 from aiokafka import AIOKafkaConsumer
-from evidence import CaptureRow, DeadRow, DecisionRow, EntryRow, Evidence, Logged, RefundRow
+from evidence import CaptureRow, DeadRow, DecisionRow, EntryRow, Evidence, Logged, QuarantineRow, RefundRow
 from lenient import lenient_reading
 from load import Acknowledged
+from trades import SHOP, Trade
 
-DOMAIN: Final = ("payments", "orders", "shipping", "support", "platform", "recovery", "ledger")
 DEAD_LETTERS: Final = "dead-letters"
-TIMELINES: Final = ("timeline-customer", "timeline-order", "timeline-service")
 #: Nothing more came for this long, and the end is not reached: that is no evidence.
 _STALLED_SECONDS = 120.0
 
@@ -35,18 +34,26 @@ _ENTRIES = """
     SELECT entry_id::text, refund_id::text, order_id, debit, credit, amount_minor, currency FROM ledger_entries
 """
 _CAPTURES = "SELECT payment_id, captured_minor, refunded_minor FROM captures"
+_QUARANTINES = "SELECT decision_id::text, quarantine_id::text, repository_id, test FROM quarantines"
 
 
-def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged]) -> Evidence:
+def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged], trade: Trade = SHOP) -> Evidence:
     """Everything the audit needs; `sent` is what Kafka said it has."""
     with lenient_reading():
-        logs = asyncio.run(_read(kafka))
+        logs = asyncio.run(_read(kafka, (*trade.topics, DEAD_LETTERS, *trade.timelines)))
+
+    def effects(table: str, query: str) -> list[tuple[Any, ...]]:
+        # A table is there if its domain is loaded.
+        [(is_there,)] = rows(database_url, "SELECT to_regclass(%s) IS NOT NULL", table)
+        return rows(database_url, query) if is_there else []
+
     return Evidence(
         acknowledged=frozenset().union(*(each.ids for each in sent)),
         to_refund={order: payment for each in sent for order, payment in each.to_refund.items()},
-        domain=[record for topic in DOMAIN for record in logs[topic]],
+        to_quarantine={where: test for each in sent for where, test in each.to_quarantine.items()},
+        domain=[record for topic in trade.topics for record in logs[topic]],
         dead_letters=logs[DEAD_LETTERS],
-        timelines={topic: logs[topic] for topic in TIMELINES},
+        timelines={topic: logs[topic] for topic in trade.timelines},
         decisions=[
             DecisionRow(
                 id=decision_id,
@@ -79,9 +86,10 @@ def gather(kafka: str, database_url: str, sent: Sequence[Acknowledged]) -> Evide
             DeadRow(consumer, reason, (topic, partition, offset))
             for consumer, reason, topic, partition, offset in rows(database_url, _DEAD)
         ],
-        refunds=[RefundRow(*row) for row in rows(database_url, _REFUNDS)],
-        entries=[EntryRow(*row) for row in rows(database_url, _ENTRIES)],
-        captures=[CaptureRow(*row) for row in rows(database_url, _CAPTURES)],
+        refunds=[RefundRow(*row) for row in effects("refunds", _REFUNDS)],
+        entries=[EntryRow(*row) for row in effects("ledger_entries", _ENTRIES)],
+        captures=[CaptureRow(*row) for row in effects("captures", _CAPTURES)],
+        quarantines=[QuarantineRow(*row) for row in effects("quarantines", _QUARANTINES)],
         unpublished=[name for (name,) in rows(database_url, "SELECT message_id FROM outbox_messages")],
         refused=[name for (name,) in rows(database_url, "SELECT message_id FROM outbox_dead")],
     )
@@ -96,8 +104,7 @@ def rows(database_url: str, query: str, *parameters: object) -> list[tuple[Any, 
             return cursor.fetchall() if cursor.description else []
 
 
-async def _read(kafka: str) -> Mapping[str, Sequence[Logged]]:
-    topics = (*DOMAIN, DEAD_LETTERS, *TIMELINES)
+async def _read(kafka: str, topics: Sequence[str]) -> Mapping[str, Sequence[Logged]]:
     found: dict[str, list[Logged]] = {topic: [] for topic in topics}
     # Without a group every partition is assigned at the start.
     consumer = AIOKafkaConsumer(

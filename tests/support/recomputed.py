@@ -96,7 +96,9 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         50,
         timedelta(days=90),
     ),
-    "flaky": Memory("repository", "BuildFailed", "BuildFailed BuildPassed", 50, timedelta(days=30)),
+    "flaky": Memory(
+        "repository", "BuildFailed", "BuildFailed BuildPassed RepositoryQuarantined", 50, timedelta(days=30)
+    ),
     "blame": Memory(
         "repository", "ErrorOccurred", "ErrorOccurred BuildFailed RepositoryQuarantined", 30, timedelta(days=7)
     ),

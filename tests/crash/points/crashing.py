@@ -25,6 +25,8 @@ from tables.table import SlotTable, WindowTable
 _point, _, _passing = os.environ.get("CRASH_POINT", "").partition(":")
 _left = {_point: int(_passing or 1)}
 _signal = signal.Signals[os.environ.get("CRASH_SIGNAL", "SIGKILL")]
+#: What the first statement of an effect of some domain that is decided by an agent itself writes to.
+EFFECTS = ("INSERT INTO refunds", "INSERT INTO quarantines")
 _order = os.environ.get("CRASH_ORDER")
 
 
@@ -87,12 +89,12 @@ def _around_effects(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
     async def running(self: Transaction, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
         # Only decisions with effects are written by more than one statement.
         if statement == "COMMIT":
-            passing("before_refund_commit")
+            passing("before_effect_commit")
         rows = await run(self, statement, parameters)
-        if "INSERT INTO refunds" in statement:
-            passing("mid_refund")
+        if any(table in statement for table in EFFECTS):
+            passing("mid_effect")
         if statement == "COMMIT":
-            passing("after_refund_commit")
+            passing("after_effect_commit")
         return rows
 
     Transaction.run = running  # type: ignore[method-assign]

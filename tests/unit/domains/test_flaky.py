@@ -71,7 +71,7 @@ def test_a_failure_on_a_commit_that_passed_is_the_tests_fault() -> None:
     ]
 
 
-def test_the_third_time_a_quarantine_is_asked_of_a_person_and_only_then() -> None:
+def test_the_third_time_a_person_is_asked_for_a_quarantine() -> None:
     third, fourth = build(4, "c1"), build(5, "c1")
 
     decision = judged(third, PASSED, AGAIN, MORE)
@@ -81,6 +81,23 @@ def test_the_third_time_a_quarantine_is_asked_of_a_person_and_only_then() -> Non
     assert [kind for kind, _ in told(decision.events)] == ["RepositoryQuarantined", "FailureJudged", "FlakyTestFound"]
     assert [kind for kind, _ in told(decision.otherwise)] == ["FailureJudged", "FlakyTestFound", "EscalationRequested"]
     assert judged(fourth, PASSED, AGAIN, MORE, third).outcome == "flaky"
+
+
+def test_the_sixth_time_it_is_quarantined_unless_it_is() -> None:
+    builds = [PASSED, *(build(number, "c1") for number in range(2, 7))]
+    told_of = Event(
+        id="q-1",
+        source="urn:innervate:agent:flaky",
+        type="RepositoryQuarantined",
+        time=NINE,
+        data={"repository_id": "shop-web", "quarantine_id": "q", "test": "test_pay"},
+    )
+
+    at_once, known = judged(build(7, "c1"), *builds), judged(build(7, "c1"), *builds, told_of)
+
+    assert (at_once.outcome, at_once.hold, len(at_once.effects)) == ("quarantine", None, 1)
+    assert [kind for kind, _ in told(at_once.otherwise)] == ["FailureJudged", "FlakyTestFound", "EscalationRequested"]
+    assert (known.outcome, known.effects) == ("flaky", ())
 
 
 def test_another_test_is_counted_by_itself() -> None:
@@ -118,7 +135,7 @@ def test_a_model_may_blame_the_commit_but_a_person_must_agree_that_it_is_the_tes
     assert [event["verdict"] for _, event in told(milder.otherwise)] == ["broken"]
 
 
-def test_where_the_rules_ask_a_person_a_model_cannot_take_it_back() -> None:
+def test_where_the_rules_ask_for_a_quarantine_a_model_cannot_take_it_back() -> None:
     with pytest.raises(OutsidePolicy):
         chosen("broken", build(4, "c1"), PASSED, AGAIN, MORE)
 

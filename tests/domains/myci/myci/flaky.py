@@ -4,7 +4,7 @@ A language model may judge in the place of the rules, but quarantines nothing by
 but the test's, by a model alone, waits for a person.
 
 What it asked for before is derived from the builds, not from its own events: those may not have reached the timeline
-yet when the next build is judged.
+yet when the next build is judged. A quarantine that is there already is refused by its table, and a person hears of it.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ from agents import (
     told,
 )
 from myci.entities import repository
-from myci.events import BuildFailed, BuildPassed, FailureJudged, Fault, FlakyTestFound
+from myci.events import BuildFailed, BuildPassed, FailureJudged, Fault, FlakyTestFound, RepositoryQuarantined
 from myci.quarantine import Quarantine
 
 flaky = Agent(
     name="flaky",
     entity=repository,
     reacts_to=(BuildFailed,),
-    remembers=(BuildFailed, BuildPassed),
+    remembers=(BuildFailed, BuildPassed, RepositoryQuarantined),
     window=WindowSpec(events=50, age=timedelta(days=30)),
 )
 
-#: So often a test may fail by itself before somebody is asked to quarantine it.
-PATIENCE: Final = 3
+#: The time a test fails by itself at which somebody is asked to quarantine it, and the one at which nobody is asked.
+ASK_AT: Final = 3
+ACT_AT: Final = 6
 #: Why the decision waits: a test that is not run finds nothing any more, so a person has to agree.
 HOLD: Final = "quarantine"
 
@@ -53,14 +54,15 @@ def judge(build: BuildFailed, history: History) -> Decision:
     times = 1 + sum(earlier.commit in passed for earlier in failed)
     emit = [_judged(build, "flaky"), FlakyTestFound(repository_id=build.repository_id, test=build.test, times=times)]
     reason = f"it failed {times} times on commits that have passed"
-    if times != PATIENCE:
+    is_quarantined = any(past.data.test == build.test for past in history.of(RepositoryQuarantined))
+    if times not in {ASK_AT, ACT_AT} or is_quarantined:
         return Decision(outcome="flaky", reason=reason, emit=emit)
     return Decision(
         outcome="quarantine",
         reason=reason,
         effects=[Quarantine(repository_id=build.repository_id, test=build.test)],
         emit=emit,
-        hold=HOLD,
+        hold=HOLD if times == ASK_AT else None,
         otherwise=(*emit, _escalation(build, history, reason)),
     )
 
@@ -83,8 +85,8 @@ def choose(choice: FlakyChoice, build: BuildFailed, _: History, by_rules: Decisi
     found: Fault = "broken" if by_rules.outcome == "broken" else "flaky"
     if choice.verdict == found:
         return replace(by_rules, reason=reason, confidence=choice.confidence)
-    if by_rules.hold is not None:
-        raise not_permitted("the rules ask a person, who decides")
+    if by_rules.effects:
+        raise not_permitted("the rules ask for a quarantine")
     decision = Decision(
         outcome=choice.verdict, reason=reason, confidence=choice.confidence, emit=[_judged(build, choice.verdict)]
     )
