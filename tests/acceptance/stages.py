@@ -32,13 +32,15 @@ class Cast:
     #: The setting `DOMAINS`.
     domains: str
     catalogue: Catalogue
+    #: One of these facts: `fact(event_id, entity_id, number)`.
+    fact: Callable[[str, str, int], Fact]
     #: `series(name, entities, facts)`; see `shop.series`.
     series: Callable[[str, int, int], Sequence[Fact]]
     #: The agents that decide on these facts.
     deciders: Sequence[str]
 
 
-_CI = Cast(domains="myci:ci", catalogue=CI, series=builds.series, deciders=("flaky",))
+_CI = Cast(domains="myci:ci", catalogue=CI, fact=builds.Build, series=builds.series, deciders=("flaky",))
 
 #: By the name of a test's parameter.
 CASTS: Mapping[str, Cast] = MappingProxyType(
@@ -46,6 +48,7 @@ CASTS: Mapping[str, Cast] = MappingProxyType(
         "shop": Cast(
             domains="agents.shop:shop",
             catalogue=SHOP,
+            fact=shop.Payment,
             series=shop.series,
             deciders=("fraud", "confirmation", "fulfilment"),
         ),
