@@ -24,8 +24,8 @@ from app.timemachine.replaying import replay_file
 
 pytestmark = pytest.mark.parametrize("stage_of_the_session", ["ci", "both"], indirect=True)
 
-#: The repository whose test is flaky, and three of which no build is known.
-WEB, OTHERS = "own-web", ("own-a", "own-b", "own-c")
+#: The repository whose test is flaky, the one whose test is worse, and three of which no build is known.
+WEB, WORSE, OTHERS = "own-web", "own-worse", ("own-a", "own-b", "own-c")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,15 @@ def failed(number: int, commit: str = PASSED) -> Build:
 
 
 BUILDS = (Build("own-passed", WEB, 0, "BuildPassed"), failed(1, "c1"), failed(2), failed(3), failed(4))
+#: Quarantined at once at the sixth time, while a person is still asked since the third.
+WORST = (
+    Build("own-worse-passed", WORSE, 0, "BuildPassed"),
+    *(Build(f"own-worse-{number}", WORSE, number, data={"commit": PASSED}) for number in range(1, 7)),
+)
 EXPLAINED = OfAService("own-explained", WEB, 10)
 DEPLOYED = OfAService("own-deployed", "deployer", 100, "ServiceDeployed")
 UNEXPLAINED = tuple(OfAService(f"own-error-{number}", name, 110 + number) for number, name in enumerate(OTHERS))
-FACTS: Sequence[Fact] = (*BUILDS, EXPLAINED, DEPLOYED, *UNEXPLAINED)
+FACTS: Sequence[Fact] = (*BUILDS, *WORST, EXPLAINED, DEPLOYED, *UNEXPLAINED)
 #: A failed build that does not say what it built.
 BAD = Record(
     json.dumps({**Build("own-bad", WEB).attributes(), "data": {"repository_id": WEB}}).encode(),
@@ -73,7 +78,7 @@ def told(stage_of_the_session: Stage) -> Stage:
     stage.worker.start()
     copies = [BUILDS[1].structured(), BUILDS[1].binary()]
     # A partition each: what happened first is sent, and decided, first.
-    for part in (BUILDS, (EXPLAINED, DEPLOYED), UNEXPLAINED):
+    for part in ((*BUILDS, *WORST), (EXPLAINED, DEPLOYED), UNEXPLAINED):
         asyncio.run(send(stage.sandbox.kafka, [fact.structured() for fact in part]))
         missing = {(agent, fact.event_id) for fact in part for agent in fact.deciders}
         eventually(lambda missing=missing: missing - decided(stage).keys(), lambda left: not left)  # type: ignore[misc]
@@ -213,7 +218,6 @@ def test_a_slice_of_it_is_recorded_and_decided_again_without_kafka(told: Stage, 
 
 
 def test_a_person_approves_what_is_held_and_it_is_written_and_told(told: Stage) -> None:
-    """Last of the module: what was held is held no more."""
     _, body = get(told.worker.url, "/approvals")
     [waiting] = [one for one in body["approvals"] if one["entity_id"] == WEB]
     assert (waiting["agent"], waiting["hold_reason"]) == ("flaky", "quarantine")
@@ -230,3 +234,29 @@ def test_a_person_approves_what_is_held_and_it_is_written_and_told(told: Stage) 
     row = "SELECT quarantine_id::text, decision_id::text, test FROM quarantines WHERE repository_id = %s"
     assert rows(told.database_url, row, WEB) == [(event["data"]["quarantine_id"], waiting["id"], "test_pay")]
     assert decided(told)["flaky", "own-failed-4"] == ("quarantine", "committed")
+
+
+def test_what_it_does_without_asking_is_written_and_told_with_its_decision(told: Stage) -> None:
+    assert decided(told)["flaky", "own-worse-6"] == ("quarantine", "committed")
+    [(topic, key, event)] = published(told, "RepositoryQuarantined", WORSE)
+    assert (topic, key, event["subject"], event["causationid"]) == ("builds", WORSE.encode(), WORSE, "own-worse-6")
+    row = "SELECT quarantine_id::text, event_id FROM quarantines JOIN decisions ON id = decision_id"
+    found = rows(told.database_url, f"{row} WHERE repository_id = %s", WORSE)
+    assert found == [(event["data"]["quarantine_id"], "own-worse-6")]
+
+
+def test_what_its_table_refuses_cannot_be_approved_and_can_be_rejected(told: Stage) -> None:
+    """Asked at the third time, done at the sixth: there is a quarantine."""
+    _, body = get(told.worker.url, "/approvals")
+    [waiting] = [one for one in body["approvals"] if one["entity_id"] == WORSE]
+    answer = ["--sha256", waiting["content_sha256"], "--by", "ada"]
+
+    refused, still = told.faust("approve", waiting["id"], *answer), decided(told)["flaky", "own-worse-3"]
+    rejected = told.faust("reject", waiting["id"], *answer)
+
+    assert (refused.returncode, still) == (1, ("quarantine", "held")), refused.stdout + refused.stderr
+    assert "quarantines_pkey" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (rejected.returncode, rejected.stdout) == (0, "rejected by ada\n"), rejected.stderr
+    [(topic, key, event)] = eventually(lambda: published(told, "EscalationRequested", WORSE))
+    assert (topic, key, event["data"]["failure"]) == ("recovery", WORSE.encode(), "flaky_test")
