@@ -77,7 +77,7 @@ def test_the_third_time_a_person_is_asked_for_a_quarantine() -> None:
     decision = judged(third, PASSED, AGAIN, MORE)
 
     assert (decision.outcome, decision.hold) == ("quarantine", "quarantine")
-    assert decision.effects == [Quarantine(repository_id="shop-web", test="test_pay")]
+    assert list(decision.effects) == [Quarantine(repository_id="shop-web", test="test_pay")]
     assert [kind for kind, _ in told(decision.events)] == ["RepositoryQuarantined", "FailureJudged", "FlakyTestFound"]
     assert [kind for kind, _ in told(decision.otherwise)] == ["FailureJudged", "FlakyTestFound", "EscalationRequested"]
     assert judged(fourth, PASSED, AGAIN, MORE, third).outcome == "flaky"
