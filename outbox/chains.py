@@ -18,7 +18,7 @@ from outbox.records import DecisionRecord
 
 #: Decisions in a row. The simulated domain needs 3, from an error over its service to its recovery; own choice.
 MOST_DECISIONS: Final = 16
-#: Messages of one correlation in answer to agents. An incident brings three or four for each of its orders, and a
+#: Messages of one correlation in answer to agents. An incident brings three or four for each entity it names, and a
 #: window holds a thousand of those at most; own choice.
 MOST_MESSAGES: Final = 10_000
 

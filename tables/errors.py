@@ -9,7 +9,7 @@ InnervateError
 │   │   ├── RowsLocked              somebody else kept what is needed locked for too long
 │   │   ├── EffectUnavailable       the effects of one decision took too long, or cannot be had now
 │   │   └── OldWorkersRemain        not before the workers of the version before are gone
-│   ├── NotTried                    it shared a transaction with a decision that PostgreSQL refuses: it is tried again
+│   ├── NotTried                    the effects of its batch-mates took too long: in another batch, at once
 │   ├── NotPublished                whether Kafka has the message is unknown
 │   │   ├── Unwritable              Kafka takes nothing for this topic until somebody changes something there
 │   │   └── Aborted                 its transaction failed because of another message: try again at once

@@ -44,7 +44,8 @@ class Decision:
                 raise TypeError(f"{name} must be a text, got {type(text).__name__}")
         for name, kind in (("effects", Effect), ("emit", DomainEvent), ("otherwise", DomainEvent)):
             # An iterator would be empty for whoever goes through it second.
-            members = tuple(getattr(self, name))
+            given = getattr(self, name)
+            members = given if isinstance(given, list | tuple) else tuple(given)
             if strange := [type(member).__name__ for member in members if not isinstance(member, kind)]:
                 raise TypeError(f"{name} must be a sequence of {kind.__name__}, got {strange[0]} in it")
             object.__setattr__(self, name, members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.commands.agents import rebuild, shadows
 from app.commands.approvals import approval, approvals, approve, reject
+from app.commands.asyncapi import asyncapi
 from app.commands.lookback import knew, record, window
 from app.commands.migrate import migrate
 from app.commands.new_domain import new_domain
@@ -28,6 +29,7 @@ def register_commands(app: Innervate) -> None:
         record,
         replay,
         migrate,
+        asyncapi,
     ):
         add_command(app, declared, app.settings)
     add_command(app, new_domain)
