@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
@@ -52,12 +52,12 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What is published and done together, each in this order."""
+    """What is published and done together, each in this order; lists, to be compared with lists."""
 
-    published: Sequence[Published] = ()
-    effects: Sequence[WrittenEffect] = ()
+    published: Sequence[Published] = field(default_factory=list)
+    effects: Sequence[WrittenEffect] = field(default_factory=list)
     #: SQL of the effects, with its parameters.
-    statements: Sequence[Statement] = ()
+    statements: Sequence[Statement] = field(default_factory=list)
 
     @property
     def events(self) -> Sequence[DomainEvent | None]:
@@ -177,11 +177,11 @@ class Decided:
 
     def _consequence(self, messages: Iterable[Message], effects: Sequence[WrittenEffect]) -> Consequence:
         return Consequence(
-            published=tuple(Published.of(message, self.history.types) for message in messages),
-            effects=tuple(effects),
+            published=[Published.of(message, self.history.types) for message in messages],
+            effects=list(effects),
             statements=_statements(effects, self.record.id),
         )
 
 
 def _statements(effects: Iterable[WrittenEffect], decision_id: uuid.UUID) -> Sequence[Statement]:
-    return tuple(statement for effect in effects for statement in effect.statements(decision_id))
+    return [statement for effect in effects for statement in effect.statements(decision_id)]

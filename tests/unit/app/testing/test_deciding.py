@@ -48,10 +48,10 @@ def test_what_is_published_has_its_topic_key_subject_data_and_cause(ci: DomainDr
 def test_what_is_done_is_the_effect_and_its_statements(ci: DomainDriver) -> None:
     decision = ci.decide(flaky, failed(2), after=[passed(1)])
 
-    assert decision.effects == (Quarantine(repository_id="r-1"),)
-    assert decision.statements == (
+    assert decision.effects == [Quarantine(repository_id="r-1")]
+    assert decision.statements == [
         ("INSERT INTO quarantines VALUES (%(id)s, %(by)s)", {"id": "r-1", "by": str(decision.record.id)}),
-    )
+    ]
     assert decision.refused.events == [QuarantineRefused(repository_id="r-1")]
 
 
@@ -153,12 +153,12 @@ def test_a_decision_that_an_agent_or_an_operator_holds_does_nothing_until_it_is_
         ("held", "confidence"),
     ]
     for held in (by_agent, by_policy):
-        assert (held.status, held.published, held.effects, held.statements) == ("held", (), (), ())
+        assert (held.status, held.published, held.effects, held.statements) == ("held", [], [], [])
         assert held.approved.events == [RepositoryQuarantined(repository_id="r-1")]
-        assert held.approved.effects == (Quarantine(repository_id="r-1"),)
+        assert held.approved.effects == [Quarantine(repository_id="r-1")]
         assert len(held.approved.statements) == 1
         assert held.rejected.events == [QuarantineRefused(repository_id="r-1")]
-        assert (held.rejected.effects, held.rejected.statements) == ((), ())
+        assert (held.rejected.effects, held.rejected.statements) == ([], [])
 
 
 def test_nobody_is_asked_about_a_decision_that_is_not_held(ci: DomainDriver) -> None:
