@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.model.domain import Domain
-from agents.platform.domain import platform
+from agents.platform import platform
 from agents.shop.confirmation import confirmation
 from agents.shop.entities import customer, order
 from agents.shop.events import SHOP_EVENTS

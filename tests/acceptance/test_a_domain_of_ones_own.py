@@ -198,6 +198,15 @@ def test_the_commands_show_it(told: Stage) -> None:
     assert "equal to the recorded history (sha256 matches)" in knew.stdout, knew.stderr
 
 
+def test_the_document_of_all_topics_has_its_own(told: Stage) -> None:
+    run = told.faust("asyncapi")
+
+    assert run.returncode == 0, run.stderr
+    channels = json.loads(run.stdout)["channels"]
+    assert {"BuildPassed", "BuildFailed", "FailureJudged"} <= channels["builds"]["messages"].keys()
+    assert {*told.cast.catalogue.topics, "timeline-repository", "timeline-service"} <= channels.keys()
+
+
 def test_everything_is_decided_again_from_the_log_as_it_was(told: Stage, tmp_path: Path) -> None:
     run = told.faust("replay", "--json", str(tmp_path / "report.json"))
 

@@ -177,7 +177,7 @@ def test_the_command_prints_it_without_kafka_and_without_postgresql(tmp_path: Pa
     done = subprocess.run(
         [str(Path(sys.executable).with_name("innervate")), "asyncapi"],
         cwd=tmp_path,
-        env=clean_environment() | {"DOMAINS": "agents.platform.domain:platform", "PYTHONPATH": str(CHECKOUT)},
+        env=clean_environment() | {"DOMAINS": "agents.platform:platform", "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -9,7 +9,7 @@ from shop_catalogue import AGENTS, CATALOGUE
 from agents.engine.shadow import Shadow
 from agents.shop.fraud.rules import fraud
 from app.settings import Settings
-from app.settings.objects import agent_object
+from app.settings.objects import agent_object, catalogue_of
 
 
 def test_an_agent_is_found_where_it_is() -> None:
@@ -49,3 +49,11 @@ def test_without_a_shadow_the_agents_are_live() -> None:
 def test_a_shadow_runs_beside_no_other_agent() -> None:
     with pytest.raises(ValidationError, match="a shadow has a worker of its own"):
         Settings(_env_file=None, agents="fraud", shadow="agents.shop.fraud.rules:fraud")
+
+
+def test_a_domain_that_ships_is_found_in_its_package() -> None:
+    places = ("agents.shop:shop", "agents.platform:platform", "agents:platform")
+
+    names = [catalogue_of([place]).domains[-1].name for place in places]
+
+    assert names == ["shop", "platform", "platform"]
