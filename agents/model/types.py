@@ -65,7 +65,7 @@ class Types:
             return None
         data = event.data
         if issubclass(model, OpenEvent):
-            known = self._carried | model.model_fields.keys()
+            known = self._carried | {field.alias or name for name, field in model.model_fields.items()}
             data = {name: value for name, value in data.items() if name in known}
         try:
             return model.model_validate(data)
