@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
@@ -79,14 +79,14 @@ class Unrestorable(Note, kind="unrestorable"):
 
     broken: bool = False
 
+    is_gone: ClassVar[bool] = False
+
     @classmethod
     def restored(cls, kept: Mapping[str, Any]) -> Any:
         if cls.is_gone:
             raise RuntimeError("gone")
         return super().restored(kept)
 
-
-Unrestorable.is_gone = False  # type: ignore[attr-defined]
 
 KNOWN = {effect.kind: effect for effect in (Run, Note, Unshowable, Unrestorable)}
 

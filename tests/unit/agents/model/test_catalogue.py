@@ -80,7 +80,8 @@ def domain(**changes: Any) -> Domain:
 def event(name: str = "Odd", *, topic: str | None = "builds", about: Any = repository, **fields: Any) -> Any:
     annotations = {"repository_id": Id} | fields
     body = {"__annotations__": annotations, "__module__": __name__}
-    return type(DomainEvent)(name, (DomainEvent,), body, topic=topic, about=about)  # type: ignore[call-overload]
+    metaclass: Any = type(DomainEvent)
+    return metaclass(name, (DomainEvent,), body, topic=topic, about=about)
 
 
 def hiding(base: Any, field: str, **how: Any) -> Any:
