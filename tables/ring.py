@@ -129,16 +129,20 @@ def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
 
 
 def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, capacity: int) -> list[tuple[bytes, Entry]]:
-    """Return the slots to write for an entry, in order; one, but for a ring that has just grown.
+    """Return the slots to write for an entry, in order; one, but for a ring that has grown.
 
-    In a ring that was smaller before, the slot can hold an entry the larger ring still needs. It moves to its
-    own slot first, so a crash between the two puts loses nothing.
+    In a ring that was smaller before, the slot can hold an entry the larger ring still needs, whose own slot can hold
+    another one, and so on. Each moves to its own slot before that is taken, so a crash between two puts loses nothing.
     """
-    target = key(entity, entry.seq % capacity)
-    found = slots.get(target)
-    moved = found is not None and entry.seq - capacity < found.seq < entry.seq
-    kept = [found, entry] if found is not None and moved else [entry]
-    return [(key(entity, each.seq % capacity), each) for each in kept]
+    chain: list[tuple[bytes, Entry]] = []
+    moving: Entry | None = entry
+    # Of the last `capacity` entries no two have one slot, so the chain comes to an end.
+    while moving is not None and (not chain or entry.seq - capacity < moving.seq < entry.seq):
+        slot = key(entity, moving.seq % capacity)
+        found = slots.get(slot)
+        chain.append((slot, moving))
+        moving = None if found is not None and found.seq == moving.seq else found
+    return chain[::-1]
 
 
 def _sized(text: str, what: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tables import ring
@@ -100,7 +100,19 @@ def test_an_entry_the_ring_no_longer_needs_is_overwritten() -> None:
     assert ring.writes("a", {ring.key("a", 1): older}, newest, 16) == [(ring.key("a", 1), newest)]
 
 
-@given(st.lists(st.tuples(st.sampled_from([2, 4, 8, 16]), st.integers(1, 20)), max_size=6))
+def test_what_a_moved_entry_would_take_the_slot_of_moves_before_it() -> None:
+    oldest, older, newest = (Entry(seq, seq, ENTRY.time, f"e{seq}", b"") for seq in (6, 14, 18))
+    slots = {ring.key("a", 2): oldest, ring.key("a", 6): older}
+    assert ring.writes("a", slots, newest, 16) == [
+        (ring.key("a", 14), older),
+        (ring.key("a", 6), oldest),
+        (ring.key("a", 2), newest),
+    ]
+
+
+# An entry left over from a larger ring took the slot of one that was needed, when the ring grew for the second time.
+@example([(2, 1), (4, 6), (2, 4), (8, 4), (16, 4)])
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=6))
 def test_a_changed_capacity_loses_nothing_that_both_rings_hold(phases: list[tuple[int, int]]) -> None:
     slots: dict[bytes, Entry] = {}
     log: list[Entry] = []
