@@ -7,8 +7,8 @@ of a paused partition, and fetches it again.)
 
 A topic that cannot be read (no right to) rests: the others go on without it, and it is asked for again every
 `REST_SECONDS`. One that was absent when partitions were assigned is looked for by joining the group anew, every
-`ABSENT_SECONDS`. What is held here is bounded by bytes: with more than `HELD_BYTES` nothing is fetched, and nobody
-waits.
+`ABSENT_SECONDS`; one that stays silent when it is asked for again, once. What is held here is bounded by bytes: with
+more than `HELD_BYTES` nothing is fetched, and nobody waits.
 
 Partitions may be held: nothing more of them is handed out or kept here until they are released.
 
@@ -42,7 +42,8 @@ HELD_BYTES: Final = 32 * 1024 * 1024
 #: How long records wait for a partition that is known to have more, in seconds. Kafka Streams waits for its fetch
 #: without a bound (KIP-695); here a partition without a leader must not stop the others.
 IDLE_SECONDS: Final = 2.0
-#: How long a topic may be absent before the group is joined anew to look for it, in seconds: a rebalance each time.
+#: How long a topic may be absent, or silent when it was asked for again, before the group is joined anew to look for
+#: it, in seconds: a rebalance each time.
 ABSENT_SECONDS: Final = 60.0
 #: How long one poll waits for records, in milliseconds: while nothing is there, and while records wait for others.
 POLL_MS: Final = 1000
@@ -91,8 +92,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._assigned_at = self._clock()
 
     def overdue(self) -> Collection[str]:
-        """The topics that were absent when partitions were assigned, `ABSENT_SECONDS` and more ago."""
-        return self._absent if self._clock() - self._assigned_at >= ABSENT_SECONDS else ()
+        """The topics that were absent when partitions were assigned, or asked for again, `ABSENT_SECONDS` ago."""
+        now = self._clock()
+        absent = self._absent if now - self._assigned_at >= ABSENT_SECONDS else frozenset()
+        return absent | set(self._rests.silent(ABSENT_SECONDS, now=now))
 
     def hold(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Hand out nothing more of these partitions, until they are released and read on from these offsets."""

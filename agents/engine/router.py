@@ -138,7 +138,7 @@ class Router:
                     self._told = ""
                 await self._bury_refused(await self._timelines.write_kept())
                 await _commit(consumer, intake.release(intake.held.keys() - self._timelines.held_up))
-            # The group should learn of them by itself. Twice, on a very busy machine, it was seen not to.
+            # aiokafka should find them by itself once it may. On a busy machine it was seen not to, now and then.
             log.info("the router joins its group anew, to look for %s", ", ".join(sorted(absent)))
         finally:
             await consumer.stop()

@@ -420,3 +420,18 @@ def test_a_topic_that_was_absent_when_partitions_were_assigned_is_overdue_after_
     intake.on_partitions_assigned({ORDERS, PLATFORM})
     consumer.now = 1000
     assert set(intake.overdue()) == set()
+
+
+async def test_a_topic_that_is_asked_for_again_and_stays_silent_is_overdue_after_a_minute() -> None:
+    consumer = Consumer(denied={"platform"})
+    intake = Intake(consumer, clock=consumer.clock)
+    await intake.read()
+    consumer.denied.clear()
+    consumer.now = 10
+    await intake.read()
+    asked_at = consumer.now
+
+    consumer.now = asked_at + 30
+    assert set(intake.overdue()) == set()
+    consumer.now = asked_at + 61
+    assert set(intake.overdue()) == {"platform"}
