@@ -92,7 +92,7 @@ acceptance: $(READY)  ## Real worker processes on the sandbox
 .PHONY: test-kafka
 test-kafka: $(READY)  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
 	$(BIN)/pytest tests/integration -m apache
-	$(BIN)/pytest tests/acceptance --provider apache
+	$(BIN)/pytest tests/acceptance --provider apache --ignore tests/acceptance/test_tutorial.py # on its own services, as written
 	$(BIN)/pytest tests/crash -m "not apache"
 	$(BIN)/pytest tests/crash/test_random_faults.py
 
