@@ -6,9 +6,7 @@ it holds one fetch here and one in the consumer. (It is not paused meanwhile: ai
 of a paused partition, and fetches it again.)
 
 A topic that cannot be read (no right to) rests: the others go on without it, and it is asked for again every
-`REST_SECONDS`. One that was absent when partitions were assigned is looked for by joining the group anew, every
-`ABSENT_SECONDS`; one that stays silent when it is asked for again, once. What is held here is bounded by bytes: with
-more than `HELD_BYTES` nothing is fetched, and nobody waits.
+`REST_SECONDS`. What is held here is bounded by bytes: with more than `HELD_BYTES` nothing is fetched, and nobody waits.
 
 Partitions may be held: nothing more of them is handed out or kept here until they are released.
 
@@ -42,9 +40,6 @@ HELD_BYTES: Final = 32 * 1024 * 1024
 #: How long records wait for a partition that is known to have more, in seconds. Kafka Streams waits for its fetch
 #: without a bound (KIP-695); here a partition without a leader must not stop the others.
 IDLE_SECONDS: Final = 2.0
-#: How long a topic may be absent, or silent when it was asked for again, before the group is joined anew to look for
-#: it, in seconds: a rebalance each time.
-ABSENT_SECONDS: Final = 60.0
 #: How long one poll waits for records, in milliseconds: while nothing is there, and while records wait for others.
 POLL_MS: Final = 1000
 HELD_UP_POLL_MS: Final = 50
@@ -67,8 +62,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._clock = clock
         self._wall_clock = wall_clock
         self._rests = Rests()
-        self._absent: frozenset[str] = frozenset()
-        self._assigned_at = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -85,17 +78,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         """Drop what is not routed: whoever has the partitions next reads from the committed offsets."""
         self._reset()
 
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - the others count too
-        """Note which topics were not there to be assigned: missing, or not to be seen by us."""
-        topics = self._consumer.subscription()
-        self._absent = frozenset(topic for topic in topics if not self._consumer.partitions_for_topic(topic))
-        self._assigned_at = self._clock()
-
-    def overdue(self) -> Collection[str]:
-        """The topics that were absent when partitions were assigned, or asked for again, `ABSENT_SECONDS` ago."""
-        now = self._clock()
-        absent = self._absent if now - self._assigned_at >= ABSENT_SECONDS else frozenset()
-        return absent | set(self._rests.silent(ABSENT_SECONDS, now=now))
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Nothing to prepare."""
 
     def hold(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Hand out nothing more of these partitions, until they are released and read on from these offsets."""

@@ -21,8 +21,6 @@ class Rests:
     def __init__(self) -> None:
         #: Until when each topic that fails rests; None while it is asked for again.
         self._until: dict[str, float | None] = {}
-        #: Since when each of those is asked for again.
-        self._asked_at: dict[str, float] = {}
 
     def begin(self, topic: str, error: Exception, *, now: float) -> None:
         """Leave the topic alone for a while."""
@@ -34,13 +32,7 @@ class Rests:
         """The topics that have rested long enough and are to be asked for again: each is named once for each rest."""
         due = [topic for topic, until in self._until.items() if until is not None and until <= now]
         self._until.update(dict.fromkeys(due))
-        self._asked_at.update(dict.fromkeys(due, now))
         return due
-
-    def silent(self, seconds: float, *, now: float) -> Collection[str]:
-        """The topics that were asked for again so long ago, and have neither answered nor failed since."""
-        asked = (topic for topic, until in self._until.items() if until is None)
-        return {topic for topic in asked if now - self._asked_at[topic] >= seconds}
 
     def topics(self) -> Collection[str]:
         """The topics that rest."""

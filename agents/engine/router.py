@@ -124,7 +124,7 @@ class Router:
             # Subscribed before, it would wait for every topic, and fail for all when one is missing or denied.
             await consumer.start()
             consumer.subscribe(self._topics, listener=intake)
-            while not (absent := intake.overdue()):
+            while True:
                 records, offsets = await intake.read()
                 self._timelines.keep_only(intake.held)
                 if records:
@@ -138,8 +138,6 @@ class Router:
                     self._told = ""
                 await self._bury_refused(await self._timelines.write_kept())
                 await _commit(consumer, intake.release(intake.held.keys() - self._timelines.held_up))
-            # aiokafka should find them by itself once it may. On a busy machine it was seen not to, now and then.
-            log.info("the router joins its group anew, to look for %s", ", ".join(sorted(absent)))
         finally:
             await consumer.stop()
 

@@ -31,7 +31,8 @@ _DOWNLOAD_SECONDS = 1800.0
 
 _POM = Path(__file__).parents[2] / "deploy" / "kafka" / "pom.xml"
 
-#: The session timeout (default 9 s) is how long a killed broker that is back is turned away.
+#: The session timeout (default 9 s) is how long a killed broker that is back is turned away. Records may say that they
+#: are years old: with a retention they would be deleted half a minute after the start.
 _SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -52,6 +53,7 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
+log.retention.ms=-1
 """
 
 #: Printed, because the guard sends everything printed to the log file, start errors of Java included.

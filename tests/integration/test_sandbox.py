@@ -53,6 +53,31 @@ def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheBroker]:
         broker.release()
 
 
+@pytest.mark.apache
+async def test_a_record_that_says_it_is_years_old_is_kept(tmp_path: Path) -> None:
+    broker = ApacheBroker(
+        tmp_path / "kafka", {"log.initial.task.delay.ms": "100", "log.retention.check.interval.ms": "100"}
+    )
+    broker.start()
+    try:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+        await admin.start()
+        await admin.create_topics([NewTopic("kept", 1, 1), NewTopic("gone", 1, 1, topic_configs={"retention.ms": "1"})])
+        await admin.close()
+        async with AIOKafkaProducer(bootstrap_servers=broker.address) as producer:
+            for topic in ("kept", "gone"):
+                await producer.send_and_wait(topic, b"old", partition=0, timestamp_ms=1_714_564_800_000)
+        kept, gone = TopicPartition("kept", 0), TopicPartition("gone", 0)
+        async with AIOKafkaConsumer(bootstrap_servers=broker.address) as consumer:
+            # That the other one is deleted shows that the broker has looked.
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while (await consumer.beginning_offsets([gone]))[gone] == 0:  # noqa: ASYNC110 - only asking tells
+                    await asyncio.sleep(0.1)
+            assert (await consumer.beginning_offsets([kept]))[kept] == 0
+    finally:
+        broker.release()
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with Sandbox(tmp_path_factory.mktemp("database")) as running:

@@ -36,8 +36,6 @@ class Consumer:
     stable: dict[TopicPartition, int] = field(default_factory=dict)
     #: Topics that may not be read; aiokafka holds the error of each partition until somebody has seen it.
     denied: set[str] = field(default_factory=set)
-    #: Topics that the cluster does not show.
-    absent: set[str] = field(default_factory=set)
     now: float = 0.0
     #: Called while a position is looked up.
     meanwhile: Callable[[], None] | None = None
@@ -52,12 +50,6 @@ class Consumer:
 
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset(self.positions)
-
-    def subscription(self) -> frozenset[str]:
-        return frozenset({"orders", "platform"})
-
-    def partitions_for_topic(self, topic: str) -> set[int] | None:
-        return None if topic in self.absent else {0}
 
     def highwater(self, place: TopicPartition) -> int | None:
         return self.ends[place]
@@ -402,36 +394,3 @@ async def test_what_is_somebody_elses_by_now_is_not_held(consumer: Consumer, int
     intake.hold({ORDERS: 0})
 
     assert intake.held == {}
-
-
-def test_a_topic_that_was_absent_when_partitions_were_assigned_is_overdue_after_a_minute() -> None:
-    consumer = Consumer(absent={"platform"})
-    intake = Intake(consumer, clock=consumer.clock)
-    consumer.now = 5
-    intake.on_partitions_assigned({ORDERS})
-    # That it is there by now is no proof that anybody reads it.
-    consumer.absent.clear()
-
-    consumer.now = 64.9
-    assert set(intake.overdue()) == set()
-    consumer.now = 65
-    assert set(intake.overdue()) == {"platform"}
-
-    intake.on_partitions_assigned({ORDERS, PLATFORM})
-    consumer.now = 1000
-    assert set(intake.overdue()) == set()
-
-
-async def test_a_topic_that_is_asked_for_again_and_stays_silent_is_overdue_after_a_minute() -> None:
-    consumer = Consumer(denied={"platform"})
-    intake = Intake(consumer, clock=consumer.clock)
-    await intake.read()
-    consumer.denied.clear()
-    consumer.now = 10
-    await intake.read()
-    asked_at = consumer.now
-
-    consumer.now = asked_at + 30
-    assert set(intake.overdue()) == set()
-    consumer.now = asked_at + 61
-    assert set(intake.overdue()) == {"platform"}
