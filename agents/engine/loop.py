@@ -222,7 +222,7 @@ class StreamLoop:
             if await self._writer.record(record):
                 log.debug("decided %s on %s: %s", record.agent, record.event_id, record.outcome)
         except Echo as echo:
-            # Nothing of it is published, so the chain ends here; a person hears once of its story.
+            # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
             log.warning("refused, agents answer each other: %s", echo)
             await self._writer.bury(
                 _dead_letter(self._agent, delivery, echo.reason, str(echo), about=echo.correlation_id)

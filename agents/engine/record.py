@@ -114,5 +114,5 @@ def _written(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> 
 
 
 def _correlation_id(event: Event) -> str:
-    """The story of the event; one that says none begins its own."""
+    """The correlation of the event; one that says none begins its own."""
     return event.correlationid or event.id

@@ -17,8 +17,8 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 
+from app.demo.observation import Observation, observe, of_correlation
 from app.demo.report import report_on
-from app.demo.story import Story, of_story, tell
 from app.demo.telling import choreography
 from app.sandbox import Sandbox, SandboxError
 from app.sandbox.worker_process import WorkerProcess
@@ -74,31 +74,31 @@ def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, con
             worker.start()
             status.stop()
             console.print(f"worker ready at {worker.url}; log in {worker.log_path}")
-            story = asyncio.run(tell(sandbox, simulation.records, console))
+            observed = asyncio.run(observe(sandbox, simulation.records, console))
             worker.stop()
-            report, findings = asyncio.run(report_on(sandbox, story, simulation, replay_file=REPLAY))
+            report, findings = asyncio.run(report_on(sandbox, observed, simulation, replay_file=REPLAY))
         finally:
             worker.release()
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
-    _show_one(story, console)
+    _show_one(observed, console)
     _show(report, console)
     is_good = report["ledger_balanced"] and not report["refunds_over_captures"] and report["replay_same"]
     return 0 if is_good and not findings.broken else 1
 
 
-def _show_one(story: Story, console: Console) -> None:
+def _show_one(observed: Observation, console: Console) -> None:
     """The choreography around one payment, of an order that went wrong and was refunded if there is one."""
     wanted = ("RefundIssued", "RootCauseIdentified", "PaymentSucceeded")
-    found = next((event for kind in wanted for event in _caused_by_an_error(story, kind)), None)
+    found = next((event for kind in wanted for event in _caused_by_an_error(observed, kind)), None)
     if found is not None and found.correlationid is not None:
         console.rule(f"one payment and what followed from it: {found.correlationid}")
-        console.print(choreography(of_story(story.events, found.correlationid)))
+        console.print(choreography(of_correlation(observed.events, found.correlationid)))
 
 
-def _caused_by_an_error(story: Story, kind: str) -> list[Event]:
-    failed = {event.correlationid for event in story.events.values() if event.type == "ErrorOccurred"}
-    return [event for event in story.events.values() if event.type == kind and event.correlationid in failed]
+def _caused_by_an_error(observed: Observation, kind: str) -> list[Event]:
+    failed = {event.correlationid for event in observed.events.values() if event.type == "ErrorOccurred"}
+    return [event for event in observed.events.values() if event.type == kind and event.correlationid in failed]
 
 
 def _show(report: Mapping[str, Any], console: Console) -> None:

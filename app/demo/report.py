@@ -20,8 +20,8 @@ from app.demo.evidence import (
     count_dead_letters,
     published_messages,
 )
+from app.demo.observation import SHOP, Observation
 from app.demo.scoring import score
-from app.demo.story import SHOP, Story
 from app.sandbox import Sandbox
 from app.settings import Settings
 from app.simulator import Simulation
@@ -29,7 +29,7 @@ from tables.event import to_json
 
 
 async def report_on(
-    sandbox: Sandbox, story: Story, simulation: Simulation, *, replay_file: Path
+    sandbox: Sandbox, observed: Observation, simulation: Simulation, *, replay_file: Path
 ) -> tuple[Mapping[str, Any], Findings]:
     """Check the promises, score the agents and replay the log; the worker must have ended.
 
@@ -37,11 +37,11 @@ async def report_on(
     """
     decided, committed_at = await asyncio.to_thread(committed_decisions, sandbox.database_url)
     published = await published_messages(sandbox.kafka, SHOP.topics, source=AGENTS_SOURCE)
-    findings = check(due=story.due, decided=decided, published=published)
+    findings = check(due=observed.due, decided=decided, published=published)
     scored = score(
         truth=simulation.truth,
         captures=simulation.captures,
-        published=[orjson.loads(to_json(event)) for event in story.published],
+        published=[orjson.loads(to_json(event)) for event in observed.published],
     )
     ledger = await asyncio.to_thread(booked, sandbox.database_url)
     is_booked = ledger.refunded_minor == ledger.posted_minor and not ledger.unbalanced
@@ -49,12 +49,12 @@ async def report_on(
     replayed = await run_replay(settings_of(sandbox), Asked(), json_file=replay_file)
     delays = sorted(
         1000 * (seen - committed_at[message_id])
-        for (_, message_id), seen in story.seen_at.items()
+        for (_, message_id), seen in observed.seen_at.items()
         if message_id in committed_at
     )
     report = {
         "provider": sandbox.provider,
-        "events_in": story.events_in,
+        "events_in": observed.events_in,
         "decisions": len(decided),
         "brains": brains,
         "fallbacks": fallbacks,

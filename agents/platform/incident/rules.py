@@ -65,7 +65,7 @@ class Said:
     escalate: bool = False
 
 
-class Record:
+class Investigation:
     """What the agent knew and said, event by event along the log."""
 
     def __init__(self) -> None:
@@ -177,29 +177,29 @@ def investigate(event: RootCauseSuspected | ErrorOccurred, history: History) -> 
         return Decision(outcome="left_to_others", reason="the past of what it is about is looked through first")
     service_id = event.service
     assert service_id is not None, "the timeline of a service holds what names one"
-    record = Record()
+    investigation = Investigation()
     for past in history.of(DomainEvent):
-        record.learn(past)
-    said = record.learn(past_of(history.event, event))
+        investigation.learn(past)
+    said = investigation.learn(past_of(history.event, event))
     burst = said.answers[0].burst
     changes = [
-        change.id for change in record.log.nearest_changes(burst.first_at if burst else said.answers[0].about.at)
+        change.id for change in investigation.log.nearest_changes(burst.first_at if burst else said.answers[0].about.at)
     ]
-    emit: list[DomainEvent] = [_identified(each, service_id, record, changes) for each in said.answers]
+    emit: list[DomainEvent] = [_identified(each, service_id, investigation, changes) for each in said.answers]
     if said.escalate:
-        emit.append(_escalation(said.answers, service_id, record))
+        emit.append(_escalation(said.answers, service_id, investigation))
     return Decision(
-        outcome=_failure(burst, record),
+        outcome=_failure(burst, investigation),
         reason=_reason(said.answers),
         confidence=burst.confidence if burst else UNSURE,
         emit=emit,
     )
 
 
-def _failure(burst: Burst | None, record: Record) -> str:
+def _failure(burst: Burst | None, investigation: Investigation) -> str:
     if burst is None:
         return UNKNOWN
-    return BAD_CONFIGURATION if burst.change.key in record.configurations else BAD_DEPLOYMENT
+    return BAD_CONFIGURATION if burst.change.key in investigation.configurations else BAD_DEPLOYMENT
 
 
 def _reason(answers: Sequence[Answer]) -> str:
@@ -210,7 +210,9 @@ def _reason(answers: Sequence[Answer]) -> str:
     return f"{counts}; answers revised: {len(answers) - 1}"
 
 
-def _identified(answer: Answer, service_id: str, record: Record, changes: Sequence[str]) -> RootCauseIdentified:
+def _identified(
+    answer: Answer, service_id: str, investigation: Investigation, changes: Sequence[str]
+) -> RootCauseIdentified:
     """The answer as an event; `changes` could have led to it, the nearest first. All answers share them."""
     about, burst = answer.about, answer.burst
     culprit = burst.change.id if burst else None
@@ -221,7 +223,7 @@ def _identified(answer: Answer, service_id: str, record: Record, changes: Sequen
         service=service_id,
         error_event_id=about.error_id,
         culprit_event_id=culprit,
-        failure=_failure(burst, record),
+        failure=_failure(burst, investigation),
         confidence=burst.confidence if burst else UNSURE,
         evidence=_evidence(answer),
         alternatives=tuple(others[:MOST_ALTERNATIVES]),
@@ -237,10 +239,10 @@ def _evidence(answer: Answer) -> tuple[str, ...]:
     return tuple(ids)[:MOST_EVIDENCE]
 
 
-def _escalation(answers: Sequence[Answer], service_id: str, record: Record) -> EscalationRequested:
+def _escalation(answers: Sequence[Answer], service_id: str, investigation: Investigation) -> EscalationRequested:
     return EscalationRequested(
         service=service_id,
-        failure=_failure(answers[0].burst, record),
+        failure=_failure(answers[0].burst, investigation),
         reason=_reason(answers),
         evidence=_evidence(answers[0]),
     )

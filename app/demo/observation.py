@@ -1,4 +1,4 @@
-"""Story: plays a simulation against a running worker, and watches everything that follows from it."""
+"""Observation: plays a simulation against a running worker, and watches everything that follows from it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _QUIET: Final = frozenset({"LedgerEntryPosted", "RootCauseSuspected"})
 
 
 @dataclass(slots=True)
-class Story:
+class Observation:
     """What was seen to happen."""
 
     events_in: int = 0
@@ -86,9 +86,9 @@ def deciding(event: Event) -> Iterable[Agent]:
     )
 
 
-async def tell(sandbox: Sandbox, records: Sequence[Produced], console: Console) -> Story:
+async def observe(sandbox: Sandbox, records: Sequence[Produced], console: Console) -> Observation:
     """Send the records, print what the agents say, and return when all is decided and published or nothing moves."""
-    story = Story()
+    observed = Observation()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         sent = progress.add_task("sent", total=len(records))
@@ -97,30 +97,32 @@ async def tell(sandbox: Sandbox, records: Sequence[Produced], console: Console) 
         await consumer.start()
 
         def on_sent() -> None:
-            story.events_in += 1
-            story.last_news_at = time.monotonic()
+            observed.events_in += 1
+            observed.last_news_at = time.monotonic()
             progress.advance(sent)
 
         sending = asyncio.create_task(
             send_records({"bootstrap_servers": sandbox.kafka}, records, per_second=RECORDS_PER_SECOND, on_sent=on_sent)
         )
         try:
-            while not (sending.done() and (await _is_over(sandbox, story, progress, decided) or story.is_stalled)):
+            while not (
+                sending.done() and (await _is_over(sandbox, observed, progress, decided) or observed.is_stalled)
+            ):
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
                     for record in batch:
-                        _print(story.notice(record), console)
+                        _print(observed.notice(record), console)
             await sending
         finally:
             sending.cancel()
             await consumer.stop()
-    return story
+    return observed
 
 
-async def _is_over(sandbox: Sandbox, story: Story, progress: Progress, decided: TaskID) -> bool:
+async def _is_over(sandbox: Sandbox, observed: Observation, progress: Progress, decided: TaskID) -> bool:
     """Whether everything due is decided, and everything decided was seen; whoever decides more says more."""
     decisions, messages = await asyncio.to_thread(count_committed, sandbox.database_url)
-    progress.update(decided, completed=decisions, total=story.decisions_due)
-    return decisions >= story.decisions_due and messages <= len(story.seen_at)
+    progress.update(decided, completed=decisions, total=observed.decisions_due)
+    return decisions >= observed.decisions_due and messages <= len(observed.seen_at)
 
 
 def _print(event: Event | None, console: Console) -> None:
@@ -128,7 +130,7 @@ def _print(event: Event | None, console: Console) -> None:
         console.print(line(event), no_wrap=True, overflow="ellipsis")
 
 
-def of_story(events: Mapping[EventKey, Event], correlationid: str) -> Sequence[Event]:
+def of_correlation(events: Mapping[EventKey, Event], correlationid: str) -> Sequence[Event]:
     """Everything that belongs to one story, by time."""
     found = (event for event in events.values() if event.correlationid == correlationid)
     return sorted(found, key=lambda event: event.time)
