@@ -7,8 +7,7 @@ import asyncio
 from agents.model.text import escaped
 from app.commands.terminal import Terminal, command
 from app.settings import Settings
-from outbox.domain_migrations import MigrationChanged, MigrationRefused
-from outbox.errors import DatabaseUnavailable
+from outbox.errors import DatabaseUnavailable, Fatal
 from outbox.migrate import migrate as migrate_database
 
 
@@ -17,6 +16,6 @@ async def migrate(terminal: Terminal, settings: Settings) -> None:
     """Bring the database to the newest schema."""
     try:
         await asyncio.to_thread(migrate_database, settings.database_url, settings.catalogue.migrations)
-    except (DatabaseUnavailable, MigrationChanged, MigrationRefused) as error:
+    except (DatabaseUnavailable, Fatal) as error:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     terminal.say("the database has the newest schema")

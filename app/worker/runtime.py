@@ -20,7 +20,7 @@ from mode import Service
 from agents.engine.loop import Writer
 from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
-from app.kafka.topics import LARGEST_MESSAGE_BYTES, TopicsUnusable, ensure_topics
+from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.brains import Brains
@@ -29,8 +29,7 @@ from app.worker.stream import AgentStream
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
 from outbox.database import Database
-from outbox.domain_migrations import MigrationChanged, MigrationRefused
-from outbox.errors import DatabaseUnavailable
+from outbox.errors import DatabaseUnavailable, Fatal
 from outbox.fenced import FencedPublisher
 from outbox.migrate import is_current, migrate
 from outbox.notify import Notifications
@@ -105,7 +104,7 @@ class Runtime(Service):
         """Prepare PostgreSQL and Kafka, then start every part, unless told to stop meanwhile."""
         try:
             await self._prepare()
-        except (DatabaseUnavailable, MigrationChanged, MigrationRefused, TopicsUnusable) as error:
+        except (DatabaseUnavailable, Fatal) as error:
             if not self.should_stop:  # stopping closes what it waits for
                 raise SystemExit(f"innervate: {error}") from error
         if self.should_stop:
