@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from decisions import decision, message
 from fake_writer import Writer as FakeWriter
 from refunding import refund
 from waiting import PATIENCE_SECONDS
@@ -19,7 +20,7 @@ from agents.engine.loop import Writer
 from outbox.chains import ChainLimits
 from outbox.database import Database
 from outbox.errors import Echo, Permanent, StatementRejected
-from outbox.records import DeadLetter, DecisionRecord, Hold, Message, Origin
+from outbox.records import DeadLetter, DecisionRecord, Hold, Origin
 from outbox.writer import DecisionWriter
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -74,35 +75,6 @@ def of_fake(writer: FakeWriter) -> Scene:
 
 #: Beyond what its payment took.
 IMPOSSIBLE = refund(1, 5001)
-
-
-def message(message_id: str, **changes: Any) -> Message:
-    return replace(Message(id=message_id, topic="payments", key=b"ada", value=b'{"n":1}'), **changes)
-
-
-def decision(event_id: str, **changes: Any) -> DecisionRecord:
-    """The decision of `fraud` on one event, with one message."""
-    record = DecisionRecord(
-        agent="fraud",
-        event_id=event_id,
-        event_source="urn:shop",
-        event_type="PaymentSucceeded",
-        event_at=NOON,
-        entity="customer",
-        entity_id="ada",
-        origin=Origin(topic="timeline-customer", partition=2, offset=7, at=NOON),
-        history={"offsets": [5, 6]},
-        brain="rules",
-        model=None,
-        outcome="approve",
-        reason="nothing unusual",
-        confidence=0.75,
-        fallback_reason=None,
-        status="committed",
-        decided_at=NOON,
-        messages=(message(f"m-{event_id}"),),
-    )
-    return replace(record, **changes)
 
 
 def letter(offset: int, **changes: Any) -> DeadLetter:

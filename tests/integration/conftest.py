@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import decisions
 import pytest
 from waiting import PATIENCE_SECONDS, until
 
@@ -19,7 +19,7 @@ from app.sandbox.process import clean_environment
 from app.sandbox.worker_process import CHECKOUT
 from outbox.database import Database
 from outbox.outcomes import Outcome
-from outbox.records import DecisionRecord, Message, Origin
+from outbox.records import DecisionRecord, Message
 from outbox.relay import Relay
 from outbox.writer import DecisionWriter
 
@@ -40,45 +40,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def message() -> Callable[..., Message]:
-    """A message of customer-1; `{"n": 1}` unless told otherwise."""
-
-    def build(message_id: str, *, key: bytes = b"customer-1", topic: str = "payments", **changes: Any) -> Message:
-        return replace(
-            Message(id=message_id, topic=topic, key=key, value=b'{"n":1}', headers=(("content-type", b"text/x"),)),
-            **changes,
-        )
-
-    return build
+    """Build messages; see `decisions.message`."""
+    return decisions.message
 
 
 @pytest.fixture
-def decision(message: Callable[..., Message]) -> DecisionOf:
-    """The decision of agent `fraud` on one payment, with one message whose id is `m-` and the event's."""
-
-    def build(event_id: str, **changes: Any) -> DecisionRecord:
-        record = DecisionRecord(
-            agent="fraud",
-            event_id=event_id,
-            event_source="urn:shop",
-            event_type="PaymentSucceeded",
-            event_at=NOON,
-            entity="customer",
-            entity_id="customer-1",
-            origin=Origin(topic="timeline-customer", partition=2, offset=7, at=NOON),
-            history={"offsets": [5, 6], "sha256": "00ff"},
-            brain="rules",
-            model=None,
-            outcome="approve",
-            reason="nothing unusual",
-            confidence=0.75,
-            fallback_reason=None,
-            status="committed",
-            decided_at=NOON,
-            messages=(message(f"m-{event_id}"),),
-        )
-        return replace(record, **changes)
-
-    return build
+def decision() -> DecisionOf:
+    """Build decisions; see `decisions.decision`."""
+    return decisions.decision
 
 
 @pytest.fixture
