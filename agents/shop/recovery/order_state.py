@@ -26,8 +26,8 @@ from agents.shop.events import (
     PaymentSucceeded,
     ShipmentDispatched,
 )
+from agents.shop.facts.account import Account
 from agents.shop.failures import Failure
-from agents.shop.recovery.account import Account
 
 
 @dataclass(frozen=True, slots=True)

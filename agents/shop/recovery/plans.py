@@ -2,7 +2,7 @@
 
 The first row whose failure and state fit holds. What a row asks for and is done already is left out when it is carried
 out: nothing is refunded, cancelled or asked for twice. What moves money or stops an order does so only while the
-accounts of the order agree (`agents.shop.recovery.account`); a person decides where they do not.
+accounts of the order agree (`agents.shop.facts.account`); a person decides where they do not.
 """
 
 from __future__ import annotations

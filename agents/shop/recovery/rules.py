@@ -2,7 +2,7 @@
 
 A verdict must name a culprit that this agent remembers too; one that does not, and one that is a guess, goes to a
 person. Each culprit is recovered from once, however many errors it causes. No more is given back than the order's own
-account explains (`agents.shop.recovery.account`), and PostgreSQL holds refunds within what was captured, whatever the
+account explains (`agents.shop.facts.account`), and PostgreSQL holds refunds within what was captured, whatever the
 events say.
 
 What was decided before is derived from the events that led to it. A plan that was not carried out, because a person

@@ -1,7 +1,7 @@
 """Root cause's choice: which remembered event led to the error, or none of them.
 
 The event must be remembered, must not be later than the error and must be of the type that its failure needs. One that
-is an open failure by the rules as well (`agents.shop.root_cause.causes`) may be named as surely as the rules could; any
+is an open failure by the rules as well (`agents.shop.facts.causes`) may be named as surely as the rules could; any
 other only so unsurely that nothing follows from it but a person's look. Where the rules are sure of one and a model
 would blame nothing, or guess at another, the verdict of the rules waits for a person, and what the model says is
 published when that person does not agree. Nothing a model says makes money move that the plan for an open failure would

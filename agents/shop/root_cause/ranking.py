@@ -16,8 +16,8 @@ from typing import Final
 
 from agents.model.history import EventKey, History, Past
 from agents.platform.events import MOST_ALTERNATIVES, ErrorOccurred
-from agents.shop.root_cause.causes import Candidate, candidates
-from agents.shop.root_cause.normal import Chronicle, Story, deviations
+from agents.shop.facts.causes import Candidate, candidates
+from agents.shop.facts.story import Chronicle, Story, deviations
 
 #: How sure a verdict without rivals is: the error's chain of causes leads to it, or it is all there is.
 LINKED: Final = 0.98

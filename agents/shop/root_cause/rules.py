@@ -1,6 +1,6 @@
 """Root cause: names the event that led to an error of an order, or hands the error to the service's timeline.
 
-The verdict rests on what happened before the error: what is still open (`agents.shop.root_cause.causes`), whether the
+The verdict rests on what happened before the error: what is still open (`agents.shop.facts.causes`), whether the
 error's chain of causes leads to it, and how near it is (`agents.shop.root_cause.ranking`). What the error says about
 itself is not read. An error that nothing explained is looked at again when its verdict `unknown`, or a guess at a
 change of the service, comes by: its cause may have reached the timeline behind it. It fails by being unsure: rivals
@@ -27,8 +27,8 @@ from agents.platform.events import (
 )
 from agents.shop.entities import order
 from agents.shop.events import SHOP_EVENTS
+from agents.shop.facts.causes import Candidate
 from agents.shop.failures import Failure
-from agents.shop.root_cause.causes import Candidate
 from agents.shop.root_cause.ranking import Ranked, Ranking, rank
 from tables.window import WindowSpec
 

@@ -7,9 +7,9 @@ from fakes import NOON, history_of
 from stories import booked, captured, error, happened, label, moved, placed, priced, refunded, reserved, short
 
 from agents.shop.events import ChargebackReceived, PaymentFailed, ShipmentDispatched, ShipmentRetryRequested
+from agents.shop.facts.causes import Candidate, candidates
+from agents.shop.facts.story import Chronicle, Story, deviations
 from agents.shop.failures import Failure
-from agents.shop.root_cause.causes import Candidate, candidates
-from agents.shop.root_cause.normal import Chronicle, Story, deviations
 from tables.event import Event
 
 ORDINARY = (placed(), reserved("r-lamp", 99), reserved("r-cup", 99, "cup", 1, 1), captured("paid", 60), booked("b", 50))

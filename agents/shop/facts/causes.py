@@ -24,8 +24,8 @@ from agents.shop.events import (
     ShipmentBooked,
     ShipmentDispatched,
 )
+from agents.shop.facts.story import Story
 from agents.shop.failures import Failure
-from agents.shop.root_cause.normal import Story
 
 #: An event about an article.
 S = TypeVar("S", InventoryShort, PriceChanged)

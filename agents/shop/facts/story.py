@@ -1,4 +1,4 @@
-"""Normal: what happened to an order before an error, and what in it no ordinary order has.
+"""Story: what happened to an order up to a moment, and what in it no ordinary order has.
 
 A story is ordered by the time of the events, ties by the log, so that events which reached the timeline a little out
 of order tell the same one. It is only as good as the producers' clocks, and as long as the window.
