@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 #: A name becomes a part of a topic's name and a column's value.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -34,6 +34,9 @@ class Entity:
         found = getattr(event, self.field, None)
         return found if isinstance(found, str) and found else None
 
-    def named(self, entity_id: str | None) -> Mapping[str, str]:
-        """The id as an event carries it: `ErrorOccurred(service="api", ..., **repository.named("r-1"))`."""
+    def named(self, entity_id: str | None) -> Mapping[str, Any]:
+        """The id as an event carries it: `ErrorOccurred(service="api", ..., **repository.named("r-1"))`.
+
+        A string; typed so that it can be handed on as a keyword to an event that has other fields as well.
+        """
         return {self.field: entity_id} if entity_id else {}

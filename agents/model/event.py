@@ -50,8 +50,11 @@ class DomainEvent(Data):
         """Pydantic hands it what `__init_subclass__` has taken already."""
 
     @property
-    def carried(self) -> Mapping[str, str]:
-        """Ids of other domains' entities that an open event carries, by their fields; see `OpenEvent`."""
+    def carried(self) -> Mapping[str, Any]:
+        """Ids of other domains' entities that an open event carries, by their fields; see `OpenEvent`.
+
+        Each is a string; typed so that they can be handed on as keywords to an event that has other fields as well.
+        """
         return {}
 
     @property
@@ -81,7 +84,7 @@ class OpenEvent(DomainEvent):
     __pydantic_extra__: dict[str, Id | None]
 
     @property
-    def carried(self) -> Mapping[str, str]:
+    def carried(self) -> Mapping[str, Any]:
         """The ids carried, by their fields."""
         return {name: entity_id for name, entity_id in (self.model_extra or {}).items() if entity_id}
 

@@ -24,6 +24,8 @@ class Failure(StrEnum):
     #: Not found by looking back from an error: the verdict of `FraudScored`.
     FRAUD_BLOCKED = "fraud_blocked"
     UNKNOWN = platform.UNKNOWN
+    #: Something speaks for it and something against it; a person has to look.
+    INCONCLUSIVE = platform.INCONCLUSIVE
 
 
 #: The failures that an event of the order leads to, and what type that event is.

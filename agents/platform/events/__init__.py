@@ -4,13 +4,17 @@ from agents.platform.events.findings import (
     BAD_CONFIGURATION,
     BAD_DEPLOYMENT,
     GUESS_TO,
+    INCONCLUSIVE,
     MOST_ALTERNATIVES,
     MOST_EVIDENCE,
+    MOST_MISSING,
+    MOST_RULED_OUT,
     SURE_FROM,
     UNKNOWN,
     EscalationRequested,
     RootCauseIdentified,
     RootCauseSuspected,
+    RuledOut,
 )
 from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
 
@@ -18,8 +22,11 @@ __all__ = [
     "BAD_CONFIGURATION",
     "BAD_DEPLOYMENT",
     "GUESS_TO",
+    "INCONCLUSIVE",
     "MOST_ALTERNATIVES",
     "MOST_EVIDENCE",
+    "MOST_MISSING",
+    "MOST_RULED_OUT",
     "SURE_FROM",
     "UNKNOWN",
     "ConfigChanged",
@@ -27,5 +34,6 @@ __all__ = [
     "EscalationRequested",
     "RootCauseIdentified",
     "RootCauseSuspected",
+    "RuledOut",
     "ServiceDeployed",
 ]

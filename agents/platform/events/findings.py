@@ -5,19 +5,27 @@ They carry the ids of whom the error was about besides its service.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
-from agents.model.event import Confidence, Id, Ids, OpenEvent, Text
+from pydantic import Field
+
+from agents.model.event import Confidence, Data, Id, Ids, OpenEvent, Text, Texts
 from agents.platform.entities import service as service_entity
 
 #: What every domain calls the failures it cannot explain, and those that a change of a service brings.
 UNKNOWN: Final = "unknown"
+#: What a verdict is called that cannot be given: something speaks for one event and something against it, or evidence
+#: is missing. Unlike `UNKNOWN`, where nothing speaks for anything.
+INCONCLUSIVE: Final = "inconclusive"
 BAD_DEPLOYMENT: Final = "bad_deployment"
 BAD_CONFIGURATION: Final = "bad_configuration"
 
 #: How many other candidates, and how many ids of evidence, a finding gives. A person reads them: own choice.
 MOST_ALTERNATIVES: Final = 5
 MOST_EVIDENCE: Final = 10
+#: How many events found harmless, and how many pieces of missing evidence, it names. Own choice.
+MOST_RULED_OUT: Final = 10
+MOST_MISSING: Final = 5
 #: Below this, a finding is a guess, and a person decides. Own choice: at even odds a wrong compensation is as likely as
 #: not.
 SURE_FROM: Final = 0.5
@@ -34,19 +42,30 @@ class Finding(OpenEvent, topic="recovery", about=service_entity):
     evidence: Ids
 
 
+class RuledOut(Data):
+    """An event that looks like the cause of an error and is not, and why not."""
+
+    event_id: Id
+    why: Text
+
+
 class CauseEvent(Finding):
     """Which event led to which error; no event type itself."""
 
     error_event_id: Id
-    #: Null: no event in the history explains the error.
+    #: Null: no event in the history explains the error, or several do and none better than the others (inconclusive).
     culprit_event_id: Id | None
     confidence: Confidence
     #: Ids of the events that could have been the culprit, the likeliest first.
     alternatives: Ids
+    #: What would have to be known to be surer, a sentence each.
+    missing: Texts = ()
+    #: What was looked at and found harmless.
+    ruled_out: Annotated[tuple[RuledOut, ...], Field(strict=False)] = ()
 
 
 class RootCauseIdentified(CauseEvent):
-    """The cause of an error was found."""
+    """The cause of an error was found, or it was found that it cannot be told."""
 
 
 class RootCauseSuspected(CauseEvent):

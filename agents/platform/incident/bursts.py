@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import log
-from typing import Final
+from typing import Any, Final
 
 from agents.model.history import EventKey, Trace
 from agents.platform.events import MOST_EVIDENCE
@@ -36,7 +36,7 @@ class Unexplained:
     #: When it happened, UTC.
     at: datetime
     #: Whom it is about besides the service, by field and id; nobody: an error of the service itself.
-    carried: tuple[tuple[str, str], ...] = ()
+    carried: tuple[tuple[str, Any], ...] = ()
     #: What their own past offers instead, the likeliest first.
     alternatives: tuple[str, ...] = ()
     #: Who told of an error of the service itself.

@@ -8,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 from shop_catalogue import EVENT_TYPES, parse_data
 
+from agents.platform.events import INCONCLUSIVE, RuledOut
+from agents.platform.events.findings import CauseEvent
 from agents.shop.events import DomainEvent, FraudScored, OrderItem, OrderPlaced, PaymentSucceeded, RootCauseIdentified
 from tables.event import Event, InvalidEvent
 
@@ -245,6 +247,24 @@ def test_a_confidence_may_be_written_as_an_integer(given: float, expected: float
     cause = accepted("RootCauseIdentified", {**CAUSE, "confidence": given})
     assert isinstance(cause, RootCauseIdentified)
     assert cause.confidence == expected
+
+
+@pytest.mark.parametrize("name", ["RootCauseIdentified", "RootCauseSuspected"])
+def test_a_finding_from_before_these_fields_misses_and_rules_out_nothing(name: str) -> None:
+    cause = accepted(name, CAUSE)
+    assert isinstance(cause, CauseEvent)
+    assert (cause.missing, cause.ruled_out) == ((), ())
+
+
+def test_a_finding_says_what_is_missing_and_what_was_ruled_out() -> None:
+    more = {"missing": ["the order is not known"], "ruled_out": [{"event_id": "e-1", "why": "reserved in full later"}]}
+    cause = accepted("RootCauseIdentified", {**CAUSE, "failure": INCONCLUSIVE, **more})
+    assert isinstance(cause, RootCauseIdentified)
+    assert cause.ruled_out == (RuledOut(event_id="e-1", why="reserved in full later"),)
+    assert {name: value for name, value in cause.written().items() if name in more} == more
+    assert refusal("RootCauseIdentified", {**CAUSE, "ruled_out": [{"event_id": "e-1"}]}) == (
+        "RootCauseIdentified data.ruled_out.0.why: field required"
+    )
 
 
 def test_lists_become_tuples_and_their_members_stay_strict() -> None:
