@@ -109,6 +109,11 @@ crash-points: $(READY)  ## The part of crash-test without chance: kill and freez
 bench: $(READY)  ## Measure; prints ratios and medians
 	$(BIN)/python -m benchmarks.run
 
+SEEDS ?= 1-3
+.PHONY: judgment
+judgment: $(READY)  ## How well the rules judge simulated shops, in process: SEEDS=1,5-8 ORDERS=n WRONG=1 (each wrong case); fails when too much went back
+	$(BIN)/python -m benchmarks.judgment --seeds $(SEEDS) $(if $(ORDERS),--orders $(ORDERS)) $(if $(WRONG),--wrong)
+
 .PHONY: lock
 lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv
 	uv pip compile setup.cfg --extra sandbox --extra test --extra bench --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock

@@ -9,6 +9,18 @@ types surround each culprit. It fails with ValueError when there are too few ord
 
 from app.simulator.records import Produced
 from app.simulator.schedule import simulate, simulated_until_now
-from app.simulator.truth import Capture, Plan, Simulation, Truth, plan_for
+from app.simulator.truth import Capture, Case, Moment, Outcome, Plan, Simulation, Truth, plan_for
 
-__all__ = ["Capture", "Plan", "Produced", "Simulation", "Truth", "plan_for", "simulate", "simulated_until_now"]
+__all__ = [
+    "Capture",
+    "Case",
+    "Moment",
+    "Outcome",
+    "Plan",
+    "Produced",
+    "Simulation",
+    "Truth",
+    "plan_for",
+    "simulate",
+    "simulated_until_now",
+]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from app.simulator import journey, people
 from app.simulator.story import OrderStory
 
 Fraud = Literal["card_test", "before_takeover", "charged_back", "takeover"]
+#: Those that can be told by what came before: the others look like any order.
+_RECOGNISABLE: Final[frozenset[Fraud]] = frozenset({"card_test", "takeover"})
 
 
 def fraudulent_order(story: OrderStory, fraud: Fraud) -> None:
     """Tell one order of a fraudulent customer."""
+    story.books.is_stolen = fraud in _RECOGNISABLE
     if fraud == "card_test":
         _card_test(story)
     elif fraud == "takeover":

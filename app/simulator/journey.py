@@ -57,10 +57,10 @@ def judge(story: OrderStory, *, failed: bool) -> None:
     """The customer says what they think of it, if anything."""
     mood = _mood(story, failed=failed)
     if story.chance.random() < 0.2:
-        story.hear("SupportMessageReceived", {"text": words.message(story.chance, mood)}, after=(60, 1_500))
+        story.hear("SupportMessageReceived", {"text": words.message(story.chance, mood)}, mood=mood, after=(60, 1_500))
     if story.chance.random() < 0.45:
         stars, text = words.review(story.chance, mood)
-        story.hear("ReviewPosted", {"stars": stars, "text": text}, after=(1_000, 4_000))
+        story.hear("ReviewPosted", {"stars": stars, "text": text}, mood=mood, after=(1_000, 4_000))
 
 
 def bystander(story: OrderStory) -> None:
@@ -116,8 +116,9 @@ def moved(story: OrderStory) -> None:
 
 def asked(story: OrderStory) -> None:
     """The customer writes in between."""
-    text = words.message(story.chance, story.customer.temperament)
-    story.hear("SupportMessageReceived", {"text": text}, after=(5, 60))
+    mood = story.customer.temperament
+    text = words.message(story.chance, mood)
+    story.hear("SupportMessageReceived", {"text": text}, mood=mood, after=(5, 60))
 
 
 def label_retried(story: OrderStory) -> None:

@@ -85,6 +85,12 @@ def simulate(*, seed: int, orders: int, failures: int, start: datetime, noise: b
         truth=tuple(sorted((t for story in stories for t in story.truth), key=lambda t: times[t.error_event_id])),
         captures=tuple(sorted((c for story in stories for c in story.captures), key=lambda c: c.at)),
         broken=len(records) - len(happenings),
+        cases=tuple(story.case for story in stories if story.case is not None),
+        moments={story.id: story.books.moments for story in stories},
+        stolen=frozenset(
+            capture.payment_id for story in stories if story.books.is_stolen for capture in story.captures
+        ),
+        moods={event_id: mood for story in stories for event_id, mood in story.moods.items()},
     )
 
 

@@ -11,9 +11,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.simulator.people import CATALOGUE, Customer
+from app.simulator.books import Books
+from app.simulator.people import CATALOGUE, Customer, Temperament
 from app.simulator.records import Happening
-from app.simulator.truth import Capture, Truth, plan_for
+from app.simulator.truth import Capture, Case, Truth, case_of, plan_for
 from app.simulator.words import Complaint
 
 #: From and to, in minutes.
@@ -33,14 +34,24 @@ class OrderStory:
         self.items = customer.basket(chance)
         self.prices = {sku: CATALOGUE[sku] for sku in self.items}
         self.happenings: list[Happening] = []
-        self.captures: list[Capture] = []
         self.truth: list[Truth] = []
-        self.owed_minor = self.total_minor
-        self.shipped = False
+        self.books = Books(self.total_minor)
+        #: How the customer felt, by the id of what they wrote.
+        self.moods: dict[str, Temperament] = {}
         self._binary = number % 3 == 0
         self._told: Counter[str] = Counter()
         self._payments = 0
         self._carrier = chance.choice(_CARRIERS)
+
+    @property
+    def captures(self) -> list[Capture]:
+        """What was taken so far."""
+        return self.books.captures
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the parcel left."""
+        return self.books.is_shipped
 
     @property
     def total_minor(self) -> int:
@@ -75,6 +86,7 @@ class OrderStory:
                 binary=self._binary,
             )
         )
+        self.books.note(event_id)
         return event_id
 
     def place(self) -> str:
@@ -89,6 +101,10 @@ class OrderStory:
         """The pieces of a sku are kept for the order, or found to be too few."""
         wanted = self.items[sku]
         available = self.chance.randrange(wanted) if short else wanted + self.chance.randrange(40)
+        if short:
+            self.books.short.add(sku)
+        else:
+            self.books.short.discard(sku)
         data = {"order_id": self.id, "sku": sku, "wanted": wanted, "available": available}
         return self.tell("InventoryShort" if short else "InventoryReserved", "inventory", data, after=after)
 
@@ -122,7 +138,7 @@ class OrderStory:
         self._payments += 1 if again else 0
         self._payments = max(1, self._payments)
         if not self.captures:
-            self.owed_minor = self.total_minor
+            self.books.worth_minor = self.total_minor
         data = self._payment(self.total_minor if amount_minor is None else amount_minor)
         event_id = self.tell("PaymentSucceeded", "payments", data, after=after)
         self.captures.append(
@@ -134,11 +150,14 @@ class OrderStory:
                 at=self.at,
             )
         )
+        self.books.note(event_id)
         return event_id
 
     def charge_back(self, *, after: Minutes) -> str:
         """The bank takes the last capture back."""
-        return self.tell("ChargebackReceived", "payments", self._payment(self.captures[-1].amount_minor), after=after)
+        last = self.captures[-1]
+        self.books.give_back(last.payment_id, last.amount_minor)
+        return self.tell("ChargebackReceived", "payments", self._payment(last.amount_minor), after=after)
 
     def fail_label(self, *, transient: bool, message: str, after: Minutes = _SOON, cause: str | None = None) -> str:
         """The carrier gives no label."""
@@ -147,15 +166,17 @@ class OrderStory:
 
     def ship(self, *, after: Minutes = (120, 1_200)) -> None:
         """The parcel is booked, and leaves."""
-        self.shipped = True
+        self.books.is_shipped = True
         data = {"order_id": self.id, "carrier": self._carrier, "tracking_id": f"{self._carrier}-{self.id[2:]}"}
         booked = self.tell("ShipmentBooked", "shipping", data, after=after)
         self.tell("ShipmentDispatched", "shipping", dict(data), after=(60, 700), cause=booked)
 
-    def hear(self, kind: str, data: dict[str, Any], *, after: Minutes) -> str:
-        """The customer writes; now and then without saying about which order."""
+    def hear(self, kind: str, data: dict[str, Any], *, mood: Temperament, after: Minutes) -> str:
+        """The customer writes in this mood; now and then without saying about which order."""
         owner = {"customer_id": self.customer.id} if self.chance.random() < 0.15 else self._owned({})
-        return self.tell(kind, "support", owner | data, after=after)
+        event_id = self.tell(kind, "support", owner | data, after=after)
+        self.moods[event_id] = mood
+        return event_id
 
     def error(
         self,
@@ -183,11 +204,18 @@ class OrderStory:
                 order_id=self.id,
                 failure=failure,
                 culprit_event_id=culprit,
-                plan=plan_for(failure, self.captures, self.owed_minor),
+                plan=plan_for(failure, self.captures, self.books.worth_minor),
                 captures=tuple(self.captures),
-                owed_minor=self.owed_minor,
+                owed_minor=self.books.worth_minor,
             )
         )
+
+    @property
+    def case(self) -> Case | None:
+        """What happened to the order and how it may be left; None when nothing failed."""
+        if not self.truth:
+            return None
+        return case_of(self.id, [each.failure for each in self.truth], [each.plan for each in self.truth])
 
     def _owned(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"order_id": self.id, "customer_id": self.customer.id, **data}

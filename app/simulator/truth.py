@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from app.simulator.people import Temperament
 from app.simulator.records import Produced
 
 #: Failures a person has to look at; nothing is undone.
@@ -54,6 +56,52 @@ class Truth:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """An order's money after one event of the shop, by its own books; amounts in minor units of the order's currency.
+
+    What the agents give back is not in these books.
+    """
+
+    event_id: str
+    #: What was captured and neither given back by anyone else nor covered by what can still be delivered.
+    owed_minor: int
+    #: What of each payment nobody else gave back.
+    left_minor: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What may have become of an order when all is done. None: both are fine."""
+
+    #: What went back, in minor units, by payment: exactly this.
+    refund_minor: Mapping[str, int] = field(default_factory=dict)
+    cancelled: bool | None = False
+    retried: bool | None = False
+    notified: bool | None = None
+    escalated: bool | None = None
+
+
+#: A person hears of it; nothing moves and nothing stops.
+LEFT_TO_PEOPLE: Final = Outcome(escalated=True, retried=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """An order that something happened to, and how a careful team would leave it."""
+
+    order_id: str
+    #: What happened, for a count by kind.
+    kind: str
+    #: Any of these is right.
+    outcomes: Sequence[Outcome]
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a person must hear, whatever else is done."""
+        return all(outcome.escalated for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Simulation:
     """A story and the truth about it."""
 
@@ -65,6 +113,14 @@ class Simulation:
     captures: Sequence[Capture]
     #: How many records are no events and have to become dead letters.
     broken: int
+    #: Every order to which something happened.
+    cases: Sequence[Case]
+    #: The money of every order, by its id, in the order told.
+    moments: Mapping[str, Sequence[Moment]]
+    #: Payments made with a stolen card or account that can be told by what came before, by their ids.
+    stolen: frozenset[str]
+    #: How the customer felt who wrote, by the id of the event.
+    moods: Mapping[str, Temperament]
 
 
 #: What must be done about the failures that leave the money where it is; about others, people have to look.
@@ -97,6 +153,21 @@ def plan_for(
         excess = _positive(refund)
         return Plan(refund_minor=excess, escalated=not excess, notified=True)
     return _WITHOUT_MONEY.get(failure, Plan(escalated=True))
+
+
+def case_of(order_id: str, kinds: Sequence[str], plans: Sequence[Plan]) -> Case:
+    """The case of an order with these failures, each of which has its plan."""
+    refund: Counter[str] = Counter()
+    for plan in plans:
+        refund.update(plan.refund_minor)
+    outcome = Outcome(
+        refund_minor=dict(refund),
+        cancelled=any(plan.cancelled for plan in plans),
+        retried=any(plan.retried for plan in plans),
+        notified=any(plan.notified for plan in plans) or None,
+        escalated=any(plan.escalated for plan in plans) or None,
+    )
+    return Case(order_id=order_id, kind=" + ".join(kinds), outcomes=(outcome,))
 
 
 def is_for_people(failure: str) -> bool:

@@ -1,0 +1,25 @@
+"""Shops of the simulator, played in memory and judged by its own books."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from choreography import Choreography
+from fakes import NOON
+
+from app.demo.judgment import judge
+from app.simulator import simulate
+
+
+@pytest.mark.parametrize("seed", [6101, 6102])
+def test_never_more_goes_back_than_is_owed_and_nobody_in_doubt_is_left_alone(seed: int) -> None:
+    story = simulate(seed=seed, orders=300, failures=60, start=NOON)
+
+    judgment = judge(story, map(orjson.loads, Choreography().run(story.records).log))
+
+    assert judgment.over_refunds == 0, judgment.wrong
+    assert judgment.unescalated == 0, judgment.wrong
+    assert judgment.verdicts.top1 >= 0.95, judgment.wrong
+    assert judgment.verdicts.false_confidence <= 0.01, judgment.wrong
+    assert judgment.fraud.honest_blocked == 0, judgment.wrong
+    assert judgment.tone_violations == 0, judgment.wrong
