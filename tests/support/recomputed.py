@@ -63,8 +63,9 @@ MEMORIES: Final[Mapping[str, Memory]] = {
     ),
     "fulfilment": Memory(
         "order",
-        "OrderPlaced PaymentSucceeded ShipmentRetryRequested",
-        "OrderPlaced PaymentSucceeded OrderCancelled FulfilmentCancelled ShipmentDispatched ShipmentRetryRequested",
+        "OrderPlaced PaymentSucceeded ShipmentRetryRequested FraudScored",
+        "OrderPlaced PaymentSucceeded PriceChanged RefundIssued ChargebackReceived FraudScored OrderCancelled"
+        " FulfilmentRequested FulfilmentCancelled ShipmentDispatched ShipmentRetryRequested",
         50,
         timedelta(days=90),
     ),

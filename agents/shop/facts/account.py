@@ -173,6 +173,11 @@ class Account:
         return Settlement(kept, extra, minor - worth, asked - worth)
 
     @property
+    def is_paid_in_full(self) -> bool:
+        """Whether what is left of all captures covers the worth of the order; only what is known can be paid."""
+        return self.order is not None and self.left_minor >= self._worth(self.order)[0]
+
+    @property
     def is_disputed(self) -> bool:
         """Whether the accounts disagree: the last of the `lines` say where."""
         return next(self._disputes(), None) is not None

@@ -15,24 +15,27 @@ from agents.model.decision import Decision
 from agents.model.forms import DOUBTFUL, told
 from agents.model.history import History
 from agents.shop.entities import order
-from agents.shop.events import EscalationRequested, OrderPlaced, PaymentSucceeded, ShipmentRetryRequested
+from agents.shop.events import EscalationRequested, FraudScored, OrderPlaced, PaymentSucceeded, ShipmentRetryRequested
 from agents.shop.fulfilment.rules import fulfilment
 
 
 class FulfilmentChoice(Choice):
     """Say whether the order may be packed now.
 
-    It is known and paid, and nothing remembered has ended it. Go ahead unless the events speak against it, such as a
-    payment that does not fit the order; then a person looks at the order before anything is packed.
+    It is known and paid in full, no payment of it is under review, and nothing remembered has ended it. Go ahead unless
+    the events speak against it, such as a payment that does not fit the order; then a person looks at the order before
+    anything is packed.
     """
 
     go_ahead: Annotated[bool, Field(description="true: the order may be packed; false: a person looks at it first.")]
 
 
-@fulfilment.model(FulfilmentChoice, settled=("ended", "known_before", "paid_before", "waiting"))
+@fulfilment.model(
+    FulfilmentChoice, settled=("ended", "blocked", "requested_before", "waiting", "disputed", "unpaid", "review")
+)
 def release(
     choice: FulfilmentChoice,
-    event: OrderPlaced | PaymentSucceeded | ShipmentRetryRequested,
+    event: OrderPlaced | PaymentSucceeded | ShipmentRetryRequested | FraudScored,
     history: History,
     by_rules: Decision,
 ) -> Decision:

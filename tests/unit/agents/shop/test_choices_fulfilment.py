@@ -7,12 +7,24 @@ from choosing import HOSTILE, by_rules, chosen, fill
 from fakes import history_of
 from stories import captured, happened, placed
 
-from agents.shop.events import EscalationRequested, FulfilmentRequested, OrderCancelled, ShipmentRetryRequested
+from agents.shop.events import (
+    EscalationRequested,
+    FraudScored,
+    FulfilmentRequested,
+    OrderCancelled,
+    ShipmentRetryRequested,
+)
 from agents.shop.fulfilment.rules import fulfilment
 from tables.event import Event
 
 REQUESTED = (captured("paid", 60), placed(90))
 RETRIED = (happened(ShipmentRetryRequested, "retry", 0, reason="try again"), placed(90), captured("paid", 60))
+
+
+SCORE = happened(
+    FraudScored, "score", 0, source="urn:innervate:agent:fraud",
+    payment_id="p-1", score=60, verdict="review", reasons=[],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("timeline", [REQUESTED, RETRIED], ids=["requested", "retried"])
@@ -48,8 +60,10 @@ def test_a_doubt_lets_the_same_decision_wait_for_a_person_and_else_tells_operato
         (captured("again", 50), captured("paid", 60), placed(90)),
         (captured("paid", 60), placed(90), happened(OrderCancelled, "off", 70, reason="r")),
         (happened(ShipmentRetryRequested, "retry", 0, reason="r"), placed(90)),
+        (captured("paid", 60, currency="USD"), placed(90)),
+        (SCORE, captured("paid", 60), placed(90)),
     ],
-    ids=["not-paid", "not-known", "known-before", "paid-before", "ended", "nothing-to-retry"],
+    ids=["not-paid", "not-known", "known-before", "paid-before", "ended", "nothing-to-retry", "disputed", "review"],
 )
 def test_a_model_requests_nothing_that_the_rules_do_not(timeline: tuple[Event, ...]) -> None:
     event, *earlier = timeline

@@ -54,8 +54,8 @@ def verdict(failure: str, culprit: str | None, event_id: str = "verdict", confid
     )
 
 
-def scored(payment_id: str = "p-1", kind: str = "block", event_id: str = "score") -> Event:
-    return happened(FraudScored, event_id, 0, payment_id=payment_id, score=80, verdict=kind, reasons=[])
+def scored(payment_id: str = "p-1", kind: str = "block", event_id: str = "score", **rest: Any) -> Event:
+    return happened(FraudScored, event_id, 0, payment_id=payment_id, score=80, verdict=kind, reasons=[], **rest)
 
 
 def requested(event_id: str = "requested") -> Event:

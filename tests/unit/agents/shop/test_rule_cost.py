@@ -27,7 +27,8 @@ from test_incident import broken, configured, deployed, suspected, unexplained
 from test_recovery import published, requested, scored, verdict
 
 from agents.model.history import History
-from agents.shop.events import PaymentFailed, ShipmentRetryRequested
+from agents.shop.events import FulfilmentRequested, PaymentFailed, ShipmentRetryRequested
+from agents.shop.fulfilment.rules import fulfilment
 from agents.shop.recovery.compensations import Case, hand_over
 from tables.event import Event
 from tables.window import MAX_EVENTS
@@ -67,6 +68,16 @@ def payments_and_scores(number: int) -> Sequence[Event]:
         captured(f"paid-{number}", 60 - number / 1000, f"p-{number}"),
         scored(f"p-{number}", "block" if number % 2 else "approve", f"score-{number}"),
     ]
+
+
+def payments_under_review(number: int) -> Sequence[Event]:
+    first = [placed(90), captured("paid", 60)] if number == 0 else []
+    score = scored(f"p-{number}", "review", f"score-{number}", source="urn:innervate:agent:fraud")
+    return [*first, score, *published([PACKED], score, fulfilment)] if number % 2 else [*first, score]
+
+
+def versions_and_payments(number: int) -> Sequence[Event]:
+    return [versions(number)[0], captured(f"paid-{number}", 60, f"p-{number}"), priced(f"price-{number}", 70, 1, 2)]
 
 
 def payments_ever_earlier(number: int) -> Sequence[Event]:
@@ -166,12 +177,15 @@ def all_a_customer_can_do(number: int) -> Sequence[Event]:
     return [captured(f"paid-{number}", 60, f"p-{number}"), refunded(f"back-{number}", 50, f"p-{number}", 1)]
 
 
+PACKED = FulfilmentRequested(order_id="o-1", customer_id="ada", payment_id="p-1")
 RETRY = happened(ShipmentRetryRequested, "retry", 0, reason="again")
 SUSPECTED = suspected("o-last", 500)
 CASES: Mapping[str, tuple[str, Callable[[int], Sequence[Event]], Event]] = {
     "fraud-payments": ("fraud", many_payments, captured("now", 0, "p-now")),
     "fraud-refusals": ("fraud", refused_payments, captured("now", 0, "p-now")),
     "fulfilment": ("fulfilment", many_payments, RETRY),
+    "fulfilment-reviews": ("fulfilment", payments_under_review, RETRY),
+    "fulfilment-versions": ("fulfilment", versions_and_payments, RETRY),
     "confirmation": ("confirmation", all_a_customer_can_do, captured("now", 0, "p-now")),
     "root-cause-rivals": ("root_cause", rival_failures, error(by="error-3")),
     "root-cause-articles": ("root_cause", shortages_of_many_articles, error()),
