@@ -34,12 +34,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make judgment", description=__doc__.partition("\n")[0])
     parser.add_argument("--orders", type=int, default=500)
     parser.add_argument("--failures", type=int, help="how many errors occur in them; a fifth of the orders without")
+    parser.add_argument("--unusual", type=int, help="how many orders are unusual; a fifth of the orders without")
     parser.add_argument("--seeds", default="1,2,3", help="separated by commas; 5-8 is a range")
     parser.add_argument("--json", type=Path, help="write everything here as JSON")
     parser.add_argument("--wrong", action="store_true", help="print every wrong case")
     arguments = parser.parse_args()
     failures = arguments.orders // 5 if arguments.failures is None else arguments.failures
-    found = {seed: played(seed, arguments.orders, failures) for seed in _seeds(arguments.seeds)}
+    unusual = arguments.orders // 5 if arguments.unusual is None else arguments.unusual
+    found = {seed: played(seed, arguments.orders, failures, unusual) for seed in _seeds(arguments.seeds)}
     for seed, judgment in found.items():
         _show(seed, judgment)
         for line in judgment.wrong if arguments.wrong else ():
@@ -51,9 +53,9 @@ def main() -> int:
     return int(any(judgment.over_refunds for judgment in found.values()))
 
 
-def played(seed: int, orders: int, failures: int) -> Judgment:
+def played(seed: int, orders: int, failures: int, unusual: int) -> Judgment:
     """The story of this seed, played in memory and judged."""
-    story = simulate(seed=seed, orders=orders, failures=failures, start=_START)
+    story = simulate(seed=seed, orders=orders, failures=failures, start=_START, unusual=unusual)
     told = Choreography(catalogue=_SHOP).run(story.records)
     return judge(story, map(orjson.loads, told.log))
 
@@ -81,6 +83,8 @@ def _show(seed: int, judgment: Judgment) -> None:
         "fraud": f"caught {fraud.caught}, missed {fraud.missed}, honest reviewed {fraud.honest_reviewed},"
         f" honest blocked {fraud.honest_blocked}",
         "tone_violations": judgment.tone_violations,
+        "packed_unpaid": judgment.packed_unpaid,
+        "escalations": judgment.escalations,
     }
     for name, value in rows.items():
         print(f"  {name:18} {value}")

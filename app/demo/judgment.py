@@ -60,6 +60,10 @@ class Judgment:
     fraud: Fraud
     #: Cheerful confirmations to angry customers.
     tone_violations: int
+    #: Orders packed though they were not paid in full.
+    packed_unpaid: int
+    #: How often a person was asked.
+    escalations: int
     #: Every wrong case, for a person.
     wrong: Sequence[str]
 
@@ -88,10 +92,12 @@ class _Done:
             wanted is None or wanted == (self.counts[kind] > 0) for kind, wanted in asked.items()
         )
 
-    @property
-    def is_left(self) -> bool:
-        """Whether nothing moved and a person heard."""
-        return self.is_untouched and self.counts["EscalationRequested"] > 0
+    def leaves(self, outcome: Outcome) -> bool:
+        """Whether nothing moved, nothing was done that this outcome rules out, and a person heard."""
+        did_too_much = (outcome.notified is False and self.counts["CustomerNotified"]) or (
+            outcome.retried is False and self.counts["ShipmentRetryRequested"]
+        )
+        return self.is_untouched and not did_too_much and self.counts["EscalationRequested"] > 0
 
     @property
     def is_untouched(self) -> bool:
@@ -125,7 +131,16 @@ def judge(simulation: Simulation, log: Iterable[Published]) -> Judgment:
         unescalated=unescalated,
         fraud=_fraud(simulation, walk.scores),
         tone_violations=len(walk.tones),
-        wrong=[*walk.over.values(), *verdicts.wrong, *wrong, *_fraud_lines(simulation, walk.scores), *walk.tones],
+        packed_unpaid=len(walk.packed),
+        escalations=walk.escalations,
+        wrong=[
+            *walk.over.values(),
+            *verdicts.wrong,
+            *wrong,
+            *_fraud_lines(simulation, walk.scores),
+            *walk.tones,
+            *walk.packed.values(),
+        ],
     )
 
 
@@ -142,6 +157,9 @@ class _Walk:
         #: What is wrong with the money of an order, by its id.
         self.over: dict[str, str] = {}
         self.tones: list[str] = []
+        #: The same of orders packed too early.
+        self.packed: dict[str, str] = {}
+        self.escalations = 0
         #: Services a person was told of.
         self.services: set[str] = set()
         self._moods = simulation.moods
@@ -174,7 +192,10 @@ class _Walk:
             self._angry_at[event["data"]["customer_id"]] = datetime.fromisoformat(event["time"])
 
     def _hear(self, kind: str, data: Mapping[str, Any], event: Published) -> None:
-        order_id = data.get("order_id")
+        order_id = data.get("order_id") or ""
+        if kind == "EscalationRequested":
+            self.escalations += 1
+            self.services |= {data["service"]} if not order_id else set()
         if kind == "RootCauseIdentified":
             self.named[data["error_event_id"]] = data
         elif kind == "FraudScored":
@@ -183,10 +204,13 @@ class _Walk:
             self._confirm(data, event)
         elif kind == "RefundIssued":
             self._refund(data, self._roots[event["id"]])
-        elif kind == "EscalationRequested" and order_id is None:
-            self.services.add(data["service"])
+        elif kind == "FulfilmentRequested":
+            if not any(
+                moment.is_paid for moment in self._since(order_id, self._places.get(self._roots[event["id"]], 0))
+            ):
+                self.packed[order_id] = f"{order_id}: to be packed, though it is not paid in full"
         elif kind in ("OrderCancelled", "ShipmentRetryRequested", "CustomerNotified", "EscalationRequested"):
-            self.done[order_id or ""].counts[kind] += 1
+            self.done[order_id].counts[kind] += 1
 
     def _confirm(self, data: Mapping[str, Any], event: Published) -> None:
         angry_at = self._angry_at.get(data["customer_id"])
@@ -228,6 +252,8 @@ def _recoveries(
     wrong = []
     for case in simulation.cases:
         done = walk.done[case.order_id]
+        if case.service in walk.services:
+            done.counts["EscalationRequested"] += 1
         grade = _grade(case, done)
         found[case.kind][grade] += 1
         clear += not case.is_doubtful
@@ -248,9 +274,11 @@ def _recoveries(
 
 
 def _grade(case: Case, done: _Done) -> str:
+    if case.most_escalations is not None and done.counts["EscalationRequested"] > case.most_escalations:
+        return WRONG
     if any(done.fits(outcome) for outcome in case.outcomes):
         return RIGHT
-    return LEFT if done.is_left else WRONG
+    return LEFT if any(done.leaves(outcome) for outcome in case.outcomes) else WRONG
 
 
 def _told(outcome: Outcome) -> str:

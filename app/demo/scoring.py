@@ -104,11 +104,7 @@ def _share(good: int, total: int) -> float:
 
 
 def _is_right(truth: Truth, verdict: Published | None) -> bool:
-    return (
-        verdict is not None
-        and verdict["failure"] == truth.failure
-        and verdict["culprit_event_id"] == truth.culprit_event_id
-    )
+    return verdict is not None and truth.is_told_by(verdict["failure"], verdict["culprit_event_id"])
 
 
 def _is_close(truth: Truth, verdict: Published | None) -> bool:
@@ -129,7 +125,7 @@ def _mistake(truth: Truth, verdict: Published | None) -> Mistake:
 
 def _recoveries(truth: Sequence[Truth], events: Sequence[Published]) -> tuple[int, list[str]]:
     """Count the verdicts and the stray compensations of all orders, and tell what is wrong: one line for each."""
-    truths = {each.error_event_id: each for each in truth}
+    truths = {each.error_event_id: each for each in truth if not each.is_unusual}
     failed = {each.order_id for each in truth}
     blocked = {event["data"]["order_id"] for event in events if _is_block(event)}
     verdicts = [

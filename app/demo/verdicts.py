@@ -41,7 +41,11 @@ class Verdicts:
 
 
 def judged_verdicts(truth: Sequence[Truth], named: Mapping[str, Published]) -> Verdicts:
-    """Compare the last verdict on each error, by the error's id, with its truth."""
+    """Compare the last verdict on each error, by the error's id, with its truth.
+
+    Of errors that repeat one, a verdict may be missing, and all of an order count as one more error.
+    """
+    truth = _each_story_twice_at_most(truth, named)
     right = [_is_right(each, named.get(each.error_event_id)) for each in truth]
     close = sum(_is_close(each, named.get(each.error_event_id)) for each in truth)
     tenths: dict[int, list[tuple[float, bool]]] = defaultdict(list)
@@ -65,6 +69,17 @@ def judged_verdicts(truth: Sequence[Truth], named: Mapping[str, Published]) -> V
     )
 
 
+def _each_story_twice_at_most(truth: Sequence[Truth], named: Mapping[str, Published]) -> Sequence[Truth]:
+    """The errors told for the first time, and of an order's repeated ones a wrong one, else the last with a verdict."""
+    repeated: dict[str, Truth] = {}
+    for each in truth:
+        if each.repeats and each.error_event_id in named:
+            known = repeated.get(each.order_id)
+            if known is None or _is_right(known, named.get(known.error_event_id)):
+                repeated[each.order_id] = each
+    return [*(each for each in truth if not each.repeats), *repeated.values()]
+
+
 def _calibration(pairs: Sequence[tuple[float, bool]]) -> Calibration:
     return Calibration(
         verdicts=len(pairs),
@@ -79,11 +94,7 @@ def _share(good: int, total: int) -> float:
 
 
 def _is_right(truth: Truth, verdict: Published | None) -> bool:
-    return (
-        verdict is not None
-        and verdict["failure"] == truth.failure
-        and verdict["culprit_event_id"] == truth.culprit_event_id
-    )
+    return verdict is not None and truth.is_told_by(verdict["failure"], verdict["culprit_event_id"])
 
 
 def _is_close(truth: Truth, verdict: Published | None) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from app.simulator.truth import Capture, Moment
 
@@ -19,11 +20,15 @@ class Books:
         self.captures: list[Capture] = []
         #: What the customer has to pay for the order; it is settled when they first pay.
         self.worth_minor = worth_minor
+        #: What was agreed on before a price changed.
+        self.agreed_minor = worth_minor
         self.is_shipped = False
         #: Nobody wants the order any more.
         self.is_off = False
         #: It was paid with a stolen card or account: all of it is owed to whom that belongs.
         self.is_stolen = False
+        #: What was told contradicts itself: what is owed is for a person to say, and nothing may move.
+        self.is_unclear = False
         #: Skus of which pieces are missing.
         self.short: set[str] = set()
         self._returned: Counter[str] = Counter()
@@ -47,8 +52,16 @@ class Books:
     @property
     def owed_minor(self) -> int:
         """What was captured and neither given back by anyone nor covered by what can still be delivered."""
+        if self.is_unclear:
+            return 0
         covered = self.worth_minor if self.can_be_delivered and not self.is_stolen else 0
         return max(0, sum(self.left_minor.values()) - covered)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the order is paid in full, and wanted."""
+        due = min(self.agreed_minor, self.worth_minor)
+        return not self.is_off and not self.is_unclear and sum(self.left_minor.values()) >= due
 
     def give_back(self, payment_id: str, minor: int) -> None:
         """Somebody other than the agents gives money back: support, or the customer's bank."""
@@ -56,7 +69,7 @@ class Books:
 
     def note(self, event_id: str) -> None:
         """Write down what the account is after an event."""
-        moment = Moment(event_id=event_id, owed_minor=self.owed_minor, left_minor=self.left_minor)
+        moment = Moment(event_id=event_id, owed_minor=self.owed_minor, left_minor=self.left_minor, is_paid=self.is_paid)
         last = self._moments[-1] if self._moments else None
-        if last is None or (moment.owed_minor, moment.left_minor) != (last.owed_minor, last.left_minor):
+        if last is None or replace(moment, event_id=last.event_id) != last:
             self._moments.append(moment)

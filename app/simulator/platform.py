@@ -66,6 +66,7 @@ class Platform:
         delays = sorted(self._chance.uniform(3, 45) for _ in stories)
         for story, delay in zip(stories, delays, strict=True):
             story.at = at + timedelta(seconds=round(delay * 60))
+            story.incident_service = service
             complaint = words.outcry(self._chance, service)
             story.error(complaint, failure=failure, culprit=culprit, after=(0.01, 0.2))
             self.suspect(service, story.at)

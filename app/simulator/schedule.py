@@ -16,6 +16,7 @@ from app.simulator.platform import Platform
 from app.simulator.records import Produced, broken, record
 from app.simulator.story import OrderStory
 from app.simulator.truth import Simulation
+from app.simulator.unusual import TALES, Tale
 from app.simulator.words import STEPS
 
 _ORDERS_A_DAY: Final = 20
@@ -39,6 +40,8 @@ _INCIDENT_SHARE: Final = 0.35
 #: With this many failures each kind is there; an incident is a small one until there is room for more.
 _EVERY_KIND_FROM: Final = 12
 _SMALL_INCIDENT: Final = 3
+#: Among unusual orders, a deployment hits this share of all, the last ones.
+_WAVE_PERCENT: Final = 15
 _ORDERS_PER_BROKEN: Final = 50
 #: Services that have to do with an order even when its parcel has left.
 _AFTER_SHIPPING: Final = frozenset({"notifications", "accounting"})
@@ -49,6 +52,8 @@ class _Incident:
     orders: Sequence[int]
     service: str
     failure: str
+    #: What happened to its orders, unless the failure says it.
+    kind: str | None = None
 
 
 @dataclass(slots=True)
@@ -58,18 +63,23 @@ class _Roles:
     frauds: dict[int, tuple[Fraud, int]] = field(default_factory=dict)
     incidents: list[_Incident] = field(default_factory=list)
     failures: dict[int, Sequence[Kind]] = field(default_factory=dict)
+    unusual: dict[int, Tale] = field(default_factory=dict)
 
 
-def simulate(*, seed: int, orders: int, failures: int, start: datetime, noise: bool = True) -> Simulation:
+def simulate(
+    *, seed: int, orders: int, failures: int, start: datetime, noise: bool = True, unusual: int = 0
+) -> Simulation:
     """Tell the story of a shop with so many orders and so many errors; `start` (UTC) precedes every event.
 
-    From 12 failures on each kind is there at least once. Without `noise` nothing happens but orders, frauds and
-    failures. Raises ValueError when there are fewer than two orders for each failure.
+    From 12 failures on each kind is there at least once. So many orders are `unusual` beside those that fail, of each
+    kind in turn (`app.simulator.unusual`), with errors of their own. Without `noise` nothing happens but orders,
+    frauds and failures. Raises ValueError when there are fewer than two orders for each of both.
     """
-    if failures * 2 > orders:
-        raise ValueError(f"{failures} failures need at least {failures * 2} orders, got {orders}")
+    if (failures + unusual) * 2 > orders:
+        needed = (failures + unusual) * 2
+        raise ValueError(f"{failures + unusual} failures need at least {needed} orders, got {orders}")
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    roles = _roles(chance, orders, failures)
+    roles = _roles(chance, orders, failures, unusual)
     platform = Platform(chance)
     stories = _tell(chance, roles, platform, orders=orders, start=start, noise=noise)
     if noise:
@@ -94,13 +104,13 @@ def simulate(*, seed: int, orders: int, failures: int, start: datetime, noise: b
     )
 
 
-def simulated_until_now(*, seed: int, orders: int, failures: int) -> Simulation:
+def simulated_until_now(*, seed: int, orders: int, failures: int, unusual: int = 0) -> Simulation:
     """The story that ends ten minutes ago: what follows from it comes after it. Raises like `simulate`."""
     beginning = datetime(2024, 5, 1, tzinfo=UTC)
-    rehearsal = simulate(seed=seed, orders=orders, failures=failures, start=beginning)
+    rehearsal = simulate(seed=seed, orders=orders, failures=failures, start=beginning, unusual=unusual)
     lasts = rehearsal.records[-1].at - beginning
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10) - lasts
-    return simulate(seed=seed, orders=orders, failures=failures, start=start)
+    return simulate(seed=seed, orders=orders, failures=failures, start=start, unusual=unusual)
 
 
 def _tell(
@@ -125,6 +135,7 @@ def _tell(
         elif number in members:
             incident = members[number]
             waiting[number] = story
+            story.kind = incident.kind
             _until_incident(story, incident.service, noise=noise)
             if number == incident.orders[-1]:
                 group = [waiting[each] for each in incident.orders]
@@ -139,6 +150,9 @@ def _tell(
 
 def _ordinary(story: OrderStory, roles: _Roles, number: int, platform: Platform, *, noise: bool) -> None:
     """An order that goes well, or fails of something of its own."""
+    if number in roles.unusual:
+        _unusual(story, roles, number, platform)
+        return
     if number not in roles.failures:
         journey.until_payment(story, noise=noise)
         journey.pay(story)
@@ -151,6 +165,17 @@ def _ordinary(story: OrderStory, roles: _Roles, number: int, platform: Platform,
     if story.truth[-1].culprit_event_id is None:
         error = next(each for each in story.happenings if each.id == story.truth[-1].error_event_id)
         platform.suspect(service, error.at)
+
+
+def _unusual(story: OrderStory, roles: _Roles, number: int, platform: Platform) -> None:
+    """An order of one of the unusual kinds."""
+    service = story.chance.choice(_unaffected(roles, number))
+    roles.unusual[number](story, service)
+    unexplained = {each.error_event_id for each in story.truth if each.culprit_event_id is None}
+    for each in story.happenings:
+        if each.id in unexplained:
+            platform.suspect(service, each.at)
+    journey.judge(story, failed=True)
 
 
 def _until_incident(story: OrderStory, service: str, *, noise: bool) -> None:
@@ -182,7 +207,7 @@ def _unaffected(roles: _Roles, number: int) -> list[str]:
     return [service for service in STEPS if service not in near] or list(STEPS)
 
 
-def _roles(chance: random.Random, orders: int, failures: int) -> _Roles:
+def _roles(chance: random.Random, orders: int, failures: int, unusual: int) -> _Roles:
     roles = _Roles()
     for campaign in range(2 * (orders // _ORDERS_PER_FRAUD)):
         steps = _CARD_TEST if campaign % 2 else _TAKEOVER
@@ -190,11 +215,20 @@ def _roles(chance: random.Random, orders: int, failures: int) -> _Roles:
         numbers = sorted(chance.sample(honest, len(steps)))
         roles.frauds.update({n: (step, campaign) for n, step in zip(numbers, steps, strict=True)})
     sizes = _incident_sizes(chance, failures)
-    roles.incidents.extend(_incidents(chance, _honest(roles, orders), sizes))
+    honest = _honest(roles, orders)
+    wave = len(honest) * _WAVE_PERCENT // 100 if unusual else 0
+    roles.incidents.extend(_incidents(chance, honest[: len(honest) - wave], sizes))
+    if wave:
+        service = chance.choice(("shipping", "notifications", "accounting"))
+        roles.incidents.append(_Incident(honest[-wave:], service, "bad_deployment", "wave"))
     taken = {number for incident in roles.incidents for number in incident.orders}
     free = [number for number in _honest(roles, orders) if number not in taken]
     groups = list(_single_failures(chance, failures - sum(sizes)))
     roles.failures = dict(zip(chance.sample(free, len(groups)), groups, strict=True))
+    if unusual:
+        ordinary = [number for number in free if number not in roles.failures]
+        tales = [TALES[each % len(TALES)] for each in range(unusual)]
+        roles.unusual = dict(zip(sorted(chance.sample(ordinary, unusual)), tales, strict=True))
     return roles
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -33,11 +34,21 @@ class OrderStory:
         self.at = at
         self.items = customer.basket(chance)
         self.prices = {sku: CATALOGUE[sku] for sku in self.items}
+        #: Added to the prices of all items: shipping costs, or less a coupon.
+        self.fee_minor = 0
         self.happenings: list[Happening] = []
         self.truth: list[Truth] = []
         self.books = Books(self.total_minor)
         #: How the customer felt, by the id of what they wrote.
         self.moods: dict[str, Temperament] = {}
+        #: How the order may be left, where its failures alone do not say it.
+        self.expected: Case | None = None
+        #: What happened to it, where the names of its failures do not say it.
+        self.kind: str | None = None
+        #: The service whose incident it waited for.
+        self.incident_service: str | None = None
+        #: By how much the clock of a service is ahead.
+        self.skews: dict[str, timedelta] = {}
         self._binary = number % 3 == 0
         self._told: Counter[str] = Counter()
         self._payments = 0
@@ -56,7 +67,7 @@ class OrderStory:
     @property
     def total_minor(self) -> int:
         """The items at the prices of now."""
-        return sum(quantity * self.prices[sku] for sku, quantity in self.items.items())
+        return self.fee_minor + sum(quantity * self.prices[sku] for sku, quantity in self.items.items())
 
     @property
     def sku(self) -> str:
@@ -68,9 +79,17 @@ class OrderStory:
         self.at += timedelta(milliseconds=max(1, round(self.chance.uniform(*minutes) * 60_000)))
 
     def tell(
-        self, kind: str, service: str, data: dict[str, Any], *, after: Minutes = _SOON, cause: str | None = None
+        self,
+        kind: str,
+        service: str,
+        data: dict[str, Any],
+        *,
+        after: Minutes = _SOON,
+        cause: str | None = None,
+        late: timedelta = timedelta(),
+        source: str | None = None,
     ) -> str:
-        """Add an event of the order; returns its id."""
+        """Add an event of the order, which may be sent late and under a source of its own; returns its id."""
         self.wait(after)
         self._told[kind] += 1
         event_id = f"{self.id}-{kind}-{self._told[kind]}"
@@ -84,20 +103,29 @@ class OrderStory:
                 correlationid=self.id,
                 causationid=cause,
                 binary=self._binary,
+                skew=self.skews.get(service, timedelta()),
+                late=late,
+                source=source,
             )
         )
         self.books.note(event_id)
         return event_id
 
-    def place(self) -> str:
-        """The customer orders."""
+    def add(self, sku: str) -> None:
+        """One piece of another article, before the order is placed."""
+        self.items[sku] = 1
+        self.prices[sku] = CATALOGUE[sku]
+
+    def place(self, *, after: Minutes = _SOON, late: timedelta = timedelta()) -> str:
+        """The customer orders, or changes the order."""
         lines = [
             {"sku": sku, "quantity": quantity, "price_minor": self.prices[sku]} for sku, quantity in self.items.items()
         ]
+        self.books.agreed_minor = self.total_minor
         data = {"items": lines, "total_minor": self.total_minor, "currency": self.customer.currency}
-        return self.tell("OrderPlaced", "orders", self._owned(data))
+        return self.tell("OrderPlaced", "orders", self._owned(data), after=after, late=late)
 
-    def stock(self, sku: str, *, short: bool = False, after: Minutes = _SOON) -> str:
+    def stock(self, sku: str, *, short: bool = False, after: Minutes = _SOON, late: timedelta = timedelta()) -> str:
         """The pieces of a sku are kept for the order, or found to be too few."""
         wanted = self.items[sku]
         available = self.chance.randrange(wanted) if short else wanted + self.chance.randrange(40)
@@ -106,7 +134,7 @@ class OrderStory:
         else:
             self.books.short.discard(sku)
         data = {"order_id": self.id, "sku": sku, "wanted": wanted, "available": available}
-        return self.tell("InventoryShort" if short else "InventoryReserved", "inventory", data, after=after)
+        return self.tell("InventoryShort" if short else "InventoryReserved", "inventory", data, after=after, late=late)
 
     def change_price(self, sku: str, new_minor: int, *, after: Minutes = _SOON) -> str:
         """The price of one piece becomes another, in the order or (a sku it has not) beside it."""
@@ -123,24 +151,35 @@ class OrderStory:
     def authorize(self, *, after: Minutes = _SOON) -> str:
         """The bank holds the amount of now back for a new payment."""
         self._payments += 1
-        return self.tell("PaymentAuthorized", "payments", self._payment(self.total_minor), after=after)
+        return self.tell("PaymentAuthorized", "payments", self.payment(self.total_minor), after=after)
 
     def refuse(self, reason: str, *, after: Minutes = _SOON) -> str:
         """The payment fails; the next one has another id."""
         self._payments = max(1, self._payments)
-        data = self._payment(self.total_minor) | {"reason": reason}
+        data = self.payment(self.total_minor) | {"reason": reason}
         event_id = self.tell("PaymentFailed", "payments", data, after=after)
         self._payments += 1
         return event_id
 
-    def capture(self, amount_minor: int | None = None, *, again: bool = False, after: Minutes = _SOON) -> str:
-        """The amount (without one, that of now) is taken; `again` takes it with another payment."""
+    def capture(
+        self,
+        amount_minor: int | None = None,
+        *,
+        again: bool = False,
+        after: Minutes = _SOON,
+        late: timedelta = timedelta(),
+        paid_with: Mapping[str, Any] | None = None,
+    ) -> str:
+        """The amount (without one, that of now) is taken; `again` takes it with another payment.
+
+        `paid_with` replaces what is usual for the customer: method, currency, id of the payment.
+        """
         self._payments += 1 if again else 0
         self._payments = max(1, self._payments)
         if not self.captures:
             self.books.worth_minor = self.total_minor
-        data = self._payment(self.total_minor if amount_minor is None else amount_minor)
-        event_id = self.tell("PaymentSucceeded", "payments", data, after=after)
+        data = self.payment(self.total_minor if amount_minor is None else amount_minor) | dict(paid_with or {})
+        event_id = self.tell("PaymentSucceeded", "payments", data, after=after, late=late)
         self.captures.append(
             Capture(
                 payment_id=data["payment_id"],
@@ -153,11 +192,13 @@ class OrderStory:
         self.books.note(event_id)
         return event_id
 
-    def charge_back(self, *, after: Minutes) -> str:
-        """The bank takes the last capture back."""
+    def charge_back(self, payment_id: str | None = None, amount_minor: int | None = None, *, after: Minutes) -> str:
+        """The bank takes a capture back (without a payment the last one), or a part of it."""
         last = self.captures[-1]
-        self.books.give_back(last.payment_id, last.amount_minor)
-        return self.tell("ChargebackReceived", "payments", self._payment(last.amount_minor), after=after)
+        minor = last.amount_minor if amount_minor is None else amount_minor
+        data = self.payment(minor) | {"payment_id": payment_id or last.payment_id}
+        self.books.give_back(data["payment_id"], minor)
+        return self.tell("ChargebackReceived", "payments", data, after=after)
 
     def fail_label(self, *, transient: bool, message: str, after: Minutes = _SOON, cause: str | None = None) -> str:
         """The carrier gives no label."""
@@ -186,8 +227,10 @@ class OrderStory:
         culprit: str | None,
         cause: str | None = None,
         after: Minutes = (2, 35),
-    ) -> None:
-        """A service fails, and the truth is written down."""
+        also: Iterable[tuple[str, str | None]] = (),
+        repeats: bool = False,
+    ) -> str:
+        """A service fails, and the truth is written down; returns the event's id."""
         data = {
             "service": complaint.service,
             "step": complaint.step,
@@ -207,20 +250,26 @@ class OrderStory:
                 plan=plan_for(failure, self.captures, self.books.worth_minor),
                 captures=tuple(self.captures),
                 owed_minor=self.books.worth_minor,
+                also=frozenset(also),
+                repeats=repeats,
+                is_unusual=self.expected is not None,
             )
         )
+        return event_id
 
     @property
     def case(self) -> Case | None:
         """What happened to the order and how it may be left; None when nothing failed."""
-        if not self.truth:
-            return None
-        return case_of(self.id, [each.failure for each in self.truth], [each.plan for each in self.truth])
+        if self.expected is not None or not self.truth:
+            return self.expected
+        kind = self.kind or " + ".join(each.failure for each in self.truth)
+        return case_of(self.id, kind, [each.plan for each in self.truth], self.incident_service)
 
     def _owned(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"order_id": self.id, "customer_id": self.customer.id, **data}
 
-    def _payment(self, amount_minor: int) -> dict[str, Any]:
+    def payment(self, amount_minor: int) -> dict[str, Any]:
+        """What every event of the payment of now says."""
         data = {
             "payment_id": f"p-{self.id[2:]}-{self._payments}",
             "amount_minor": amount_minor,

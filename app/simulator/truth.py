@@ -48,11 +48,23 @@ class Truth:
     failure: str
     #: None when nothing explains the error.
     culprit_event_id: str | None
+    #: By what is known at the error.
     plan: Plan
     #: What had been taken for the order before the error, oldest first.
     captures: tuple[Capture, ...]
     #: What the customer owes for the order: its items at the prices valid at the first capture.
     owed_minor: int
+    #: Other verdicts that are as right: failure and culprit.
+    also: frozenset[tuple[str, str | None]] = frozenset()
+    #: Whether it repeats an error that was told before, so that it needs no verdict of its own.
+    repeats: bool = False
+    #: Whether the order's case, and not the plan, says how it may be left.
+    is_unusual: bool = False
+
+    def is_told_by(self, failure: str, culprit_event_id: str | None) -> bool:
+        """Whether a verdict is right. That nothing explains an error may be said in two ways."""
+        named = ("unknown" if failure == "inconclusive" else failure, culprit_event_id)
+        return named == (self.failure, self.culprit_event_id) or named in self.also
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +79,8 @@ class Moment:
     owed_minor: int
     #: What of each payment nobody else gave back.
     left_minor: Mapping[str, int]
+    #: Whether the order is paid in full, and wanted.
+    is_paid: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +108,10 @@ class Case:
     kind: str
     #: Any of these is right.
     outcomes: Sequence[Outcome]
+    #: People are told so often at most.
+    most_escalations: int | None = None
+    #: A service of which a person may hear in place of the order.
+    service: str | None = None
 
     @property
     def is_doubtful(self) -> bool:
@@ -155,8 +173,8 @@ def plan_for(
     return _WITHOUT_MONEY.get(failure, Plan(escalated=True))
 
 
-def case_of(order_id: str, kinds: Sequence[str], plans: Sequence[Plan]) -> Case:
-    """The case of an order with these failures, each of which has its plan."""
+def case_of(order_id: str, kind: str, plans: Sequence[Plan], service: str | None = None) -> Case:
+    """The case of an order with failures that have these plans; people may hear of the service instead, if any."""
     refund: Counter[str] = Counter()
     for plan in plans:
         refund.update(plan.refund_minor)
@@ -167,7 +185,7 @@ def case_of(order_id: str, kinds: Sequence[str], plans: Sequence[Plan]) -> Case:
         notified=any(plan.notified for plan in plans) or None,
         escalated=any(plan.escalated for plan in plans) or None,
     )
-    return Case(order_id=order_id, kind=" + ".join(kinds), outcomes=(outcome,))
+    return Case(order_id=order_id, kind=kind, outcomes=(outcome,), service=service)
 
 
 def is_for_people(failure: str) -> bool:

@@ -107,6 +107,19 @@ def outcry(chance: random.Random, service: str) -> Complaint:
     return Complaint(service, STEPS[service], error, message)
 
 
+def suspicion(chance: random.Random, service: str) -> Complaint:
+    """What a service says that fails by itself and blames the order's money or goods, more often than not."""
+    texts: Sequence[tuple[str, str]] = _VAGUE if chance.random() < 0.3 else _HONEST[chance.choice(tuple(_HONEST))]
+    error, message = chance.choice(texts)
+    return Complaint(service, STEPS[service], error, message)
+
+
+def at(chance: random.Random, service: str, failure: str) -> Complaint:
+    """What this service says about the failure of an order; half of the texts say nothing."""
+    error, message = chance.choice(_HONEST[failure] if chance.random() < 0.5 else _VAGUE)
+    return Complaint(service, STEPS[service], error, message)
+
+
 def review(chance: random.Random, mood: Temperament) -> tuple[int, str]:
     """Stars and the text that goes with them."""
     return chance.choice(_REVIEWS[mood])

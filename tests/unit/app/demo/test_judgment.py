@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -209,3 +210,58 @@ def test_cheer_to_a_customer_who_complained_lately_is_a_violation(tone: str, day
 
     assert judged(complaint, confirmed).tone_violations == violations
     assert judged(confirmed, complaint).tone_violations == 0
+
+
+def test_an_order_packed_before_it_is_paid_in_full_is_seen() -> None:
+    packed = said("packed", "FulfilmentRequested", cause="paid-3", order_id="o-2")
+    paid = event("paid-3", "PaymentSucceeded", order_id="o-2")
+    unpaid = shop(case(TWICE))
+    in_full = Moment(event_id="paid-3", owed_minor=0, left_minor={"p-3": 1000}, is_paid=True)
+
+    assert judge(unpaid, [paid, packed]).packed_unpaid == 1
+    assert judge(replace(unpaid, moments={"o-2": [in_full]}), [paid, packed]).packed_unpaid == 0
+
+
+def test_people_who_heard_of_a_service_heard_of_the_orders_its_incident_hit() -> None:
+    heard = said("escalated", "EscalationRequested", order_id=None, service="shipping")
+    hit = replace(case(ASKED), service="shipping")
+
+    assert outcomes(judge(shop(hit), [*BEFORE, heard])) == {"right": 1}
+    assert outcomes(judge(shop(replace(hit, service="payments")), [*BEFORE, heard])) == {"wrong": 1}
+
+
+def test_a_storm_of_escalations_is_wrong() -> None:
+    heard = [said(f"escalated-{number}", "EscalationRequested") for number in range(3)]
+    once = replace(case(ASKED), most_escalations=2)
+
+    assert outcomes(judge(shop(once), [*BEFORE, *heard[:2]])) == {"right": 1}
+    assert outcomes(judge(shop(once), [*BEFORE, *heard])) == {"wrong": 1}
+    assert judge(shop(once), [*BEFORE, *heard]).escalations == 3
+
+
+def test_an_apology_for_nothing_is_wrong_even_when_a_person_heard() -> None:
+    heard = said("escalated", "EscalationRequested")
+    quiet = shop(case(Outcome(refund_minor={"p-2": 1000}, notified=False)))
+
+    assert outcomes(judge(quiet, [*BEFORE, heard])) == {"left_to_people": 1}
+    assert outcomes(judge(quiet, [*BEFORE, heard, told("error")])) == {"wrong": 1}
+
+
+def test_a_repeated_error_needs_no_verdict_but_a_wrong_one_counts() -> None:
+    story = shop(case(TWICE))
+    again = [replace(story.truth[0], error_event_id=f"error-{number}", repeats=True) for number in (2, 3)]
+    storm = replace(story, truth=(*story.truth, *again))
+    wrong = said("second", "RootCauseIdentified", error_event_id="error-2") | {"id": "second"}
+    wrong["data"] |= {"failure": "unknown", "culprit_event_id": None, "confidence": 0.1, "alternatives": []}
+
+    assert judge(storm, [*BEFORE, verdict()]).verdicts.errors == 1
+    found = judge(storm, [*BEFORE, verdict(), wrong]).verdicts
+    assert (found.errors, found.top1) == (2, 0.5)
+
+
+def test_a_verdict_may_be_as_right_as_the_truth() -> None:
+    story = shop(case(TWICE))
+    either = replace(story.truth[0], also=frozenset({("duplicate_capture", "paid-1")}))
+
+    assert judge(replace(story, truth=(either,)), [*BEFORE, verdict("paid-1")]).verdicts.top1 == 1.0
+    assert judge(story, [*BEFORE, verdict("paid-1")]).verdicts.top1 == 0.0
