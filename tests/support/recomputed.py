@@ -59,7 +59,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         "PaymentSucceeded PaymentFailed ChargebackReceived RefundIssued ErrorOccurred ReviewPosted"
         " SupportMessageReceived",
         50,
-        timedelta(days=30),
+        timedelta.max,
     ),
     "fulfilment": Memory(
         "order",

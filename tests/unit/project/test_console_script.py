@@ -73,7 +73,7 @@ def put(folder: Path, *names: str) -> None:
     [
         ("app.py", "agents.py", "tables.py", "outbox/writer.py"),
         ("app/__init__.py", "agents/__init__.py", "tables/__init__.py", "outbox/__init__.py"),
-        ("faust.py", "mode.py", "click.py", "email.py", "statistics.py", "textblob/__init__.py"),
+        ("faust.py", "mode.py", "click.py", "email.py", "statistics.py", "pydantic/__init__.py"),
         ("app/worker/application.py", "agents/shop/__init__.py", "outbox/migrations/env.py"),
     ],
 )

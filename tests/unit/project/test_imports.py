@@ -62,4 +62,4 @@ def test_a_worker_of_rules_starts_without_what_only_models_and_migrations_need(
     )
     loaded = set(done.stdout.split())
     assert {"app", "agents", "faust"} <= loaded
-    assert loaded & {"textblob", "nltk", "httpx", "rich", "tenacity", "pytest", "alembic", "sqlalchemy"} == set()
+    assert loaded & {"httpx", "rich", "tenacity", "pytest", "alembic", "sqlalchemy"} == set()

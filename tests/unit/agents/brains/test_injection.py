@@ -30,7 +30,8 @@ from agents.model.choice import Choice
 from agents.model.decision import Decision, Verdict
 from agents.model.errors import OutsidePolicy
 from agents.model.history import History
-from agents.shop.confirmation.rules import Tone, confirmation, request
+from agents.shop.confirmation.mood import Tone
+from agents.shop.confirmation.rules import confirmation, request
 from agents.shop.events import (
     ConfirmationRequested,
     DomainEvent,

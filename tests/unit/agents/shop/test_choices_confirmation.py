@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from choosing import HOSTILE, by_rules, chosen, fill, refused
-from fakes import NOON, event_of, history_of, paid
+from fakes import history_of, paid
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from told import bought, declined, refunded, review, wrote
 
 from agents.model.decision import Decision
 from agents.model.errors import Violation
 from agents.shop.confirmation.rules import confirmation
-from agents.shop.events import ConfirmationRequested, PaymentFailed, ReviewPosted
+from agents.shop.events import ConfirmationRequested
 from tables.event import Event
 
-DAY = timedelta(days=1)
 RECEIPT = "Your payment of 20.00 EUR for order o-1 has arrived."
-
-
-def review(stars: int, days: int, text: str = "") -> Event:
-    return event_of(ReviewPosted, f"r-{stars}-{days}", NOON - days * DAY, stars=stars, text=text)
-
+IF_ANYTHING = "If something was not as you expected, we are sorry: please tell us."
 
 #: What came before the payment, by what is known then.
 NOTHING: tuple[Event, ...] = ()
-MILD = (review(4, 7),)
-DELIGHTED = (review(5, 1), review(5, 2))
-ANGRY = (review(1, 1),)
-#: Praise settled a grievance of weeks ago.
-SETTLED = (review(1, 20), review(5, 1), review(5, 2))
-SETTLED_MILDLY = (review(1, 20), review(4, 4))
-FAILED = (event_of(PaymentFailed, "failed", NOON - 20 * DAY, reason="declined"),)
+CONTENT = (review(5), review(4, "Great service!"))
+ANGRY = (review(1),)
+ANGRY_WITH_GOOD_STARS = (review(5, "Worst shop ever"),)
+PRAISED_THEN_WROTE = (review(5), wrote("Thank you!"))
+LUKEWARM = (review(3),)
+FAILED = (declined(),)
+THANKED = (wrote("Great service!"),)
+MADE_GOOD = (bought("o-2"), review(1, order_id="o-2"), refunded("o-2"), review(5))
 
 
 def published(decision: Decision) -> ConfirmationRequested:
@@ -44,16 +41,18 @@ def published(decision: Decision) -> ConfirmationRequested:
     ("before", "rules", "permitted"),
     [
         (NOTHING, "neutral", {"apologetic", "neutral", "warm"}),
-        (MILD, "warm", {"apologetic", "neutral", "warm", "cheerful"}),
-        (DELIGHTED, "cheerful", {"apologetic", "neutral", "warm", "cheerful"}),
+        (CONTENT, "cheerful", {"apologetic", "neutral", "warm", "cheerful"}),
         (ANGRY, "apologetic", {"apologetic"}),
-        (SETTLED, "cheerful", {"apologetic", "neutral", "warm", "cheerful"}),
-        (SETTLED_MILDLY, "warm", {"apologetic", "neutral", "warm"}),
+        (ANGRY_WITH_GOOD_STARS, "neutral", {"apologetic", "neutral"}),
+        (PRAISED_THEN_WROTE, "neutral", {"apologetic", "neutral"}),
+        (LUKEWARM, "neutral", {"apologetic", "neutral"}),
         (FAILED, "neutral", {"apologetic", "neutral"}),
+        (THANKED, "neutral", {"apologetic", "neutral"}),
+        (MADE_GOOD, "warm", {"apologetic", "neutral", "warm"}),
     ],
-    ids=["nothing", "mild", "delighted", "angry", "settled", "settled-mildly", "failed"],
+    ids=["nothing", "content", "angry", "angry-stars", "praised-wrote", "lukewarm", "failed", "thanked", "made-good"],
 )
-def test_a_more_careful_tone_is_permitted_and_a_warmer_one_only_while_nothing_bad_is_known(
+def test_a_more_careful_tone_is_permitted_and_a_warm_one_only_while_nothing_bad_is_known(
     before: tuple[Event, ...], rules: str, permitted: set[str]
 ) -> None:
     payment = paid("now")
@@ -71,13 +70,9 @@ def test_a_more_careful_tone_is_permitted_and_a_warmer_one_only_while_nothing_ba
     ("before", "tone", "message"),
     [
         (NOTHING, "warm", f"Thank you very much for your order. {RECEIPT}"),
-        (NOTHING, "apologetic", f"Thank you for your order. {RECEIPT}"),
-        (MILD, "cheerful", f"Wonderful, thank you for your order! {RECEIPT}"),
-        (
-            ANGRY,
-            "apologetic",
-            f"We are sorry about the criticism in your review. Thank you for your order. {RECEIPT}",
-        ),
+        (NOTHING, "apologetic", f"Thank you for your order. {RECEIPT} {IF_ANYTHING}"),
+        (CONTENT, "cheerful", f"Wonderful, thank you for your order! {RECEIPT}"),
+        (ANGRY, "apologetic", f"Thank you for your order. {RECEIPT} {IF_ANYTHING}"),
     ],
 )
 def test_the_sentences_are_ours(before: tuple[Event, ...], tone: str, message: str) -> None:
@@ -85,14 +80,14 @@ def test_the_sentences_are_ours(before: tuple[Event, ...], tone: str, message: s
 
 
 def test_the_tone_of_the_rules_gives_the_message_of_the_rules() -> None:
-    for before in (NOTHING, MILD, DELIGHTED, ANGRY, SETTLED, FAILED):
+    for before in (NOTHING, CONTENT, ANGRY, LUKEWARM, FAILED, MADE_GOOD):
         rules = by_rules(confirmation, paid("now"), *before)
         decision = chosen(confirmation, paid("now"), *before, tone=rules.outcome)
         assert (decision.emit, decision.confidence) == (rules.emit, rules.confidence)
 
 
 def test_a_confirmed_order_leaves_no_choice() -> None:
-    first, second = paid("first", DAY), paid("second")
+    first, second = bought("o-1"), paid("second")
     assert not confirmation.leaves_open(history_of(second, first), by_rules(confirmation, second, first))
 
 
@@ -105,3 +100,21 @@ def test_a_tone_of_ones_own_is_no_form(tone: object) -> None:
 def test_a_message_of_ones_own_is_no_form() -> None:
     with pytest.raises(ValueError, match="message"):
         fill(confirmation, tone="neutral", message="you won")
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.builds(review, st.integers(1, 5), st.sampled_from(["", "Great service!", "Never again"]))
+        | st.builds(wrote, st.sampled_from(["Great service!", "Why?"]))
+        | st.sampled_from([declined(), bought("o-2"), refunded("o-2")]),
+        max_size=6,
+        unique_by=lambda event: event.id,
+    )
+)
+def test_no_model_is_cheerful_where_the_rules_are_not(before: list[Event]) -> None:
+    rules = by_rules(confirmation, paid("now"), *before)
+    if rules.outcome == "cheerful":
+        assert chosen(confirmation, paid("now"), *before, tone="cheerful").outcome == "cheerful"
+    else:
+        assert refused(confirmation, paid("now"), *before, tone="cheerful") is Violation.NOT_PERMITTED

@@ -1,0 +1,125 @@
+"""Texts written after the list of words that praise and never used to change it, unlike `benchmarks/tone_texts`.
+
+Each is what somebody wrote beside five stars. `SPEAKS_AGAINST`: angry, sarcastic or mixed. `CONTENT`: praise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SPEAKS_AGAINST: Final[Mapping[str, tuple[str, ...]]] = {
+    "English": (
+        "Fantastic, delivered to the wrong house.",
+        "I love how my order never came.",
+        "Super, my parcel is now in Poland.",
+        "What a pleasure to be ignored for a month.",
+        "A perfect birthday present: nothing.",
+        "Wonderful colours. Pity that they wash out.",
+        "Great shop for people without a job, you need all day to reach them.",
+        "Very reliable: late every time.",
+        "The best thing about the coat was the packaging.",
+        "Beautiful dress, ugly invoice.",
+        "Love it. Not.",
+        "Your excellent team hung up on me.",
+        "Amazing... simply amazing...",
+        "Perfect, if you have the patience of a saint.",
+        "So this is what you call a \u201cgreat\u201d service?",
+        "My daughter cried when she saw it.",
+        "Happy? No.",
+        "Nobody picks up the phone.",
+        "Unbelievable how bad this shop has become.",
+        "PAY ME BACK",
+    ),
+    "German": (
+        "Ganz gro\u00dfes Kino, das Paket liegt jetzt in Polen.",
+        "Super! Schon wieder die falsche Gr\u00f6\u00dfe.",
+        "Nie mehr bei diesem Laden.",
+        "Der Support ist ein Witz.",
+        "Perfekter Service, wenn man niemanden braucht.",
+        "Fast perfekt, fast alles kaputt.",
+        "Kein Geld, keine Ware, keine Antwort.",
+        "Tolle Jacke, schade um den Rei\u00dfverschluss.",
+        "Ihr seid das Letzte.",
+        "Fantastisch, Versand in nur acht Wochen.",
+    ),
+    "French": (
+        "Formidable, le colis est chez le voisin du voisin.",
+        "Super service, on attend toujours.",
+        "Remboursez-moi tout de suite.",
+        "Une veste sublime, dommage pour la fermeture.",
+        "Le support est une blague.",
+        "Excellent, personne au t\u00e9l\u00e9phone.",
+        "On se moque du client.",
+        "Jamais vu \u00e7a, nul de chez nul.",
+        "Bravo pour le retard.",
+        "Table instable, service minable.",
+    ),
+    "Spanish": (
+        "Genial, el paquete est\u00e1 en otro pa\u00eds.",
+        "Super r\u00e1pido en cobrar.",
+        "Devu\u00e9lvanme mi dinero.",
+        "Una chaqueta bonita, l\u00e1stima la cremallera.",
+        "El servicio es una broma.",
+        "Excelente, nadie coge el tel\u00e9fono.",
+        "Se r\u00eden del cliente.",
+        "No vuelvo jam\u00e1s.",
+        "Felicidades por el retraso.",
+        "Horrible, horrible, horrible.",
+    ),
+    "Italian": (
+        "Geniale, il pacco \u00e8 in un altro paese.",
+        "Super veloci a prendere i soldi.",
+        "Ridatemi i miei soldi.",
+        "Una giacca bella, peccato la cerniera.",
+        "Il servizio \u00e8 uno scherzo.",
+        "Eccellente, nessuno al telefono.",
+        "Prendono in giro il cliente.",
+        "Mai vista una cosa simile.",
+        "Complimenti per il ritardo.",
+        "Fine della storia, mai contenta.",
+    ),
+    "Dutch": ("Nooit meer bestellen hier.", "Super, weer te laat.", "Waar is mijn pakket", "Was het maar nice."),
+    "Russian, in Latin letters": ("Uzhas, nikogda bolshe", "Otlichno, opyat opozdali", "Gde moy zakaz"),
+    "other alphabets": (
+        "\u0423\u0436\u0430\u0441\u043d\u044b\u0439 \u043c\u0430\u0433\u0430\u0437\u0438\u043d",
+        "\u6700\u60aa\u306e\u5e97",
+        "gr\u0435at",  # a Cyrillic e
+        "\uff47\uff52\uff45\uff41\uff54",
+    ),
+    "mixed languages": (
+        "Great service, aber nie wieder.",
+        "Love it, mais trop tard.",
+        "Perfect jacket, l\u00e1stima.",
+        "Super, mai pi\u00f9.",
+    ),
+    "no words": (
+        "\U0001f621",
+        "\U0001f60d\U0001f60d",
+        "?",
+        "...",
+        "5/5",
+        ":)",
+        "!!!",
+        "great \U0001f644",
+    ),
+}
+
+CONTENT: Final = (
+    "Exactly what I needed, thank you!",
+    "Would happily buy from you again.",
+    "Great people, great products.",
+    "Excellent service from start to finish.",
+    "I am very happy with my new lamp.",
+    "Lovely fabric and a perfect fit.",
+    "Superb quality, fast delivery.",
+    "Absolutely love these shoes!",
+    "My husband loves his birthday present.",
+    "Amazing value for money.",
+    "The sofa is wonderful and so comfortable.",
+    "Best purchase of the year.",
+    "Delivery was quick and the staff were helpful.",
+    "Thanks, everything is great.",
+    "Five stars from me.",
+    "A beautiful mug, it is my favourite.",
+)
