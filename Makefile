@@ -4,13 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROVIDER ?= tansu
-# What `make test` runs of the tests in one process: `unit`, or `coverage` for the same ones measured.
-UNIT ?= unit
 PYTHONS ?= python3.11 python3.12 python3.13
 # What the worker never imports; it needs the extras.
 NOT_OF_THE_WORKER := benchmarks|app/(sandbox|demo|pytest_plugin)
-# Tests that run in the process of pytest, beside a few of its children.
-HERE := tests/unit tests/contract tests/integration tests/incidents -m "not apache"
+# Tests of parts against PostgreSQL and a few processes.
+PARTS := tests/contract tests/integration tests/incidents -m "not apache"
 # Where tests import each other's modules from.
 TEST_FOLDERS = $(sort $(dir $(wildcard tests/*/*.py tests/*/*/*.py tests/*/*/*/*.py tests/domains/*/pyproject.toml)))
 
@@ -43,7 +41,7 @@ services: $(READY)  ## Kafka and PostgreSQL alone until Ctrl-C; prints the envir
 	@$(BIN)/python -m app.sandbox.services --provider $(PROVIDER)
 
 .PHONY: test
-test: lint $(UNIT) acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
+test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
 
 .PHONY: lint
 lint: $(READY) dependencies  ## ruff, mypy strict (tests and benchmarks too), import contracts, declared dependencies
@@ -65,12 +63,18 @@ dependencies: $(READY)  ## Every imported distribution is declared, and none for
 
 .PHONY: unit
 unit: $(READY)  ## Unit, contract, integration and packaging tests
-	$(BIN)/pytest $(HERE)
+	$(BIN)/pytest tests/unit $(PARTS)
 
 .PHONY: coverage
-coverage: $(READY)  ## The same, the unit tests measured: fails below the floor in pyproject.toml; var/coverage has the lines
+coverage: unit-coverage integration  ## The same, the unit tests measured: fails below the floor in pyproject.toml; var/coverage has the lines
+
+.PHONY: unit-coverage
+unit-coverage: $(READY)
 	$(BIN)/pytest tests/unit --cov --cov-report=html --cov-report=term:skip-covered
-	$(BIN)/pytest $(filter-out tests/unit,$(HERE))
+
+.PHONY: integration
+integration: $(READY)  ## Contract and integration tests
+	$(BIN)/pytest $(PARTS)
 
 .PHONY: unit-on
 unit-on:  ## The unit tests on another Python, in an environment of its own: PYTHON=python3.13
@@ -90,10 +94,20 @@ acceptance: $(READY)  ## Real worker processes on the sandbox
 	$(BIN)/pytest tests/acceptance --provider tansu -m "not apache"
 
 .PHONY: test-kafka
-test-kafka: $(READY)  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
+test-kafka: kafka-integration kafka-acceptance random-faults  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
+
+.PHONY: kafka-integration
+kafka-integration: $(READY)
 	$(BIN)/pytest tests/integration -m apache
-	$(BIN)/pytest tests/acceptance --provider apache --ignore tests/acceptance/test_tutorial.py # on its own services, as written
 	$(BIN)/pytest tests/crash -m "not apache"
+
+# The tutorial starts its own services, as it is written.
+.PHONY: kafka-acceptance
+kafka-acceptance: $(READY)
+	$(BIN)/pytest tests/acceptance --provider apache --ignore tests/acceptance/test_tutorial.py
+
+.PHONY: random-faults
+random-faults: $(READY)
 	$(BIN)/pytest tests/crash/test_random_faults.py
 
 RUNS ?= 12
