@@ -29,8 +29,8 @@ hooks: $(READY)  ## Check every commit before it is made, with the tools of .ven
 	$(BIN)/pre-commit install
 
 .PHONY: demo
-demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n PROVIDER=tansu|apache LLM=scripted
-	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(LLM),--llm $(LLM)) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES))
+demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n UNUSUAL=n PROVIDER=tansu|apache LLM=scripted
+	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(LLM),--llm $(LLM)) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES)) $(if $(UNUSUAL),--unusual $(UNUSUAL))
 
 .PHONY: up
 up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache

@@ -1,7 +1,8 @@
 """The demo: a shop's orders on services of its own, what the agents make of them, and proof that nothing was lost.
 
-Run as `make demo`, or `make demo LLM=scripted` with a model that misbehaves. Exits 1 when a promise is broken, never
-because an agent judged wrongly; the report is in `var/demo-report.json`.
+Run as `make demo`, or `make demo LLM=scripted` with a model that misbehaves. Exits 1 when a promise is broken, and when
+more was given back than was owed; never because an agent judged wrongly otherwise. The report is in
+`var/demo-report.json`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=1, help="same seed, same orders")
     parser.add_argument("--orders", type=int, default=220)
-    parser.add_argument("--failures", type=int, default=40, help="how many errors occur in them, at most half as many")
+    parser.add_argument(
+        "--failures",
+        type=int,
+        default=40,
+        help="how many errors occur in them: failing and unusual orders are half of all at most",
+    )
+    parser.add_argument("--unusual", type=int, default=0, help="how many orders are unusual, beside those that fail")
     parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
     parser.add_argument(
         "--llm", choices=("scripted",), help="ask a scripted model that misbehaves; rules alone without"
@@ -49,7 +56,9 @@ def main() -> int:
     end_in_order()
     console = Console(highlight=False)
     try:
-        simulation = simulated_until_now(seed=arguments.seed, orders=arguments.orders, failures=arguments.failures)
+        simulation = simulated_until_now(
+            seed=arguments.seed, orders=arguments.orders, failures=arguments.failures, unusual=arguments.unusual
+        )
         with _model(arguments.llm, arguments.seed) as settings:
             return _run(arguments.provider, settings, simulation, console)
     except (SandboxError, ValueError) as error:
@@ -83,7 +92,8 @@ def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, con
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
     _show_one(observed, console)
     _show(report, console)
-    is_good = report["ledger_balanced"] and not report["refunds_over_captures"] and report["replay_same"]
+    over = report["refunds_over_captures"] or report["over_refunds"]
+    is_good = report["ledger_balanced"] and not over and report["replay_same"]
     return 0 if is_good and not findings.broken else 1
 
 
@@ -113,8 +123,14 @@ def _show(report: Mapping[str, Any], console: Console) -> None:
     console.print(f"\nlost {report['lost']} duplicates {report['duplicates']}", style="bold")
 
 
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+def _counts(counts: Mapping[str, Any]) -> str:
+    told = (f"{name} {_brief(count) if isinstance(count, Mapping) else count}" for name, count in counts.items())
+    return ", ".join(told) or "none"
+
+
+def _brief(counts: Mapping[str, Any]) -> str:
+    """Several numbers of one name: `3 right`."""
+    return " ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
 
 
 if __name__ == "__main__":

@@ -12,23 +12,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from app.demo.verdicts import Calibration, Verdicts, judged_verdicts
-from app.simulator import Case, Moment, Outcome, Simulation
+from app.demo.walk import Done, Published, Walk
+from app.simulator import Case, Outcome, Simulation
 
-Published = Mapping[str, Any]
-
-#: What the sources of all agents begin with.
-_AGENTS: Final = "urn:innervate:"
 #: An order's outcome was right by itself, left to a person although it need not be, or neither.
 RIGHT, LEFT, WRONG = "right", "left_to_people", "wrong"
 #: An order that nothing happened to.
 ORDINARY: Final = "ordinary"
-#: A customer who complained so lately is angry, whatever they wrote since. Own choice: a week.
-_ANGRY_FOR: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,45 +67,9 @@ class Judgment:
         return self.verdicts.calibration
 
 
-@dataclass(slots=True)
-class _Done:
-    """What became of one order."""
-
-    refunds: Counter[str] = field(default_factory=Counter)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def fits(self, outcome: Outcome) -> bool:
-        """Whether it is this outcome."""
-        asked = {
-            "OrderCancelled": outcome.cancelled,
-            "ShipmentRetryRequested": outcome.retried,
-            "CustomerNotified": outcome.notified,
-            "EscalationRequested": outcome.escalated,
-        }
-        return dict(self.refunds) == dict(outcome.refund_minor) and all(
-            wanted is None or wanted == (self.counts[kind] > 0) for kind, wanted in asked.items()
-        )
-
-    def leaves(self, outcome: Outcome) -> bool:
-        """Whether nothing moved, nothing was done that this outcome rules out, and a person heard."""
-        did_too_much = (outcome.notified is False and self.counts["CustomerNotified"]) or (
-            outcome.retried is False and self.counts["ShipmentRetryRequested"]
-        )
-        return self.is_untouched and not did_too_much and self.counts["EscalationRequested"] > 0
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether no money moved and nothing was stopped."""
-        return not self.refunds and not self.counts["OrderCancelled"]
-
-    def __str__(self) -> str:
-        told = [f"{payment} {minor}" for payment, minor in self.refunds.items()]
-        return ", ".join([*told, *(f"{kind} x{count}" for kind, count in self.counts.items())]) or "nothing"
-
-
 def judge(simulation: Simulation, log: Iterable[Published]) -> Judgment:
     """Judge what the agents said by what is true."""
-    walk = _Walk(simulation)
+    walk = Walk(simulation)
     for event in log:
         walk.take(event)
     verdicts = judged_verdicts(simulation.truth, walk.named)
@@ -144,107 +102,8 @@ def judge(simulation: Simulation, log: Iterable[Published]) -> Judgment:
     )
 
 
-class _Walk:
-    """What the log comes to, event by event."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self.done: dict[str, _Done] = defaultdict(_Done)
-        #: The last verdict on each error.
-        self.named: dict[str, Published] = {}
-        #: The last verdict on each payment.
-        self.scores: dict[str, str] = {}
-        self.given_back: Counter[str] = Counter()
-        #: What is wrong with the money of an order, by its id.
-        self.over: dict[str, str] = {}
-        self.tones: list[str] = []
-        #: The same of orders packed too early.
-        self.packed: dict[str, str] = {}
-        self.escalations = 0
-        #: Services a person was told of.
-        self.services: set[str] = set()
-        self._moods = simulation.moods
-        self._angry_at: dict[str, datetime] = {}
-        self._currencies = {each.order_id: each.currency for each in simulation.captures}
-        self._moments = {m.event_id: (order, m) for order, moments in simulation.moments.items() for m in moments}
-        self._accounts: dict[str, list[tuple[int, Moment]]] = defaultdict(list)
-        #: Where each event stands, and the event that caused it, by its id.
-        self._places: dict[str, int] = {}
-        self._roots: dict[str, str] = {}
-        self._seen: set[tuple[str, str]] = set()
-
-    def take(self, event: Published) -> None:
-        """The next event of the log; a copy changes nothing."""
-        key = event["source"], event["id"]
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        if event["source"].startswith(_AGENTS):
-            cause = event.get("causationid") or ""
-            self._roots[event["id"]] = self._roots.get(cause, cause)
-            self._hear(event["type"], event["data"], event)
-            return
-        place = len(self._seen)
-        self._places[event["id"]] = place
-        if event["id"] in self._moments:
-            order_id, moment = self._moments[event["id"]]
-            self._accounts[order_id].append((place, moment))
-        if self._moods.get(event["id"]) == "angry":
-            self._angry_at[event["data"]["customer_id"]] = datetime.fromisoformat(event["time"])
-
-    def _hear(self, kind: str, data: Mapping[str, Any], event: Published) -> None:
-        order_id = data.get("order_id") or ""
-        if kind == "EscalationRequested":
-            self.escalations += 1
-            self.services |= {data["service"]} if not order_id else set()
-        if kind == "RootCauseIdentified":
-            self.named[data["error_event_id"]] = data
-        elif kind == "FraudScored":
-            self.scores[data["payment_id"]] = data["verdict"]
-        elif kind == "ConfirmationRequested":
-            self._confirm(data, event)
-        elif kind == "RefundIssued":
-            self._refund(data, self._roots[event["id"]])
-        elif kind == "FulfilmentRequested":
-            if not any(
-                moment.is_paid for moment in self._since(order_id, self._places.get(self._roots[event["id"]], 0))
-            ):
-                self.packed[order_id] = f"{order_id}: to be packed, though it is not paid in full"
-        elif kind in ("OrderCancelled", "ShipmentRetryRequested", "CustomerNotified", "EscalationRequested"):
-            self.done[order_id].counts[kind] += 1
-
-    def _confirm(self, data: Mapping[str, Any], event: Published) -> None:
-        angry_at = self._angry_at.get(data["customer_id"])
-        at = datetime.fromisoformat(event["time"])
-        if data["tone"] == "cheerful" and angry_at is not None and at - angry_at <= _ANGRY_FOR:
-            self.tones.append(f"{data['order_id']}: cheerful to {data['customer_id']}, angry since {angry_at}")
-
-    def _refund(self, data: Mapping[str, Any], root: str) -> None:
-        order_id, payment_id, minor = data["order_id"], data["payment_id"], data["amount_minor"]
-        refunds = self.done[order_id].refunds
-        refunds[payment_id] += minor
-        self.given_back[data["currency"]] += minor
-        moments = self._since(order_id, self._places.get(root, 0))
-        owed = max((moment.owed_minor for moment in moments), default=0)
-        left = max((moment.left_minor.get(payment_id, 0) for moment in moments), default=0)
-        if (
-            sum(refunds.values()) > owed
-            or refunds[payment_id] > left
-            or data["currency"] != self._currencies.get(order_id)
-        ):
-            self.over[order_id] = (
-                f"{order_id}: {dict(refunds)} {data['currency']} given back,"
-                f" owed {owed} {self._currencies.get(order_id)}: {data['reason']}"
-            )
-
-    def _since(self, order_id: str, place: int) -> Sequence[Moment]:
-        """The account as it was at that place, and everything it has become since."""
-        account = self._accounts[order_id]
-        before = [moment for at, moment in account if at <= place]
-        return [*before[-1:], *(moment for at, moment in account if at > place)]
-
-
 def _recoveries(
-    simulation: Simulation, walk: _Walk
+    simulation: Simulation, walk: Walk
 ) -> tuple[Mapping[str, Mapping[str, int]], float, int, Sequence[str]]:
     """How the orders came out by kind, the share by itself, how many nobody heard of, and what is wrong."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -273,7 +132,7 @@ def _recoveries(
     return {kind: dict(found[kind]) for kind in sorted(found)}, by_itself, unescalated, wrong
 
 
-def _grade(case: Case, done: _Done) -> str:
+def _grade(case: Case, done: Done) -> str:
     if case.most_escalations is not None and done.counts["EscalationRequested"] > case.most_escalations:
         return WRONG
     if any(done.fits(outcome) for outcome in case.outcomes):

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -108,9 +109,10 @@ async def observe(sandbox: Sandbox, records: Sequence[Produced], console: Consol
             while not (
                 sending.done() and (await _is_over(sandbox, observed, progress, decided) or observed.is_stalled)
             ):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in batch:
-                        _print(observed.notice(record), console)
+                # By time, over all topics: what is owed at a moment depends on what came before.
+                batches = (await consumer.getmany(timeout_ms=200)).values()
+                for record in sorted(chain.from_iterable(batches), key=lambda record: record.timestamp):
+                    _print(observed.notice(record), console)
             await sending
         finally:
             sending.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from app.demo.evidence import (
     count_dead_letters,
     published_messages,
 )
+from app.demo.judgment import judge
 from app.demo.observation import SHOP, Observation
 from app.demo.scoring import score
 from app.sandbox import Sandbox
@@ -42,7 +44,9 @@ async def report_on(
         truth=simulation.truth,
         captures=simulation.captures,
         published=[orjson.loads(to_json(event)) for event in observed.published],
+        unusual=simulation.unusual,
     )
+    judged = judge(simulation, (orjson.loads(to_json(event)) for event in observed.events.values()))
     ledger = await asyncio.to_thread(booked, sandbox.database_url)
     is_booked = ledger.refunded_minor == ledger.posted_minor and not ledger.unbalanced
     brains, fallbacks = await asyncio.to_thread(count_brains, sandbox.database_url)
@@ -64,16 +68,27 @@ async def report_on(
         "dead_letters": await asyncio.to_thread(count_dead_letters, sandbox.database_url),
         "commit_to_publish_ms_p50": _percentile(delays, 0.50),
         "commit_to_publish_ms_p99": _percentile(delays, 0.99),
-        "failures": len(simulation.truth),
-        "root_cause_top1": scored.root_cause_top1,
-        "root_cause_top3": scored.root_cause_top3,
+        "failures": judged.verdicts.errors,
+        "root_cause_top1": judged.verdicts.top1,
+        "root_cause_top3": judged.verdicts.top3,
+        "false_confidence": judged.verdicts.false_confidence,
+        "calibration": {tenth: dataclasses.asdict(each) for tenth, each in judged.calibration.items()},
         "recovery_correct": scored.recovery_correct,
+        "recovery": judged.recovery,
+        "by_itself": judged.by_itself,
+        "unescalated": judged.unescalated,
+        "fraud": dataclasses.asdict(judged.fraud),
+        "tone_violations": judged.tone_violations,
+        "packed_unpaid": judged.packed_unpaid,
+        "owed": judged.owed,
+        "given_back": judged.given_back,
+        "over_refunds": judged.over_refunds,
         "refunds": ledger.refunds,
         "ledger_balanced": is_booked and scored.ledger_balanced,
         "refunds_over_captures": max(ledger.over, scored.refunds_over_captures),
         "replayed": replayed["decisions"],
         "replay_same": replayed["same"],
-        "mistakes": [*map(str, scored.mistakes), *scored.recovery_mistakes, *scored.money_mistakes],
+        "mistakes": [*scored.money_mistakes, *scored.recovery_mistakes, *judged.wrong],
         "broken_promises": [*findings.examples(), *_differences(replayed, replay_file)],
     }
     return report, findings

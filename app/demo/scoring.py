@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,18 +66,25 @@ class Score:
     money_mistakes: Sequence[str]
 
 
-def score(*, truth: Sequence[Truth], captures: Sequence[Capture], published: Sequence[Published]) -> Score:
+def score(
+    *,
+    truth: Sequence[Truth],
+    captures: Sequence[Capture],
+    published: Sequence[Published],
+    unusual: AbstractSet[str] = frozenset(),
+) -> Score:
     """Score the events of the agents, parsed CloudEvents in the order read (per order, at least).
 
     `truth` and `captures` are those of the simulation. Orders with a payment judged `block` are refunded in full by
-    design: their compensations are not scored. Without anything to score a share is 1.
+    design: their compensations are not scored, nor are those of `unusual` orders, which have cases of their own
+    (`app.demo.judgment`). Without anything to score a share is 1.
     """
     events = _without_copies(published)
     last = {
         event["data"]["error_event_id"]: event["data"] for event in events if event["type"] == "RootCauseIdentified"
     }
     verdicts = [(each, last.get(each.error_event_id)) for each in truth]
-    units, recovery_mistakes = _recoveries(truth, events)
+    units, recovery_mistakes = _recoveries(truth, events, unusual)
     unbooked = _ledger_mistakes(events)
     over = _over_captures(captures, events)
     return Score(
@@ -123,11 +131,13 @@ def _mistake(truth: Truth, verdict: Published | None) -> Mistake:
     )
 
 
-def _recoveries(truth: Sequence[Truth], events: Sequence[Published]) -> tuple[int, list[str]]:
+def _recoveries(
+    truth: Sequence[Truth], events: Sequence[Published], unusual: AbstractSet[str]
+) -> tuple[int, list[str]]:
     """Count the verdicts and the stray compensations of all orders, and tell what is wrong: one line for each."""
-    truths = {each.error_event_id: each for each in truth if not each.is_unusual}
+    truths = {each.error_event_id: each for each in truth}
     failed = {each.order_id for each in truth}
-    blocked = {event["data"]["order_id"] for event in events if _is_block(event)}
+    blocked = {event["data"]["order_id"] for event in events if _is_block(event)} | unusual
     verdicts = [
         event
         for event in events

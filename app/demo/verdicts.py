@@ -98,7 +98,7 @@ def _is_right(truth: Truth, verdict: Published | None) -> bool:
 
 
 def _is_close(truth: Truth, verdict: Published | None) -> bool:
-    if verdict is None or truth.culprit_event_id is None:
+    if verdict is None or truth.culprit_event_id is None or _is_right(truth, verdict):
         return _is_right(truth, verdict)
     return truth.culprit_event_id in (verdict["culprit_event_id"], *verdict["alternatives"][:2])
 

@@ -100,6 +100,7 @@ def simulate(
         stolen=frozenset(
             capture.payment_id for story in stories if story.books.is_stolen for capture in story.captures
         ),
+        unusual=frozenset(stories[number].id for number in roles.unusual),
         moods={event_id: mood for story in stories for event_id, mood in story.moods.items()},
     )
 

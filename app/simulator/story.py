@@ -252,7 +252,6 @@ class OrderStory:
                 owed_minor=self.books.worth_minor,
                 also=frozenset(also),
                 repeats=repeats,
-                is_unusual=self.expected is not None,
             )
         )
         return event_id

@@ -58,8 +58,6 @@ class Truth:
     also: frozenset[tuple[str, str | None]] = frozenset()
     #: Whether it repeats an error that was told before, so that it needs no verdict of its own.
     repeats: bool = False
-    #: Whether the order's case, and not the plan, says how it may be left.
-    is_unusual: bool = False
 
     def is_told_by(self, failure: str, culprit_event_id: str | None) -> bool:
         """Whether a verdict is right. That nothing explains an error may be said in two ways."""
@@ -139,6 +137,8 @@ class Simulation:
     stolen: frozenset[str]
     #: How the customer felt who wrote, by the id of the event.
     moods: Mapping[str, Temperament]
+    #: Orders whose case, and not the plan for a failure, says how they may be left.
+    unusual: frozenset[str] = frozenset()
 
 
 #: What must be done about the failures that leave the money where it is; about others, people have to look.

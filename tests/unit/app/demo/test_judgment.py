@@ -206,10 +206,11 @@ def test_payments_are_counted_by_what_they_are_and_how_they_were_judged() -> Non
 def test_cheer_to_a_customer_who_complained_lately_is_a_violation(tone: str, days: int, violations: int) -> None:
     complaint = event("complaint", "SupportMessageReceived")
     later = {"time": (NOON + timedelta(days=days)).isoformat()}
-    confirmed = said("confirmed", "ConfirmationRequested", cause="paid-3", tone=tone, order_id="o-2") | later
+    paid = event("paid-3", "PaymentSucceeded", order_id="o-2") | later
+    confirmed = said("confirmed", "ConfirmationRequested", cause="paid-3", tone=tone, order_id="o-2")
 
-    assert judged(complaint, confirmed).tone_violations == violations
-    assert judged(confirmed, complaint).tone_violations == 0
+    assert judged(complaint, paid, confirmed).tone_violations == violations
+    assert judged(paid, complaint, confirmed).tone_violations == 0
 
 
 def test_an_order_packed_before_it_is_paid_in_full_is_seen() -> None:
