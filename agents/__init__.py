@@ -32,6 +32,7 @@ from agents.model.event import (
 )
 from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
 from agents.model.history import History, Past
+from agents.model.refusal import Refusal
 from agents.platform import platform
 from agents.platform.entities import service
 from agents.platform.events import (
@@ -72,6 +73,7 @@ __all__ = [
     "OutsidePolicy",
     "Past",
     "Quantity",
+    "Refusal",
     "RootCauseIdentified",
     "RootCauseSuspected",
     "ServiceDeployed",

@@ -112,6 +112,7 @@ def dead_letter_parameters(letter: DeadLetter) -> Mapping[str, Any]:
         "message_topic": DEAD_LETTERS,
         "message_key": psycopg2.Binary(key),
         "message_headers": _headers((*kept.headers, *added)),
+        **{f"told_{name}": values for name, values in message_parameters(letter.tells).items()},
     }
 
 

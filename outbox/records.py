@@ -199,6 +199,8 @@ class DeadLetter:
     is_published: bool = True
     #: What it tells of once, for whatever input and consumer comes first; None: of this input.
     about: str | None = None
+    #: What tells of it where it belongs, published with it when it is new.
+    tells: tuple[Message, ...] = ()
 
     @property
     def id(self) -> uuid.UUID:

@@ -5,7 +5,8 @@ and a busy worker pays one commit for up to `batch_size` decisions. An outcome t
 the commit) is settled by writing again: the unique row in `decisions` makes the second attempt a no-op. A decision with
 effects is written in a savepoint of its own; when it is refused, its batch-mates are not, and when it has to wait for
 a table, a privilege, a row that somebody keeps locked or its own slow statements, it waits alone, and the effects of
-its agent no longer share batches with others until it goes well again. A batch of decisions without
+its agent no longer share batches with others until it goes well again. It does not wait for ever: after a while it is
+refused, where it says what is to be published then. A batch of decisions without
 effects that PostgreSQL refuses is halved until only the guilty one fails. Batches that share a lane of the outbox
 commit one after another, so the order of `seq` within a lane is the order of the commits. A held decision is written
 with the question to a person (see `outbox.approvals`) in place of its effects and messages. One whose effects are
@@ -29,6 +30,7 @@ from outbox.effects import run_effects
 from outbox.errors import (
     DatabaseUnavailable,
     Echo,
+    EffectUnavailable,
     InnervateError,
     OldWorkersRemain,
     StatementRejected,
@@ -36,7 +38,7 @@ from outbox.errors import (
 )
 from outbox.parameters import dead_letter_parameters, decision_parameters, lock_parameters
 from outbox.records import DeadLetter, DecisionRecord
-from outbox.troubles import Troubles
+from outbox.troubles import Troubles, described
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,15 @@ Found = dict[str, tuple[bool, int | None]]
 Written = tuple[Found, dict[str, InnervateError]]
 
 
+#: How long the effects of a decision wait for what they need, in seconds, before they are refused and a person hears.
+#: Own choice: longer than sessions keep a lock (`outbox.session`) and a migration a table.
+EFFECTS_WAIT_SECONDS: Final = 30
+
+
+class EffectsWait(EffectUnavailable):
+    """What the effects need is not there now; the decision itself could be written."""
+
+
 class NotTried(Transient):
     """The effects of its batch-mates took too long; this decision was left for another batch."""
 
@@ -82,9 +93,11 @@ class DecisionWriter:
         on_commit: Callable[[Collection[int]], None],
         batch_size: int = 100,
         limits: ChainLimits = ChainLimits(),  # noqa: B008 - immutable
+        effects_wait_seconds: float = EFFECTS_WAIT_SECONDS,
     ) -> None:
         self._database = database
         self._limits = limits
+        self._effects_wait_seconds = effects_wait_seconds
         self._on_commit = on_commit
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
@@ -104,18 +117,24 @@ class DecisionWriter:
         refuses is written as rejected, with what is to be published otherwise. Raises `Echo` when it is written as
         refused, now or before, because its chain went too far, and another `Permanent` if it can never be written.
         While PostgreSQL is away it waits, and so it does for what it alone needs there and cannot have: a table, a
-        privilege, a row that somebody keeps locked, time for its effects, the end of older workers.
+        privilege, a row that somebody keeps locked, time for its effects, the end of older workers. What its effects
+        alone need it waits for until it is written as rejected, if it has something to be published otherwise.
         """
         record = self._limits.applied_to(record)
         backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
+        gives_up_at = time.monotonic() + self._effects_wait_seconds
         while True:
             try:
                 return await self._submit(record)
             except NotTried:
                 continue
             except Transient as error:
-                self.troubles.note(_trouble(record), error)
+                self.troubles.note(_trouble(record), _need(error))
                 log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, error)
+                is_given_up = isinstance(error, EffectsWait) and time.monotonic() > gives_up_at
+                if is_given_up and record.status == "committed" and record.otherwise:
+                    record = record.refused(str(error))
+                    continue
                 await backoff.wait()
 
     async def _submit(self, record: DecisionRecord) -> bool:
@@ -130,9 +149,9 @@ class DecisionWriter:
             return await self._decisions.submit(record.refused(str(error)))
 
     async def bury(self, letter: DeadLetter) -> None:
-        """Write a dead letter and its message for the topic; waits while PostgreSQL is away."""
+        """Write a dead letter, its message for the topic and what tells of it; waits while PostgreSQL is away."""
         parameters = dead_letter_parameters(letter)
-        lanes = {parameters["lane"]}
+        lanes = {parameters["lane"], *(message.lane for message in letter.tells)}
         backoff = Backoff()
         while True:
             try:
@@ -223,7 +242,10 @@ class DecisionWriter:
             if not is_refused and _is_asked(record):
                 await transaction.run(_APPROVALS_SQL["hold"], _question(record))
             elif not is_refused:
-                await run_effects(transaction, record.effects, record.id)
+                try:
+                    await run_effects(transaction, record.effects, record.id)
+                except WAITS_ALONE as error:
+                    raise EffectsWait(described(error)) from error
         return new
 
     def _parameters(self, records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
@@ -254,6 +276,11 @@ class DecisionWriter:
         """Drop the constraint of before, unless older workers still need it."""
         [row] = await self._database.run(_SQL["tell_sources_apart"])
         return bool(row.is_gone)
+
+
+def _need(error: Transient) -> BaseException:
+    """What is told of a decision that waits: what its effects need, in the words of who cannot have it."""
+    return (error.__cause__ if isinstance(error, EffectsWait) else None) or error
 
 
 def _trouble(record: DecisionRecord) -> str:

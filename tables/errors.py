@@ -8,6 +8,7 @@ InnervateError
 │   │   ├── SchemaUnusable          it answers; a table, column or privilege that is needed is not there
 │   │   ├── RowsLocked              somebody else kept what is needed locked for too long
 │   │   ├── EffectUnavailable       the effects of one decision took too long, or cannot be had now
+│   │   │   └── EffectsWait         the same, where the decision itself could be written
 │   │   └── OldWorkersRemain        not before the workers of the version before are gone
 │   ├── NotTried                    the effects of its batch-mates took too long: in another batch, at once
 │   ├── NotPublished                whether Kafka has the message is unknown

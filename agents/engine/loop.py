@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from agents.engine.acks import Acknowledgeable, OrderedAcks
 from agents.engine.brain import Brain
 from agents.engine.lanes import Lanes
-from agents.engine.record import HOLD_FOR, decision_record
+from agents.engine.record import HOLD_FOR, decision_record, escalations
 from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
 from agents.model.agent import Agent
@@ -224,13 +225,17 @@ class StreamLoop:
         except Echo as echo:
             # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
             log.warning("refused, agents answer each other: %s", echo)
-            await self._writer.bury(
-                _dead_letter(self._agent, delivery, echo.reason, str(echo), about=echo.correlation_id)
-            )
+            letter = _dead_letter(self._agent, delivery, echo.reason, str(echo), about=echo.correlation_id)
+            await self._bury(letter, known, entity_id)
         except Permanent as error:
             log.exception("agent %s cannot decide on event %s", self._agent.name, known.event.id)
-            await self._writer.bury(_dead_letter(self._agent, delivery, error.reason, str(error)))
+            await self._bury(_dead_letter(self._agent, delivery, error.reason, str(error)), known, entity_id)
         await _all(stored)
+
+    async def _bury(self, letter: DeadLetter, known: History, entity_id: str) -> None:
+        """Bury what cannot be decided; whom it is about and a person hear of it as well."""
+        tells = escalations(self._agent, known, entity_id, failure=letter.reason, why=letter.detail)
+        await self._writer.bury(replace(letter, tells=tells))
 
     def _submit(self, key: str, delivery: Delivery, job: Callable[[], Awaitable[None]]) -> None:
         ticket = self.acks.track(delivery)

@@ -5,6 +5,7 @@ The same event and history give the same messages, byte for byte, whenever they 
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -15,11 +16,20 @@ from agents.model.decision import Verdict
 from agents.model.errors import DecisionFailed
 from agents.model.event import DomainEvent
 from agents.model.history import History
+from agents.model.refusal import Refusal
+from agents.model.text import one_line
 from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
 from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, InvalidEvent, chain_depth, to_json
 
+log = logging.getLogger(__name__)
+
 #: The media type of a structured CloudEvent, and the only header a message carries.
 STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
+
+#: The failure of a decision whose effects were refused, or to which nobody agreed.
+NOT_CARRIED_OUT: Final = "not_carried_out"
+#: So much of why something was refused is told. Own choice: a person reads it.
+_MOST_TOLD: Final = 500
 
 #: How long a held decision waits for a person unless it is said: over a night and a morning.
 HOLD_FOR: Final = timedelta(days=1)
@@ -39,14 +49,16 @@ def decision_record(
     """Everything the writer needs. Deciding the same event again gives the same ids.
 
     `hold_for` is how long a verdict that asks for a person waits for one. `recorded_id` is the id of the decision that
-    is decided again, from which the ids of its messages were derived; None: the one it would get today.
+    is decided again, from which the ids of its messages were derived; None: the one it would get today. What has
+    effects or waits for a person, and says nothing for the case that it is not carried out, is escalated then.
 
     Raises `InvalidEvent` or `DecisionFailed` when an emitted event cannot be written.
     """
     event = history.event
     decision = verdict.decision
     decision_key = recorded_id or decision_id(agent.name, event.source, event.id)
-    otherwise = _messages(agent, event, decision_key, decision.otherwise, prefix="otherwise/")
+    instead = decision.otherwise or _instead(agent, history, verdict, entity_id)
+    otherwise = _messages(agent, event, decision_key, instead, prefix="otherwise/")
     return DecisionRecord(
         agent=agent.name,
         event_id=event.id,
@@ -72,6 +84,45 @@ def decision_record(
         correlation_id=_correlation_id(event),
         chain_depth=chain_depth(event),
     )
+
+
+def escalations(agent: Agent, history: History, entity_id: str, *, failure: str, why: str) -> tuple[Message, ...]:
+    """What tells a person that nothing came of a decision, by the ids that telling it again has; it never fails.
+
+    Nothing where no loaded domain escalates, and nothing about what is an escalation itself: it was heard.
+    """
+    told = _escalation(agent, history, entity_id, failure, why)
+    decision_key = decision_id(agent.name, history.event.source, history.event.id)
+    try:
+        return _messages(agent, history.event, decision_key, told, prefix="escalation/")
+    except Exception:
+        # How it is written may be a domain's own; what it tells of is a dead letter already.
+        log.exception("no escalation can be written of the decision of %s on %s", agent.name, history.event.id)
+        return ()
+
+
+def _instead(agent: Agent, history: History, verdict: Verdict, entity_id: str) -> Sequence[DomainEvent]:
+    """What is published in place of a decision that its agent says nothing for."""
+    decision = verdict.decision
+    if not decision.effects and not (verdict.hold and decision.emit):
+        return ()
+    why = f"{decision.outcome} was not carried out, a person decides; {decision.reason}"
+    return _escalation(agent, history, entity_id, NOT_CARRIED_OUT, why)
+
+
+def _escalation(agent: Agent, history: History, entity_id: str, failure: str, why: str) -> Sequence[DomainEvent]:
+    event = history.event
+    reason = f"{agent.name} on {event.type} {event.id} of {agent.entity.name} {entity_id}: {why}"
+    refusal = Refusal(
+        failure=failure,
+        reason=one_line(reason)[:_MOST_TOLD],
+        event_id=event.id,
+        entity=agent.entity.name,
+        entity_id=entity_id,
+        carried=history.types.carried(event.data),
+    )
+    told = history.types.escalation(refusal)
+    return () if told is None or type(told).__name__ == event.type else (told,)
 
 
 def _messages(

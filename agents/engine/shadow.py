@@ -53,7 +53,7 @@ class ShadowWriter:
     async def bury(self, letter: DeadLetter) -> None:
         """Commit the dead letter without its copy in the topic: it tells of the shadow, not of the input."""
         name = self._shadow.name_of(letter.consumer)
-        await self._writer.bury(replace(letter, consumer=name, is_published=False))
+        await self._writer.bury(replace(letter, consumer=name, is_published=False, tells=()))
 
 
 class ShadowBudget:

@@ -55,7 +55,12 @@ class Catalogue:
             "agents", ((agent.name, agent, domain) for domain in self._own_first for agent in domain.agents)
         )
         carried = [entity for domain in self._own_first for entity in domain.carries]
-        self.types = Types(events.values(), carried=[entity.field for entity in carried], effects=effects.values())
+        self.types = Types(
+            events.values(),
+            carried=[entity.field for entity in carried],
+            effects=effects.values(),
+            escalates=next((domain.escalates for domain in self._own_first if domain.escalates), None),
+        )
         self._check(carried, frozenset(reserved))
         #: By domain, those used before those that use them.
         self.migrations: DomainMigrations = {

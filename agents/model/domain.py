@@ -16,6 +16,7 @@ from agents.model.agent import Agent
 from agents.model.effect import Effect
 from agents.model.entity import Entity
 from agents.model.event import DomainEvent
+from agents.model.refusal import Escalates
 from tables.errors import Fatal
 
 
@@ -40,6 +41,9 @@ class Domain:
     #: Entities whose ids the open events of other domains carry (`agents.model.event.OpenEvent`). An agent of the
     #: entity explains the errors that name it; the platform's agents leave those to it.
     carries: Sequence[Entity] = ()
+    #: Makes the event that tells a person when nothing comes of a decision: it was refused, failed, or nobody agreed to
+    #: it, and its agent has nothing for that case. Of several domains the one that uses the others comes first.
+    escalates: Escalates | None = None
 
     def __post_init__(self) -> None:
         where = f"domain {self.name}"
@@ -47,6 +51,8 @@ class Domain:
             raise DomainInvalid(f"{where}: name must be a text, got {type(self.name).__name__}")
         if self.migrations is not None and not isinstance(self.migrations, str):
             raise DomainInvalid(f"{where}: migrations must be a text, got {type(self.migrations).__name__}")
+        if self.escalates is not None and not callable(self.escalates):
+            raise DomainInvalid(f"{where}: escalates must be a function, got {type(self.escalates).__name__}")
         values = (("entities", Entity), ("agents", Agent), ("uses", Domain), ("carries", Entity))
         for name, kind in values:
             members = self._members(name)

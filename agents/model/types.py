@@ -6,6 +6,7 @@ repeats the data.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,8 +17,11 @@ from pydantic import ValidationError
 from agents.model.decision import Decision
 from agents.model.effect import Effect
 from agents.model.event import DomainEvent, OpenEvent
+from agents.model.refusal import Escalates, Refusal
 from tables.cache import ByteCache
 from tables.event import Event, InvalidEvent, parse
+
+log = logging.getLogger(__name__)
 
 _MESSAGE_LIMIT: Final = 500
 
@@ -47,12 +51,14 @@ class Types:
         *,
         carried: Collection[str] = (),
         effects: Iterable[type[Effect]] = (),
+        escalates: Escalates | None = None,
     ) -> None:
         #: The model of every event type, by the type's name.
         self.events: Mapping[str, type[DomainEvent]] = MappingProxyType({model.__name__: model for model in events})
         #: Every effect, by its kind.
         self.effects: Mapping[str, type[Effect]] = MappingProxyType({effect.kind: effect for effect in effects})
         self._carried = frozenset(carried)
+        self._escalates = escalates
         self._received = ByteCache[bytes, Received](PARSED_BYTES)
 
     def parse(self, event: Event) -> DomainEvent | None:
@@ -89,6 +95,26 @@ class Types:
             received = self.receive(parse(payload, ()))
             self.remember(payload, received)
         return received
+
+    def carried(self, data: Mapping[str, object]) -> Mapping[str, str]:
+        """The ids in the data of an event that open events carry, by their fields."""
+        found = {field: data.get(field) for field in sorted(self._carried)}
+        return {field: value for field, value in found.items() if isinstance(value, str) and value}
+
+    def escalation(self, refusal: Refusal) -> DomainEvent | None:
+        """What tells a person of a refusal; None where no loaded domain says, or what it says fails."""
+        if self._escalates is None:
+            return None
+        try:
+            told = self._escalates(refusal)
+        except Exception:
+            # A domain's own: the refusal itself must not fail by it.
+            log.exception("no escalation can be made of: %s", refusal.reason)
+            return None
+        if self.events.get(type(told).__name__) is not type(told):
+            log.error("no loaded domain declares the escalation %s", type(told).__name__)
+            return None
+        return told
 
     def undeclared(self, decision: Decision) -> str | None:
         """What of a decision no loaded domain declares, in a few words; None when everything is declared.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.model.domain import Domain
+from agents.model.refusal import Refusal
 from agents.platform.entities import service
 from agents.platform.events import (
     ConfigChanged,
@@ -15,6 +16,18 @@ from agents.platform.events import (
     ServiceDeployed,
 )
 from agents.platform.incident import incident
+
+
+def escalation(refusal: Refusal) -> EscalationRequested:
+    """Nothing came of a decision: a person decides."""
+    return EscalationRequested(
+        service=refusal.entity_id if refusal.entity == service.name else None,
+        failure=refusal.failure,
+        reason=refusal.reason,
+        evidence=(refusal.event_id,),
+        **refusal.carried,
+    )
+
 
 platform: Final = Domain(
     name="platform",
@@ -28,4 +41,5 @@ platform: Final = Domain(
         EscalationRequested,
     ),
     agents=(incident,),
+    escalates=escalation,
 )

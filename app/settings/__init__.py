@@ -31,6 +31,7 @@ from app.settings.values import Names, known_agents
 from app.web.addresses import is_loopback
 from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
 from outbox.parameters import DEAD_LETTERS
+from outbox.writer import EFFECTS_WAIT_SECONDS
 from tables.window import MAX_EVENTS
 
 #: Read beside the environment, which comes first.
@@ -70,6 +71,9 @@ class Settings(KafkaSettings, ModelSettings):
     #: Decisions in a row that may lead to a message, and messages that one correlation may have in answer to agents.
     chain_max_depth: int = Field(MOST_DECISIONS, ge=1, le=1000)
     chain_max_messages: int = Field(MOST_MESSAGES, ge=1, le=2**31 - 1)
+    #: How long the effects of a decision wait, in seconds, for a table, a privilege, a lock or time before they are
+    #: refused and a person hears.
+    effects_wait_seconds: int = Field(EFFECTS_WAIT_SECONDS, ge=0, le=30 * 24 * 3600)
 
     #: Where the RocksDB tables live; `faust --datadir` comes first.
     datadir: Path = Path("var/data")

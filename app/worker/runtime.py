@@ -75,7 +75,12 @@ class Runtime(Service):
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
         self.brains = Brains(settings, self.database)
         limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
-        self.writer = DecisionWriter(self.database, on_commit=self._on_commit, limits=limits)
+        self.writer = DecisionWriter(
+            self.database,
+            on_commit=self._on_commit,
+            limits=limits,
+            effects_wait_seconds=settings.effects_wait_seconds,
+        )
         shadow = settings.shadowing
         #: Where agents commit: a shadow's decisions have no consequences.
         self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)

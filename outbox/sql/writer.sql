@@ -74,6 +74,14 @@ WITH inserted AS (
     )
     ON CONFLICT (id) DO NOTHING
     RETURNING value
+), told AS (
+    INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
+    SELECT m.lane, m.message_id, m.topic, m.key, m.value, m.headers::jsonb
+    FROM inserted, unnest(
+        %(told_message_lanes)s::smallint[], %(told_message_ids)s::text[], %(told_message_topics)s::text[],
+        %(told_message_keys)s::bytea[], %(told_message_values)s::bytea[], %(told_message_headers)s::text[]
+    ) WITH ORDINALITY AS m (lane, message_id, topic, key, value, headers, position)
+    ORDER BY m.position
 )
 INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
 SELECT %(lane)s, %(message_id)s, %(message_topic)s, %(message_key)s, value, %(message_headers)s

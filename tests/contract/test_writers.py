@@ -250,6 +250,17 @@ async def test_what_a_dead_letter_tells_of_a_story_is_told_once_whoever_tells_it
     assert scene.letters() == [("fraud", "echo", 1), ("fraud", "echo", 3)]
 
 
+async def test_a_decision_whose_effects_are_refused_twice_over_is_the_callers(scene: Scene) -> None:
+    """What is published otherwise cannot be kept either: a dead letter is left, and what it tells."""
+    unkept = (message("never", value=b"{"),)
+    scene.refuse("e1")
+
+    outcomes = await scene.all(decision("e1", effects=(IMPOSSIBLE,), messages=unkept, otherwise=(message("told"),)))
+
+    assert [type(each) for each in outcomes] == [StatementRejected]
+    assert scene.decisions() == []
+
+
 @pytest.mark.parametrize(
     "change",
     [

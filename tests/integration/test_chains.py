@@ -49,6 +49,8 @@ class Conversation:
     query: Callable[..., Any]
     times: int = 1
     timeline: list[bytes] = field(default_factory=list)
+    #: What a person hears of it.
+    escalated: list[Event] = field(default_factory=list)
     read: int = 0
 
     def __post_init__(self) -> None:
@@ -81,7 +83,9 @@ class Conversation:
                 return
             await self.hear(self.read - len(heard), heard)
             said = self.query("DELETE FROM outbox_messages WHERE topic <> 'dead-letters' RETURNING seq, value")
-            self.timeline += [bytes(value) for _, value in sorted(said)]
+            told = [bytes(value) for _, value in sorted(said)]
+            self.timeline += [value for value in told if b"EscalationRequested" not in value]
+            self.escalated += [parse(value, ()) for value in told if b"EscalationRequested" in value]
         raise AssertionError(f"they still talk after {rounds} rounds")
 
     async def hear(self, first: int, values: Sequence[bytes]) -> None:
@@ -125,6 +129,9 @@ async def test_two_agents_that_answer_each_other_end_at_the_limit_and_a_person_h
     assert "correlation begin" in detail
     assert "16 decisions deep (at most 16)" in detail
     assert len(query("SELECT 1 FROM outbox_messages WHERE topic = 'dead-letters'")) == 1
+    [told] = talk.escalated
+    assert (told.data["order_id"], told.data["failure"], told.data["evidence"]) == ("o-1", "echo", [said[-1].id])
+    assert (told.source, told.causationid) == ("urn:innervate:agent:answers", said[-1].id)
 
 
 async def test_a_refused_event_that_comes_again_changes_nothing(database: Database, query: Callable[..., Any]) -> None:
@@ -152,6 +159,7 @@ async def test_a_story_that_branches_ends_at_its_number_of_messages_and_is_told_
     assert query("SELECT count(*) FROM dead_letters") == [(1,)]
     [(detail,)] = query("SELECT detail FROM dead_letters")
     assert "at most 50" in detail
+    assert len(talk.escalated) == 1
     assert dict(query(STATUSES))["refused"] > 0
 
 

@@ -16,7 +16,7 @@ from app.sandbox import Postgres
 from outbox.database import Database
 from outbox.errors import StatementRejected
 from outbox.parameters import headers_from
-from outbox.records import DeadLetter, Origin
+from outbox.records import DeadLetter, Message, Origin
 from outbox.writer import DecisionWriter
 
 ANY_BYTES = bytes(range(256))
@@ -41,6 +41,23 @@ def kicks() -> list[str]:
 @pytest.fixture
 def writer(database: Database, kicks: list[str]) -> DecisionWriter:
     return DecisionWriter(database, on_commit=lambda _lanes: kicks.append("kick"))
+
+
+async def test_what_tells_of_a_dead_letter_is_published_with_it_once(
+    writer: DecisionWriter, query: Callable[..., Any]
+) -> None:
+    tells = tuple(
+        Message(id=f"told-{number}", topic="recovery", key=b"o-1", value=b'{"n":%d}' % number) for number in range(2)
+    )
+    for _ in range(2):
+        await writer.bury(replace(LETTER, tells=tells))
+
+    told = query("SELECT message_id, key, value FROM outbox_messages WHERE topic = 'recovery' ORDER BY seq")
+    assert [(message_id, bytes(key), bytes(value)) for message_id, key, value in told] == [
+        ("told-0", b"o-1", b'{"n":0}'),
+        ("told-1", b"o-1", b'{"n":1}'),
+    ]
+    assert query("SELECT count(*) FROM dead_letters") == [(1,)]
 
 
 async def test_the_original_bytes_and_headers_are_kept(writer: DecisionWriter, query: Callable[..., Any]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orjson
 import pytest
 from refunding import refund
+from waiting import PATIENCE_SECONDS
 
 from agents.shop.refunds import Refund
+from outbox.database import Database
 from outbox.errors import StatementRejected
 from outbox.records import DecisionRecord, Message
 from outbox.writer import DecisionWriter
@@ -83,3 +86,60 @@ async def test_a_refused_decision_that_has_nothing_for_that_case_is_left_to_its_
     outcomes = await settle(writer, decision("e-1", effects=(refund(1, 5001),)))
 
     assert isinstance(outcomes[0], StatementRejected)
+
+
+@pytest.fixture
+async def impatient(database: Database) -> AsyncIterator[DecisionWriter]:
+    """A writer that does not wait for what effects need."""
+    writer = DecisionWriter(database, on_commit=lambda _lanes: None, effects_wait_seconds=0)
+    yield writer
+    await writer.stop()
+
+
+def raising(message: str, code: str) -> str:
+    """SQL after which no refund can be written."""
+    return (
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = '{code}'; END $$;"
+        "CREATE TRIGGER broken BEFORE INSERT ON refunds FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        ("ALTER TABLE refunds RENAME TO away", 'relation "refunds" does not exist'),
+        ("ALTER TABLE ledger_entries DROP COLUMN credit CASCADE", 'column "credit" of relation "ledger_entries"'),
+        (raising("no room", "53100"), "no room"),
+        (raising("permission denied for table refunds", "42501"), "permission denied"),
+    ],
+    ids=["table", "column", "resources", "privilege"],
+)
+async def test_effects_that_waited_long_enough_for_what_is_not_there_are_refused_and_a_person_hears(
+    harm: str, why: str, impatient: DecisionWriter, recovery: RefundOf, query: Callable[..., Any],
+    settle: Callable[..., Any],
+) -> None:  # fmt: skip
+    query(harm)
+
+    assert await settle(impatient, recovery("e-1", refund(1)), recovery("e-2")) == [True, True]
+
+    assert query("SELECT event_id, status FROM decisions ORDER BY event_id") == [
+        ("e-1", "rejected"),
+        ("e-2", "committed"),
+    ]
+    assert sorted(query("SELECT message_id FROM outbox_messages")) == [("escalated-e-1",), ("issued-e-2",)]
+    [(answered_by,)] = query("SELECT answered_by FROM approvals")
+    assert why in answered_by
+
+
+async def test_effects_that_have_nothing_for_that_case_wait_until_what_they_need_is_there(
+    impatient: DecisionWriter, decision: Callable[..., DecisionRecord], query: Callable[..., Any],
+    until: Callable[..., Any],
+) -> None:  # fmt: skip
+    query("ALTER TABLE refunds RENAME TO away")
+    waiting = asyncio.create_task(impatient.record(decision("e-1", effects=(refund(1),))))
+    await until(lambda: bool(impatient.troubles.current()))
+
+    query("ALTER TABLE away RENAME TO refunds")
+
+    assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) is True
