@@ -12,8 +12,13 @@ _EXPONENTS: Final = (
 )
 
 
+def exponent_of(currency: str) -> int:
+    """How many digits the minor unit of a currency has: 2 for EUR, 0 for JPY, 3 for KWD."""
+    return next((digits for codes, digits in _EXPONENTS if currency in codes), 2)
+
+
 def amount(minor: int, currency: str) -> str:
     """Write an amount of minor units with its ISO 4217 code: `12.50 EUR`, `1250 JPY`."""
-    exponent = next((digits for codes, digits in _EXPONENTS if currency in codes), 2)
+    exponent = exponent_of(currency)
     whole, rest = divmod(minor, 10**exponent)
     return f"{whole}.{rest:0{exponent}} {currency}" if exponent else f"{whole} {currency}"

@@ -142,11 +142,10 @@ def test_the_past_of_a_customer_counts(seen: Seen) -> None:
 
     assert (score["data"]["score"], score["data"]["verdict"]) == (100, "block")
     assert score["data"]["reasons"] == [
-        "amount is 26 times the customer's median",
-        "first payment from BR",
-        "first payment from this device",
-        "1 failed payment in the hour before",
-        "1 chargeback",
+        "amount: 26 times the customer's median (31.00 EUR)",
+        "novelty: first payment from BR and from this device",
+        "declines: 1 card declined within an hour",
+        "disputes: 1 order charged back of 5 payments",
     ]
 
 

@@ -51,7 +51,7 @@ class Memory:
 #: Every agent of every domain that is tried. No event is about entities of two domains.
 MEMORIES: Final[Mapping[str, Memory]] = {
     "fraud": Memory(
-        "customer", "PaymentSucceeded", "PaymentSucceeded PaymentFailed ChargebackReceived", 50, timedelta(days=30)
+        "customer", "PaymentSucceeded", "PaymentSucceeded PaymentFailed ChargebackReceived", 50, timedelta(days=120)
     ),
     "confirmation": Memory(
         "customer",

@@ -19,6 +19,8 @@ class PaymentEvent(DomainEvent, topic="payments", about=(order, customer)):
     method: Name
     country: Country
     device_id: Id
+    #: What the payment provider gives every payment with one card alike: a fingerprint or a token, never the number.
+    card_id: Id | None = None
 
 
 class PaymentAuthorized(PaymentEvent):

@@ -1,7 +1,8 @@
 """Fraud's choice: a verdict at most one step away from that of the rules.
 
 A payment the rules block is never approved and one they approve is never blocked, whatever a model is made to believe.
-A milder verdict than that of the rules waits for a person; without one, that of the rules is published.
+A milder verdict than that of the rules waits for a person; without one, that of the rules is published. A model's block
+counts as a review unless the rules block too: money goes back by itself only where independent signs agree.
 The score is that of the rules, moved to the nearest one of the verdict chosen, so that both always agree.
 """
 
@@ -65,21 +66,23 @@ def judge(choice: FraudChoice, payment: PaymentSucceeded, _: History, by_rules: 
     stricter_by = verdicts.index(choice.verdict) - verdicts.index(by_rules.outcome)
     if abs(stricter_by) > 1:
         raise not_permitted(f"the rules say {by_rules.outcome}, so {choice.verdict} is too far from it")
+    # The rules block what two independent families agree on; what they do not block, a model cannot either.
+    verdict = "review" if choice.verdict == "block" and stricter_by > 0 else choice.verdict
     [scored] = by_rules.emit
     assert isinstance(scored, FraudScored)
-    lowest, highest = _BANDS[choice.verdict]
-    verdict = FraudScored(
+    lowest, highest = _BANDS[verdict]
+    judged = FraudScored(
         payment_id=payment.payment_id,
         order_id=payment.order_id,
         customer_id=payment.customer_id,
         score=min(max(scored.score, lowest), highest),
-        verdict=choice.verdict,
+        verdict=verdict,
         reasons=(*scored.reasons, *(WORDS[sign] for sign in dict.fromkeys(choice.signs))),
     )
     decision = Decision(
-        outcome=choice.verdict,
-        reason=told(choice.verdict, by_rules, choice),
+        outcome=verdict,
+        reason=told(verdict, by_rules, choice),
         confidence=min(choice.confidence, by_rules.confidence),
-        emit=[verdict],
+        emit=[judged],
     )
     return downgraded(decision, by_rules) if stricter_by < 0 else decision

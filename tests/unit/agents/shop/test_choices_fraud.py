@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from choosing import HOSTILE, by_rules, chosen, fill, refused
-from fakes import charged_back, paid
+from fakes import paid
+from fraud_cases import disputed, orders, refusals
 
 from agents.model.decision import Decision
 from agents.model.errors import Violation
@@ -15,13 +15,12 @@ from agents.shop.events import FraudScored
 from agents.shop.fraud.rules import fraud
 from tables.event import Event
 
-MINUTE = timedelta(minutes=1)
-#: What came before the payment, by what the rules say then: no points, one chargeback of 40, two chargebacks and three
-#: payments within ten minutes of 80.
+#: What came before the payment, by what the rules say then: no points, four declined cards of 40, two chargebacks and
+#: ten orders within ten minutes of 80.
 BEFORE: dict[str, tuple[Event, ...]] = {
     "approve": (),
-    "review": (charged_back("back"),),
-    "block": (charged_back("b-1"), charged_back("b-2"), *(paid(f"p{n}", MINUTE) for n in range(3))),
+    "review": tuple(refusals(4)),
+    "block": (disputed("b-1", 9), disputed("b-2", 9), *orders(10)),
 }
 
 
@@ -43,19 +42,20 @@ def published(decision: Decision) -> FraudScored:
         ("approve", "review", 40),
         ("review", "approve", 39),
         ("review", "review", 40),
-        ("review", "block", 70),
+        ("review", "block", 40),
         ("block", "review", 69),
         ("block", "block", 80),
     ],
 )
-def test_a_verdict_one_step_away_is_taken_with_the_nearest_score_that_means_it(
+def test_a_verdict_one_step_away_is_taken_with_the_nearest_score_but_a_block_of_a_model_alone_is_a_review(
     before: str, verdict: str, score: int
 ) -> None:
     decision = judged(before, verdict)
 
     assert by_rules(fraud, paid("now"), *BEFORE[before]).outcome == before
-    assert (decision.outcome, published(decision).verdict, published(decision).score) == (verdict, verdict, score)
-    assert decision.reason == f"{verdict}, by the rules {before}; a model says: {HOSTILE}"
+    taken = "review" if (before, verdict) == ("review", "block") else verdict
+    assert (decision.outcome, published(decision).verdict, published(decision).score) == (taken, taken, score)
+    assert decision.reason == f"{taken}, by the rules {before}; a model says: {HOSTILE}"
 
 
 @pytest.mark.parametrize(("before", "verdict"), [("review", "approve"), ("block", "review")])
@@ -81,7 +81,7 @@ def test_the_rules_reasons_and_our_words_for_each_sign_are_published_and_nothing
     event = published(judged("review", "review", "new_device", "chargebacks", "new_device", "other"))
 
     assert event.reasons == (
-        "1 chargeback",
+        "declines: 4 cards declined within an hour",
         "a model sees a device that is new for the customer",
         "a model sees chargebacks before this one",
         "a model sees something else unusual",

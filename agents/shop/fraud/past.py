@@ -1,0 +1,198 @@
+"""Past: what a customer did before a payment, by payments, orders and cards, not by reports of them.
+
+A payment is its id and its order, for providers number them for each order or for all; it happened when the log first
+told of it, under however many event ids it is reported. Payments of one order are one purchase. A card is its
+`card_id`; a declined payment without one may have been any card, and counts as one.
+
+Clocks lie. What happened just before is read twice: by the time the payment says it was made at, and by the log, where
+the last payment before this one came last whatever either says. A payment stamped ahead, or late, loses no sign by it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from agents.model.history import History, Past
+from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
+from agents.shop.events.payments import PaymentEvent
+from agents.shop.fraud.rates import euros
+
+#: Orders paid within this time are one burst.
+BURST: Final = timedelta(minutes=10)
+#: Cards declined within this time are tried together.
+TRIES: Final = timedelta(hours=1)
+#: So many orders before are a burst: fewer are a customer who forgot something.
+BURST_FROM: Final = 3
+#: Orders a customer needs before an amount, a country or a device can be unusual for them.
+ENOUGH_ORDERS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was paid for one order."""
+
+    id: str
+    payments: Sequence[PaymentEvent]
+    #: When the first of them was made.
+    at: datetime
+    #: In euros, roughly; None when a currency has no rate.
+    worth: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """The most that was declined within an hour."""
+
+    #: Cards: those with a `card_id`, and payments without one.
+    cards: int = 0
+    #: Those with a `card_id`.
+    named: int = 0
+    #: Payments, if they are of more than one order.
+    of_several_orders: int = 0
+    #: The countries they came from, and the one the payment judged comes from.
+    countries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPast:
+    """What is known of the customer when a payment is judged."""
+
+    #: The order of the payment: this payment and those before it.
+    this: Order
+    #: Other orders paid just before.
+    burst: Sequence[Order]
+    #: Other orders to compare with: none charged back, and none of a burst.
+    settled: Sequence[Order]
+    #: Of what was declined just before, or since the last other payment that was accepted.
+    tries: Tries
+    #: Orders charged back.
+    disputed: int
+    #: Payments there were, this one included.
+    paid: int
+    #: When the last other payment was made: "now" by the log.
+    last_at: datetime
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is too little to compare with."""
+        return len(self.settled) < ENOUGH_ORDERS
+
+    @property
+    def accepted_lately(self) -> Sequence[PaymentEvent]:
+        """The payment judged and those before it of its order and of the burst."""
+        return [*self.this.payments, *(each for order in self.burst for each in order.payments)]
+
+
+def past_of_customer(payment: PaymentSucceeded, history: History) -> CustomerPast:
+    """Read the history of a payment, in one go."""
+    log = history.of(PaymentEvent)
+    disputed = {past.data.order_id: payment_of(past.data) for past in log if isinstance(past.data, ChargebackReceived)}
+    accepted = _once(past for past in log if isinstance(past.data, PaymentSucceeded))
+    paid = [past for past in accepted if payment_of(past.data) != payment_of(payment)]
+    parts: dict[str, list[Past[PaymentEvent]]] = defaultdict(list)
+    for past in paid:
+        parts[past.data.order_id].append(past)
+    before = parts.pop(payment.order_id, [])
+    others = [_order(each) for each in parts.values()]
+    last_at = paid[-1].at if paid else history.at
+    burst = [each for each in others if _is_near(each.at, BURST, history.at, last_at)]
+    left_out = disputed.keys() | ({each.id for each in burst} if len(burst) >= BURST_FROM else set())
+    return CustomerPast(
+        this=_order([*before, Past(payment, history.at, history.event.id)]),
+        burst=burst,
+        settled=[each for each in others if each.id not in left_out],
+        tries=_tries(_declined(log, history.at, paid[-1] if paid else None), payment.country),
+        disputed=len(disputed),
+        paid=len({payment_of(payment), *disputed.values(), *(payment_of(past.data) for past in paid)}),
+        last_at=last_at,
+    )
+
+
+def payment_of(data: PaymentEvent) -> Hashable:
+    """Which payment it is."""
+    return data.payment_id, data.order_id
+
+
+def _attempt_of(data: PaymentEvent) -> Hashable:
+    """Which try of it: a payment may be tried with one card after another."""
+    return data.payment_id, data.order_id, data.card_id
+
+
+def _once(reports: Iterable[Past[PaymentEvent]]) -> list[Past[PaymentEvent]]:
+    """The first report of each payment, in the order of the log."""
+    first: dict[Hashable, Past[PaymentEvent]] = {}
+    for past in reports:
+        first.setdefault(payment_of(past.data), past)
+    return list(first.values())
+
+
+def _order(parts: Sequence[Past[PaymentEvent]]) -> Order:
+    payments = [past.data for past in parts]
+    worths = [euros(each.amount_minor, each.currency) for each in payments]
+    known = [worth for worth in worths if worth is not None]
+    worth = sum(known) if len(known) == len(worths) else None
+    return Order(payments[0].order_id, payments, parts[0].at, worth)
+
+
+def _is_near(at: datetime, span: timedelta, *nows: datetime) -> bool:
+    """Clocks of one shop differ, so what is near may as well seem to come after."""
+    return any(abs(now - at) <= span for now in nows)
+
+
+def _declined(
+    log: Sequence[Past[PaymentEvent]], at: datetime, last_paid: Past[PaymentEvent] | None
+) -> Sequence[Past[PaymentEvent]]:
+    first: dict[Hashable, Past[PaymentEvent]] = {}
+    counted = []
+    is_since = last_paid is None
+    for past in log:
+        if isinstance(past.data, PaymentFailed):
+            if first.setdefault(_attempt_of(past.data), past) is past and (is_since or _is_near(past.at, TRIES, at)):
+                counted.append(past)
+        elif last_paid is not None and past.key == last_paid.key:
+            is_since = True
+    named = {payment_of(past.data) for past in counted if past.data.card_id is not None}
+    return [past for past in counted if past.data.card_id is not None or payment_of(past.data) not in named]
+
+
+def _tries(declined: Sequence[Past[PaymentEvent]], country: str) -> Tries:
+    """Look at each hour that ends with a declined payment, and keep the most of everything."""
+    in_time = sorted(declined, key=lambda past: past.at)
+    window = _Window(country)
+    most = Tries()
+    begin = 0
+    for past in in_time:
+        window.add(past.data, 1)
+        while past.at - in_time[begin].at > TRIES:
+            window.add(in_time[begin].data, -1)
+            begin += 1
+        most = Tries(
+            max(most.cards, len(window.named) + len(window.unnamed)),
+            max(most.named, len(window.named)),
+            max(most.of_several_orders, len(window.payments) if len(window.orders) > 1 else 0),
+            max(most.countries, len(window.countries)),
+        )
+    return most
+
+
+class _Window:
+    """How often each thing is in an hour; what is not there any more has no count."""
+
+    def __init__(self, country: str) -> None:
+        self.countries: Counter[Hashable] = Counter([country])
+        self.payments: Counter[Hashable] = Counter()
+        self.orders: Counter[Hashable] = Counter()
+        self.named: Counter[Hashable] = Counter()
+        self.unnamed: Counter[Hashable] = Counter()
+
+    def add(self, data: PaymentEvent, times: int) -> None:
+        kind = (self.unnamed, payment_of(data)) if data.card_id is None else (self.named, data.card_id)
+        order, country = (self.orders, data.order_id), (self.countries, data.country)
+        for counts, each in (kind, (self.payments, payment_of(data)), order, country):
+            counts[each] += times
+            if not counts[each]:
+                del counts[each]
