@@ -18,7 +18,7 @@ from agents.model.event import Data
 from agents.model.text import plain as text_plain
 
 #: Fields of `data` that tell who a customer is, unless the settings say otherwise.
-REDACTED_FIELDS: Final = ("address", "email", "phone", "name", "device_id", "ip")
+REDACTED_FIELDS: Final = ("address", "email", "phone", "name", "device_id", "card_id", "ip")
 
 #: Characters of a value that is looked for in other texts; a shorter one would be found everywhere.
 _SHORTEST: Final = 4

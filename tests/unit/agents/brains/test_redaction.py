@@ -19,7 +19,7 @@ def mask(*data: dict[str, Any], fields: tuple[str, ...] = ("address", "email")) 
 
 
 def test_the_default_hides_what_tells_who_a_customer_is() -> None:
-    assert REDACTED_FIELDS == ("address", "email", "phone", "name", "device_id", "ip")
+    assert REDACTED_FIELDS == ("address", "email", "phone", "name", "device_id", "card_id", "ip")
     assert all(Redaction().hides(field) for field in REDACTED_FIELDS)
     assert not Redaction().hides("order_id")
 

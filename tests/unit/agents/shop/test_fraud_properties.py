@@ -24,7 +24,7 @@ AMOUNTS: Final = (1900, 2900, 4700, 17_000, 35_000, 71_000, 230_000, 810_000)
 NUMBERS = st.integers(0, 9)
 
 at = st.floats(0.02, 2000, allow_nan=False).map(lambda hours: round(hours, 2))
-places = st.fixed_dictionaries(
+places: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
         "country": st.sampled_from(("DE", "DE", "FR", "BR", "US")),
         "device_id": st.sampled_from(("d-1", "d-1", "d-2", "d-9")),

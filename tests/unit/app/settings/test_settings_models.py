@@ -44,7 +44,7 @@ def test_nothing_set_is_rules_for_everybody_and_nothing_waits(load: Load) -> Non
     assert settings.daily_tokens() == dict.fromkeys(AGENTS, 1_000_000)
     assert (settings.llm_timeout_seconds, settings.llm_deadline_seconds) == (10.0, 20.0)
     assert (settings.llm_concurrency, settings.llm_queue, settings.llm_reply_tokens) == (64, 64, 1024)
-    assert set(settings.llm_redact) == {"address", "email", "phone", "name", "device_id", "ip"}
+    assert set(settings.llm_redact) == {"address", "email", "phone", "name", "device_id", "card_id", "ip"}
     assert settings.hold_for == timedelta(days=1)
 
 

@@ -1,0 +1,56 @@
+"""Fraud on simulated shops: what the rules make of each payment, against the simulator's own truth.
+
+Run as a program with seeds, it prints the lines of `docs/fraud.md`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from choreography import Choreography
+from shop_catalogue import AGENTS
+
+from agents.shop.events import PaymentSucceeded
+from app.simulator import simulate
+
+#: None of them was looked at while the rules were written.
+SEEDS = (9301, 9302)
+
+
+def measured(seed: int, orders: int) -> Counter[tuple[str, str]]:
+    """How many payments, stolen and honest, got which verdict; each payment once."""
+    told = simulate(seed=seed, orders=orders, failures=orders // 10, start=datetime(2024, 5, 1, tzinfo=UTC))
+    played = Choreography(agents=[AGENTS["fraud"]]).run(told.records)
+    verdicts: dict[str, str] = {}
+    for key, decision in played.decisions.items():
+        payment = played.histories[key].received.data
+        assert isinstance(payment, PaymentSucceeded)
+        verdicts.setdefault(payment.payment_id, decision.outcome)
+    return Counter(("stolen" if name in told.stolen else "honest", verdict) for name, verdict in verdicts.items())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_stolen_cards_and_accounts_are_caught_and_no_honest_payment_is_blocked(seed: int) -> None:
+    counted = measured(seed, 300)
+
+    stolen = sum(count for (whose, _), count in counted.items() if whose == "stolen")
+    assert stolen >= 10
+    assert counted["stolen", "approve"] <= 0.05 * stolen
+    assert counted["honest", "block"] == 0
+    assert counted["honest", "review"] <= 0.01 * counted["honest", "approve"]
+
+
+def lines(seeds: Sequence[int], orders: int) -> list[str]:
+    """One line of a table for each seed, and the sum."""
+    counts = {str(seed): measured(seed, orders) for seed in seeds}
+    counts["all"] = sum(counts.values(), Counter[tuple[str, str]]())
+    columns = [(whose, verdict) for whose in ("stolen", "honest") for verdict in ("block", "review", "approve")]
+    return [f"| {name} | {' | '.join(str(found[column]) for column in columns)} |" for name, found in counts.items()]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join([*lines([int(each) for each in sys.argv[1:]], 1000), ""]))
