@@ -23,6 +23,8 @@ from agents.shop.fraud.rates import euros
 
 #: Orders paid within this time are one burst.
 BURST: Final = timedelta(minutes=10)
+#: Payments of one order within this time are tenders of one purchase; later ones are instalments of it.
+PURCHASE: Final = timedelta(days=1)
 #: Cards declined within this time are tried together.
 TRIES: Final = timedelta(hours=1)
 #: So many orders before are a burst: fewer are a customer who forgot something.
@@ -61,7 +63,7 @@ class Tries:
 class CustomerPast:
     """What is known of the customer when a payment is judged."""
 
-    #: The order of the payment: this payment and those before it.
+    #: The order of the payment: this payment and the other tenders before it.
     this: Order
     #: Other orders paid just before.
     burst: Sequence[Order]
@@ -96,16 +98,18 @@ def past_of_customer(payment: PaymentSucceeded, history: History) -> CustomerPas
     parts: dict[str, list[Past[PaymentEvent]]] = defaultdict(list)
     for past in paid:
         parts[past.data.order_id].append(past)
-    before = parts.pop(payment.order_id, [])
-    others = [_order(each) for each in parts.values()]
     last_at = paid[-1].at if paid else history.at
+    tenders = [past for past in parts.pop(payment.order_id, []) if _is_near(past.at, PURCHASE, history.at, last_at)]
+    others = [_order(each) for each in parts.values()]
     burst = [each for each in others if _is_near(each.at, BURST, history.at, last_at)]
+    # A payment stamped before the one that precedes it in the log came late: the log says when it was.
+    nows = (history.at, max(history.at, last_at))
     left_out = disputed.keys() | ({each.id for each in burst} if len(burst) >= BURST_FROM else set())
     return CustomerPast(
-        this=_order([*before, Past(payment, history.at, history.event.id)]),
+        this=_order([*tenders, Past(payment, history.at, history.event.id)]),
         burst=burst,
         settled=[each for each in others if each.id not in left_out],
-        tries=_tries(_declined(log, history.at, paid[-1] if paid else None), payment.country),
+        tries=_tries(_declined(log, paid[-1] if paid else None, nows), payment.country),
         disputed=len(disputed),
         paid=len({payment_of(payment), *disputed.values(), *(payment_of(past.data) for past in paid)}),
         last_at=last_at,
@@ -144,14 +148,14 @@ def _is_near(at: datetime, span: timedelta, *nows: datetime) -> bool:
 
 
 def _declined(
-    log: Sequence[Past[PaymentEvent]], at: datetime, last_paid: Past[PaymentEvent] | None
+    log: Sequence[Past[PaymentEvent]], last_paid: Past[PaymentEvent] | None, nows: Sequence[datetime]
 ) -> Sequence[Past[PaymentEvent]]:
     first: dict[Hashable, Past[PaymentEvent]] = {}
     counted = []
     is_since = last_paid is None
     for past in log:
         if isinstance(past.data, PaymentFailed):
-            if first.setdefault(_attempt_of(past.data), past) is past and (is_since or _is_near(past.at, TRIES, at)):
+            if first.setdefault(_attempt_of(past.data), past) is past and (is_since or _is_near(past.at, TRIES, *nows)):
                 counted.append(past)
         elif last_paid is not None and past.key == last_paid.key:
             is_since = True

@@ -20,6 +20,8 @@ from tables.event import Event
 #: Three ordinary orders of 30 EUR from Germany with one device, days ago.
 USUAL = tuple(bought(f"usual-{days}", days * DAY) for days in (9, 6, 3))
 
+MEDIAN = "the customer's median (30.00 EUR)"
+
 
 def decide(payment: Event, *earlier: Event) -> Decision:
     return score(parse_data(payment), history_of(payment, *earlier))  # type: ignore[arg-type]
@@ -72,7 +74,13 @@ def test_a_burst_directly_before_in_the_log_counts_whatever_the_payments_clock_s
 
 def test_several_payments_of_one_order_are_no_burst_and_are_one_amount() -> None:
     pieces = orders(9, amount_minor=9000, order_id="o-now")
-    assert result(now(9000), *USUAL, *pieces) == (40, ("amount: 30 times the customer's median (30.00 EUR)",))
+    assert result(now(9000), *USUAL, *pieces) == (40, (f"amount: 30 times {MEDIAN}",))
+
+
+def test_payments_of_one_order_more_than_a_day_apart_are_instalments() -> None:
+    instalments = [bought(f"instalment-{days}", days * DAY, 40_000, order_id="o-now") for days in (90, 60, 30)]
+    assert result(now(40_000), *USUAL, *instalments, bought("last", 2 * DAY)) == (30, (f"amount: 13 times {MEDIAN}",))
+    assert result(now(40_000), *USUAL, bought("tender", 0.9 * DAY, 40_000, order_id="o-now"))[0] == 40
 
 
 def test_cards_accepted_at_once_are_a_sign_though_they_pay_one_order() -> None:
@@ -109,7 +117,7 @@ def test_a_payment_is_known_by_its_order_as_well_and_happened_when_it_was_first_
     ],
 )
 def test_an_amount_far_above_the_customers_median_is_a_sign(amount_minor: int, points: int, times: int) -> None:
-    reasons = (f"amount: {times} times the customer's median (30.00 EUR)",) if points else ()
+    reasons = (f"amount: {times} times {MEDIAN}",) if points else ()
     assert result(now(amount_minor), *USUAL) == (points, reasons)
 
 
@@ -245,6 +253,12 @@ def test_declines_count_that_are_near_or_came_after_the_last_accepted_payment() 
     assert result(now(), *long_ago, bought("since", 2 * DAY)) == (0, ())
     assert result(now(), *refusals(4, 0.9), bought("since", 0.5))[0] == 40
     assert result(now(), *[refused(f"slow-{n}", n * 21 * MINUTE) for n in range(9)])[0] == 25
+
+
+def test_declines_before_the_last_accepted_payment_count_for_one_that_came_late() -> None:
+    late = replace(now(), time=NOON - timedelta(days=2))
+    assert result(late, *refusals(4, 0.9), bought("since", 0.5))[0] == 40
+    assert result(late, *refusals(4, 5), bought("since", 0.5)) == (0, ())
 
 
 @pytest.mark.parametrize(("count", "points"), [(1, 20), (2, 40), (3, 50), (5, 50)])
