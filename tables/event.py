@@ -150,12 +150,21 @@ def parse(value: bytes | None, headers: Headers) -> Event:
 
 def source_of(payload: bytes) -> str | None:
     """The source of an event in structured JSON, without checking anything else; None when it cannot be read."""
+    return _attribute(payload, "source")
+
+
+def type_of(payload: bytes | None) -> str | None:
+    """The type of an event in structured JSON, without checking anything else; None when it cannot be read."""
+    return _attribute(payload or b"", "type")
+
+
+def _attribute(payload: bytes, name: str) -> str | None:
     try:
         document = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return None
-    source = document.get("source") if isinstance(document, dict) else None
-    return source if isinstance(source, str) else None
+    value = document.get(name) if isinstance(document, dict) else None
+    return value if isinstance(value, str) else None
 
 
 def chain_depth(event: Event) -> int:

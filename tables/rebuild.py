@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Final, cast
 
 import rocksdict
 
-from tables import ring, window
+from tables import ring, rings, window
 from tables.cache import RingCache
 from tables.store import StoreOptions
 from tables.window import Entry, WindowSpec
@@ -46,7 +46,7 @@ class PartitionRebuild:
 
     def __init__(self, directory: Path, spec: WindowSpec) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._capacity = spec.capacity
+        self._spec = spec
         self._old = StoreOptions().open(directory / "old")
         shutil.rmtree(directory / "new", ignore_errors=True)
         self._new = StoreOptions().open(directory / "new")
@@ -74,7 +74,7 @@ class PartitionRebuild:
         """
         self._first_seq = max((ring.seq_of(value) for value in self._old.values()), default=-_FARTHEST) + _FARTHEST
         taken = 0
-        for entity, slots in _rings(self._old):
+        for entity, slots in _entities(self._old):
             before = {entry.offset: entry for entry in slots.values() if entry.offset < first_offset}
             for _, entry in sorted(before.items()):
                 if is_remembered(entry.payload):
@@ -92,15 +92,21 @@ class PartitionRebuild:
         """Remember an event, as `WindowTable.fold` does."""
         slots = self._cache.get(_HERE, entity)
         if slots is None:
-            slots = _slots(self._new, entity)
-        entries = ring.entries(slots, self._capacity)
-        entry = window.fold(entries, offset=offset, time=time, event_id=event_id, payload=payload)
+            slots = rings.decoded(_items(self._new, ring.prefix(entity)), self._spec)
+        entry = window.fold(
+            rings.entries(slots, self._spec),
+            offset=offset,
+            time=time,
+            event_id=event_id,
+            payload=payload,
+            ring=self._spec.ring_of(payload),
+        )
         if entry is not None:
-            if not entries:
-                entry = replace(entry, seq=self._first_seq)
-            key = ring.key(entity, entry.seq % self._capacity)
-            self._new.put(key, ring.encode(entry))
-            slots[key] = entry
+            # The first of its ring.
+            numbered = replace(entry, seq=self._first_seq) if entry.seq == 0 else entry
+            for key, written in rings.writes(entity, slots, numbered, self._spec):
+                self._new.put(key, ring.encode(written))
+                slots[key] = written
         self._cache.put(_HERE, entity, slots)
 
     def changes(self, *, to_empty: bool = False) -> Iterator[Change]:
@@ -108,26 +114,37 @@ class PartitionRebuild:
 
         `to_empty` says that the changelog holds nothing any more: then that is every entry, and no removal.
         """
-        for entity, slots in _rings(self._new):
+        for entity, slots in _entities(self._new):
             old = {} if to_empty else _slots(self._old, entity)
-            if self._is_same(old, slots):
+            if _is_same(old, slots):
                 continue
-            for entry in ring.entries(slots, self._capacity):
-                yield ring.key(entity, entry.seq % self._capacity), ring.encode(entry)
+            for key, entry in sorted(slots.items(), key=lambda slot: slot[1].offset):
+                yield key, ring.encode(entry)
             yield from ((key, None) for key in sorted(old.keys() - slots.keys()))
-        for entity, old in () if to_empty else _rings(self._old):
+        for entity, old in () if to_empty else _entities(self._old):
             if not _slots(self._new, entity):
                 yield from ((key, None) for key in sorted(old))
 
-    def _is_same(self, old: Mapping[bytes, Entry], new: Mapping[bytes, Entry]) -> bool:
-        """Whether the old ring holds the same in its own numbers, without gaps and with nothing beside it."""
-        before = sorted(old.values(), key=lambda entry: entry.seq)
-        after = ring.entries(new, self._capacity)
-        shift = after[0].seq - before[0].seq if before else 0
-        return [replace(entry, seq=entry.seq + shift) for entry in before] == after
+
+def _is_same(old: Mapping[bytes, Entry], new: Mapping[bytes, Entry]) -> bool:
+    """Whether the old rings hold the same in their own numbers, without gaps and with nothing beside it."""
+    before, after = _by_ring(old), _by_ring(new)
+    return before.keys() == after.keys() and all(_from_0(before[number]) == _from_0(after[number]) for number in after)
 
 
-def _rings(database: rocksdict.Rdict) -> Iterator[tuple[str, dict[bytes, Entry]]]:
+def _by_ring(slots: Mapping[bytes, Entry]) -> Mapping[int, Sequence[Entry]]:
+    """The entries of each ring in `seq` order."""
+    found: dict[int, list[Entry]] = {}
+    for key, entry in sorted(slots.items(), key=lambda slot: slot[1].seq):
+        found.setdefault(ring.number_of(key), []).append(entry)
+    return found
+
+
+def _from_0(entries: Sequence[Entry]) -> Sequence[Entry]:
+    return [replace(entry, seq=entry.seq - entries[0].seq) for entry in entries]
+
+
+def _entities(database: rocksdict.Rdict) -> Iterator[tuple[str, dict[bytes, Entry]]]:
     """Every entity with its slots; those of one entity stand together."""
     for entity, items in itertools.groupby(_items(database), key=lambda item: ring.entity_of(item[0])):
         yield entity, {key: ring.decode(value) for key, value in items}

@@ -1,10 +1,10 @@
-"""Ring: how the entries of one entity lie in a key-value store, one slot each.
+"""Ring: how the entries of one entity lie in a key-value store, one slot each. `tables.rings` puts rings together.
 
 Every entry has its own key, so remembering an event is one small write and never a list written anew. All
 slots of an entity, and no others, share a prefix: the length stands first, so entity "a" is no prefix of
 entity "ab". A value that was not written by this layout raises RingCorrupt; it is never guessed at.
 
-    key    length of the entity id in UTF-8 (u16) | entity id | slot (u32), slot = seq mod capacity
+    key    length of the entity id in UTF-8 (u16) | entity id | ring (u16) | slot (u16), slot = seq mod capacity
     value  version (u8) | seq (u64) | offset (u64) | time (i64) | length of the event id in UTF-8 (u16)
            | event id | payload
 
@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from tables.errors import Fatal
-from tables.window import Entry
+from tables.window import SHARED, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 
 _LENGTH: Final = struct.Struct(">H")
-_SLOT: Final = struct.Struct(">I")
+_SLOT: Final = struct.Struct(">HH")
 _HEADER: Final = struct.Struct(">BQQqH")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -45,9 +45,15 @@ def prefix(entity: str) -> bytes:
     return _sized(entity, "entity id")
 
 
-def key(entity: str, slot: int) -> bytes:
-    """Return the key of one slot (0 <= slot < 2**32)."""
-    return prefix(entity) + _SLOT.pack(slot)
+def key(entity: str, slot: int, number: int = SHARED) -> bytes:
+    """Return the key of one slot of the ring with this number; both are below 2**16."""
+    return prefix(entity) + _SLOT.pack(number, slot)
+
+
+def number_of(slot_key: bytes) -> int:
+    """Return the number of the ring that a key belongs to."""
+    number, _ = _SLOT.unpack_from(slot_key, len(slot_key) - _SLOT.size)
+    return int(number)
 
 
 def entity_of(slot_key: bytes) -> str:
@@ -119,7 +125,7 @@ def check(slot_key: bytes | None, value: bytes | None) -> None:
 
 
 def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
-    """Return the ring in `seq` order from an entity's slots, whatever capacity they were written with.
+    """Return one ring in `seq` order from its slots, whatever capacity they were written with.
 
     Slots left over from a larger ring are passed over: only the last `capacity` entries count.
     """
@@ -131,14 +137,15 @@ def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
 def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, capacity: int) -> list[tuple[bytes, Entry]]:
     """Return the slots to write for an entry, in order; one, but for a ring that has grown.
 
-    In a ring that was smaller before, the slot can hold an entry the larger ring still needs, whose own slot can hold
-    another one, and so on. Each moves to its own slot before that is taken, so a crash between two puts loses nothing.
+    It goes to the ring it belongs to. In one that was smaller before, the slot can hold an entry the larger ring still
+    needs, whose own slot can hold another one, and so on. Each moves to its own slot before that is taken, so a crash
+    between two puts loses nothing.
     """
     chain: list[tuple[bytes, Entry]] = []
     moving: Entry | None = entry
     # Of the last `capacity` entries no two have one slot, so the chain comes to an end.
     while moving is not None and (not chain or entry.seq - capacity < moving.seq < entry.seq):
-        slot = key(entity, moving.seq % capacity)
+        slot = key(entity, moving.seq % capacity, entry.ring)
         found = slots.get(slot)
         chain.append((slot, moving))
         moving = None if found is not None and found.seq == moving.seq else found

@@ -21,7 +21,7 @@ from faust.streams import current_event
 from faust.tables import Table
 from faust.types import TP, EventT, FutureMessage, RecordMetadata
 
-from tables import ring, window
+from tables import ring, rings, window
 from tables.cache import RingCache
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.ring import RingCorrupt
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Folded:
     """What folding an event left behind."""
 
-    #: The ring of the entity afterwards, in `seq` order.
+    #: The rings of the entity afterwards, in log order.
     entries: Sequence[Entry]
     #: One per changelog record: done when Kafka has it, failed when it never will. Acknowledge after these.
     stored: Sequence[FutureMessage] = ()
@@ -187,7 +187,7 @@ class WindowTable:
             partitions=partitions,
             key_type=bytes,
             value_type=bytes,
-            help=f"windows: last {spec.events} events, no older than {spec.age}",
+            help=f"windows: last {spec.events} events, no older than {spec.age}{_own_rings(spec)}",
         )
         app.tables.add(self.table)
 
@@ -209,43 +209,49 @@ class WindowTable:
         `partition` is not the one of Faust's current event, SlotUnreadable when a stored value cannot be read.
         """
         _require_current(partition)
-        capacity = self.spec.capacity
+        spec = self.spec
         cache = self.table.cache
         slots = cache.get(partition, entity)
         if slots is None:
             slots = self._slots(partition, entity)
-        entries = ring.entries(slots, capacity)
-        entry = window.fold(entries, offset=offset, time=time, event_id=event_id, payload=payload)
+        entries = rings.entries(slots, spec)
+        entry = window.fold(
+            entries, offset=offset, time=time, event_id=event_id, payload=payload, ring=spec.ring_of(payload)
+        )
         if entry is None:
             cache.put(partition, entity, slots)
             return Folded(entries)
         stored = []
-        for key, written in ring.writes(entity, slots, entry, capacity):
+        for key, written in rings.writes(entity, slots, entry, spec):
             stored.append(self.table.put(key, ring.encode(written)))
             slots[key] = written
         cache.put(partition, entity, slots)
-        if entries and entry.seq <= entries[-1].seq:
-            return Folded(entries, stored)
-        return Folded([*entries, entry][-capacity:], stored)
+        if not entries or offset > entries[-1].offset:
+            window.push(entries, written, spec)
+        return Folded(entries, stored)
 
     def read(self, partition: int, entity: str) -> list[Entry]:
-        """Return the ring of an entity in `seq` order; empty when nothing is remembered in this partition.
+        """Return the rings of an entity in log order; empty when nothing is remembered in this partition.
 
-        Up to `spec.capacity` entries, more than a history holds. Works anywhere, on the worker that has the
+        Up to the capacity of each ring, more than a history holds. Works anywhere, on the worker that has the
         partition; elsewhere it creates an empty database. Raises SlotUnreadable when a stored value cannot be
         read.
         """
-        return ring.entries(self._slots(partition, entity), self.spec.capacity)
+        return rings.entries(self._slots(partition, entity), self.spec)
 
     def _slots(self, partition: int, entity: str) -> dict[bytes, Entry]:
         data = self.table.data
         try:
-            return {key: ring.decode(value) for key, value in data.scan(partition, ring.prefix(entity))}
+            return rings.decoded(data.scan(partition, ring.prefix(entity)), self.spec)
         except RingCorrupt as error:
             # What recovery has checked is readable: the disk is not as it was written.
             data.distrust(partition)
             message = f"{self.table.name} in {data.partition_path(partition)} cannot be read: {error}"
             raise SlotUnreadable(self.table.name, message) from error
+
+
+def _own_rings(spec: WindowSpec) -> str:
+    return "".join(f"; last {each.events} of {', '.join(each.types)}" for each in spec.rings)
 
 
 def _require_current(partition: int) -> None:

@@ -1,4 +1,4 @@
-"""Window: one agent's rolling memory of one entity, as pure functions over a ring of entries.
+"""Window: one agent's rolling memory of one entity, as pure functions over rings of entries.
 
 A history is exact: it is a function of the events of the entity up to the one decided on, in log order, and
 computing it again later gives the same entries. It fails, by being too short, only when more than `slack`
@@ -12,17 +12,21 @@ The rules, each a function of the log alone:
 * A history holds those of the last `events` entries that are no older than `age`, seen from the event decided
   on. Count first, age second: counting only the young entries would reach further back than the ring safely
   holds.
-* A copy (an event whose id and source are in the ring) is not added. The same id from another source is another event.
-* A redelivered offset never moves the ring; if its entry is there, the same entry is written again, because
+* Types that have a ring of their own are counted there, so that many of one cannot push another out: of each ring the
+  last, together in log order.
+* A copy (an event whose id and source are in any of the rings) is not added. The same id from another source is another
+  event.
+* A redelivered offset never moves a ring; if its entry is there, the same entry is written again, because
   the first write may have reached the local disk but not the changelog.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
-from tables.event import source_of
+from tables.event import source_of, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,44 +35,109 @@ if TYPE_CHECKING:
 #: Largest window. A fold and a decision read the whole ring, so this also bounds the cost of one event: with every rule
 #: linear, a decision on a full one takes some tens of milliseconds (own choice).
 MAX_EVENTS: Final = 1_000
+#: The ring of all types that have none of their own.
+SHARED: Final = 0
+#: Numbers of rings are below this: a slot's key has two bytes for them.
+MAX_RINGS: Final = 1 << 16
+#: Smallest capacity of a ring of its own: of a tiny one so many entries are slack that it does not hold an entity up
+#: (own choice).
+_MIN_CAPACITY: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRing:
+    """A ring that only these event types share: the last `events` of them.
+
+    Raises ValueError when `events` is not within 1..MAX_EVENTS.
+    """
+
+    types: tuple[str, ...]
+    events: int
+    #: Where it lies among the rings of an entity. It follows from the types alone, so that other rings may come and go.
+    number: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.events <= MAX_EVENTS:
+            raise ValueError(f"slots of {', '.join(self.types)} must be within 1..{MAX_EVENTS}, got {self.events}")
+        number = 1 + crc32(" ".join(sorted(self.types)).encode()) % (MAX_RINGS - 1)
+        object.__setattr__(self, "number", number)
+
+    @property
+    def capacity(self) -> int:
+        """Slots of the ring."""
+        return max(_MIN_CAPACITY, _capacity(self.events))
 
 
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
     """How much an agent remembers of one entity: the last `events` events, none older than `age`.
 
-    Raises ValueError when `events` is not within 1..MAX_EVENTS or `age` is not positive.
+    The types of `rings` are not among these events; each ring has its own last ones.
+
+    Raises ValueError when `events` is not within 1..MAX_EVENTS, `age` is not positive, or the rings have more than
+    MAX_EVENTS together, a type in common or the same number.
     """
 
     events: int
     age: timedelta
+    rings: tuple[TypeRing, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.events <= MAX_EVENTS:
             raise ValueError(f"window events must be within 1..{MAX_EVENTS}, got {self.events}")
         if self.age.total_seconds() <= 0:
             raise ValueError(f"window age must be positive, got {self.age}")
+        total = sum(ring.events for ring in self.rings)
+        if total > MAX_EVENTS:
+            raise ValueError(f"slots must be at most {MAX_EVENTS} together, got {total}")
+        types = [kind for ring in self.rings for kind in ring.types]
+        twice = sorted({kind for kind in types if types.count(kind) > 1})
+        if twice:
+            raise ValueError(f"slots of {', '.join(twice)} are given twice")
+        if len({ring.number for ring in self.rings}) < len(self.rings):
+            raise ValueError("two of the slots would lie in one place: group their types otherwise")
 
     @property
     def capacity(self) -> int:
-        """Slots of the ring: the smallest power of two that is at least twice `events`.
+        """Slots of the shared ring: the smallest power of two that is at least twice `events`.
 
         Twice, so that the history of an undecided event survives newer ones (see `slack`). A power of two, so
         that the slots of a smaller and a larger ring nest and a changed setting keeps what is remembered.
         """
-        return 1 << (2 * self.events - 1).bit_length()
+        return _capacity(self.events)
 
     @property
     def slack(self) -> int:
-        """How many newer events of an entity may be folded while an older one waits for its decision."""
-        return self.capacity - self.events - 1
+        """How many newer events of an entity may be folded while an older one waits for its decision.
+
+        They may all be of one ring: the ring with the least room says.
+        """
+        return min([self.capacity - self.events, *(ring.capacity - ring.events for ring in self.rings)]) - 1
+
+    def ring_of(self, payload: bytes) -> int:
+        """The number of the ring that an event belongs to."""
+        if not self.rings:
+            return SHARED
+        kind = type_of(payload)
+        return next((ring.number for ring in self.rings if kind in ring.types), SHARED)
+
+    def ring(self, number: int) -> WindowSpec | TypeRing:
+        """What has this number: `events` and `capacity` are those of the ring.
+
+        A ring that the window does not have any more is the shared one: there is where its types belong now.
+        """
+        return next((ring for ring in self.rings if ring.number == number), self)
+
+
+def _capacity(events: int) -> int:
+    return 1 << (2 * events - 1).bit_length()
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One remembered event."""
 
-    #: Position in the window's own count, without gaps: copies do not count. From 0, or from where a rebuild begins.
+    #: Position in the ring's own count, without gaps: copies do not count. From 0, or from where a rebuild begins.
     seq: int
     #: Offset in the timeline partition of the entity.
     offset: int
@@ -77,30 +146,46 @@ class Entry:
     event_id: str
     #: The event as it stands in the timeline; looked into for its source alone, and only where ids are equal.
     payload: bytes
+    #: The number of the ring it belongs to by its type.
+    ring: int = SHARED
 
     def is_of(self, event_id: str, source: str | None) -> bool:
         """Whether this is the event with this id and source, under whatever offset."""
         return self.event_id == event_id and source_of(self.payload) == source
 
 
-def fold(entries: Sequence[Entry], *, offset: int, time: datetime, event_id: str, payload: bytes) -> Entry | None:
+def fold(
+    entries: Sequence[Entry], *, offset: int, time: datetime, event_id: str, payload: bytes, ring: int = SHARED
+) -> Entry | None:
     """Return the entry that has to be written for this event, or None when there is nothing to write.
 
-    `entries` is the ring of the entity in `seq` order, before the event. An offset beyond the newest entry is
-    a new event: the answer is its entry, or None for a copy. Any other offset is a redelivery: the answer is
-    the entry it has already, or None when it never got one or has been overwritten since.
+    `entries` are the rings of the entity in log order, before the event, and `ring` is the one it belongs to. An offset
+    beyond the newest entry is a new event: the answer is its entry, or None for a copy. Any other offset is a
+    redelivery: the answer is the entry it has already, or None when it never got one or has been overwritten since.
     """
-    if not entries:
-        return Entry(0, offset, time, event_id, payload)
-    newest = entries[-1]
-    if offset <= newest.offset:
+    if entries and offset <= entries[-1].offset:
         return next((entry for entry in entries if entry.offset == offset), None)
     same_id = [entry for entry in entries if entry.event_id == event_id]
     if same_id:
         source = source_of(payload)
         if any(entry.is_of(event_id, source) for entry in same_id):
             return None
-    return Entry(newest.seq + 1, offset, time, event_id, payload)
+    newest_seq = next((entry.seq for entry in reversed(entries) if entry.ring == ring), -1)
+    return Entry(newest_seq + 1, offset, time, event_id, payload, ring)
+
+
+def push(entries: list[Entry], entry: Entry, spec: WindowSpec) -> Entry | None:
+    """Lay a new entry behind the others, in place; returns the one that leaves the same ring for it, if one does."""
+    entries.append(entry)
+    place = next(place for place, each in enumerate(entries) if each.ring == entry.ring)
+    return entries.pop(place) if entries[place].seq <= entry.seq - spec.ring(entry.ring).capacity else None
+
+
+def latest(entries: Sequence[Entry], spec: WindowSpec) -> Sequence[Entry]:
+    """Return the last `events` entries of each ring, in log order."""
+    newest_seq = {entry.ring: entry.seq for entry in entries}
+    first_seq = {ring: seq - spec.ring(ring).events + 1 for ring, seq in newest_seq.items()}
+    return [entry for entry in entries if entry.seq >= first_seq[entry.ring]]
 
 
 def history(
@@ -108,17 +193,12 @@ def history(
 ) -> tuple[Entry, ...]:
     """Return what was remembered when the event at `offset` arrived, oldest first.
 
-    `entries` is the ring in `seq` order, at any moment since, as long as at most `spec.slack` newer events
+    `entries` are the rings in log order, at any moment since, as long as at most `spec.slack` newer events
     were folded. The event itself is left out, also where it was remembered under an earlier offset (a copy,
     such as a replayed dead letter). The event does not have to be in the ring: an agent may react to what it
     does not remember. An entry exactly `spec.age` older than `time` is included.
     """
     before = [entry for entry in entries if entry.offset < offset]
-    if not before:
-        return ()
-    first_seq = before[-1].seq - spec.events + 1
     return tuple(
-        entry
-        for entry in before
-        if entry.seq >= first_seq and time - entry.time <= spec.age and not entry.is_of(event_id, source)
+        entry for entry in latest(before, spec) if time - entry.time <= spec.age and not entry.is_of(event_id, source)
     )

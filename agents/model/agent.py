@@ -13,7 +13,9 @@ permitted what it chose.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from agents.model.choice import Choice, Choosing
@@ -22,7 +24,10 @@ from agents.model.entity import Entity
 from agents.model.errors import DecisionFailed, OutsidePolicy
 from agents.model.event import DomainEvent, event_types
 from agents.model.history import History
-from tables.window import WindowSpec
+from tables.window import TypeRing, WindowSpec
+
+#: Types whose last events are kept apart from all others: one, or several together.
+Slots = type[DomainEvent] | tuple[type[DomainEvent], ...]
 
 Rules = TypeVar("Rules", bound=Callable[[Any, History], Decision])
 Chosen = TypeVar("Chosen", bound=Callable[[Any, Any, History, Decision], Decision])
@@ -39,7 +44,12 @@ class Agent:
 
     `name` is the consumer, table and metric name, never derived from a file name. `entity` says whose timeline the
     agent reads. It decides on the types in `reacts_to` and keeps the types in `remembers`; everything else in the
-    timeline passes by. Raises ValueError when a name is not usable, TypeError when something is of another type.
+    timeline passes by.
+
+    Types with `slots` are counted apart from the `events` of the window, and by themselves: `{Deployed: 50}` keeps the
+    last 50 deployments, however much else happens; `{(Deployed, Configured): 50}` the last 50 of both together. The
+    age of the window holds for all. Raises ValueError when a name or a number is not usable, TypeError when something
+    is of another type.
     """
 
     def __init__(
@@ -50,6 +60,7 @@ class Agent:
         reacts_to: Sequence[type[DomainEvent]],
         remembers: Sequence[type[DomainEvent]],
         window: WindowSpec,
+        slots: Mapping[Slots, int] = MappingProxyType({}),
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"agent name {name!r}: expected lower-case letters, digits and _, at most 40")
@@ -63,7 +74,7 @@ class Agent:
         remembers = event_types(f"agent {name}: remembers", remembers)
         self.name = name
         self.entity = entity
-        self.window = window
+        self.window = _with_slots(name, window, remembers, slots)
         #: The models of all it reacts to or remembers, each once.
         self.kinds = tuple(dict.fromkeys((*reacts_to, *remembers)))
         self.reacts_to = frozenset(kind.__name__ for kind in reacts_to)
@@ -134,3 +145,25 @@ class Agent:
         if not all(type(amount) is int and amount >= 0 for amount in amounts):
             raise DecisionFailed(f"agent {self.name}: an effect moves a sum that is no integer of 0 or more")
         return decision
+
+
+def _with_slots(
+    name: str, window: WindowSpec, remembers: Sequence[type[DomainEvent]], slots: Mapping[Slots, int]
+) -> WindowSpec:
+    if not isinstance(slots, Mapping):
+        raise TypeError(f"agent {name}: slots must be numbers by event types, got {type(slots).__name__}")
+    if not slots:
+        return window
+    rings = []
+    for kinds, events in slots.items():
+        types = event_types(f"agent {name}: slots", kinds if isinstance(kinds, tuple) else (kinds,))
+        others = [kind.__name__ for kind in types if kind not in remembers]
+        if others or not types:
+            raise ValueError(f"agent {name}: slots are for types it remembers, got {', '.join(others) or 'none'}")
+        if type(events) is not int:
+            raise TypeError(f"agent {name}: slots must be a number of events, got {type(events).__name__}")
+        rings.append((tuple(kind.__name__ for kind in types), events))
+    try:
+        return replace(window, rings=tuple(TypeRing(*each) for each in rings))
+    except ValueError as error:
+        raise ValueError(f"agent {name}: {error}") from None

@@ -23,14 +23,14 @@ from agents.model.types import Types
 from agents.replay.comparison import Comparison, history_kind, kind_of, missing
 from agents.replay.deciders import Decider
 from agents.replay.due import Due
-from agents.replay.reading import Read, read_record, type_of
+from agents.replay.reading import Read, read_record
 from agents.replay.records import RecordedDecision, TimelineRecord
 from agents.replay.sources import DecisionSource
 from agents.replay.span import Part, Span
 from agents.replay.windows import ReplayWindows
 from outbox.records import Origin
 from tables.errors import Permanent
-from tables.event import Event, InvalidEvent
+from tables.event import Event, InvalidEvent, type_of
 from tables.window import Entry, WindowSpec, history
 
 #: Records between two checkpoints: what a replay that is interrupted does again (own choice; some seconds of work).
@@ -180,12 +180,12 @@ class Replay:
 
     def _remembered(self, agent: Agent, part: Part, read: Read) -> Sequence[Entry]:
         place = (agent.name, part.partition, read.entity_id)
-        capacity = self._specs[agent.name].capacity
+        spec = self._specs[agent.name]
         event, value = read.event, read.record.value
         if event.type not in agent.remembers or value is None:
-            return self._windows.read(place, capacity)
+            return self._windows.read(place, spec)
         return self._windows.fold(
-            place, capacity, offset=read.record.offset, time=event.time, event_id=event.id, payload=value
+            place, spec, offset=read.record.offset, time=event.time, event_id=event.id, payload=value
         )
 
     async def _row(

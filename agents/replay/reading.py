@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
 from agents.engine.routing import read_timeline
 from agents.model.types import Received, Types
 from agents.replay.records import TimelineRecord
@@ -26,16 +24,6 @@ class Read:
     def place(self) -> tuple[str, int, int]:
         """Topic, partition and offset."""
         return self.record.topic, self.record.partition, self.record.offset
-
-
-def type_of(value: bytes | None) -> object:
-    """The type of an event, without checking anything: most events of a timeline concern no agent of a replay."""
-    try:
-        document = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    found = document.get("type") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else None
 
 
 def read_record(record: TimelineRecord, types: Types) -> Read:

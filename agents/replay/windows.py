@@ -17,10 +17,10 @@ from typing import Final, cast
 
 import rocksdict
 
-from tables import ring, window
+from tables import ring, rings, window
 from tables.errors import Fatal
 from tables.store import StoreOptions
-from tables.window import Entry
+from tables.window import Entry, WindowSpec
 
 #: Decoded rings kept that are written already, and those that are not, in bytes (own choice). Both are estimates.
 CLEAN_BYTES: Final = 32 * 1024**2
@@ -45,9 +45,9 @@ class StateInUse(Fatal):
 @dataclass(slots=True)
 class _Ring:
     entries: list[Entry]
-    capacity: int
-    #: The newest entry that is in RocksDB; -1 when none is.
-    stored_seq: int
+    spec: WindowSpec
+    #: Offset of the newest entry that is in RocksDB; -1 when none is.
+    stored_offset: int
     size: int
 
 
@@ -85,28 +85,28 @@ class ReplayWindows:
         """Whether it is time to commit."""
         return self._dirty_size >= self._dirty_bytes
 
-    def read(self, place: Place, capacity: int) -> Sequence[Entry]:
-        """The ring in `seq` order, up to `capacity` entries. It changes with the next fold."""
-        return self._ring(place, capacity).entries
+    def read(self, place: Place, spec: WindowSpec) -> Sequence[Entry]:
+        """The rings in log order, up to their capacity. It changes with the next fold."""
+        return self._ring(place, spec).entries
 
     def fold(
-        self, place: Place, capacity: int, *, offset: int, time: datetime, event_id: str, payload: bytes
+        self, place: Place, spec: WindowSpec, *, offset: int, time: datetime, event_id: str, payload: bytes
     ) -> Sequence[Entry]:
-        """Remember an event by the rules of `tables.window.fold`; returns the ring. It changes with the next fold."""
-        found = self._ring(place, capacity)
+        """Remember an event by the rules of `tables.window.fold`; returns the rings. It changes with the next fold."""
+        found = self._ring(place, spec)
         entries = found.entries
-        entry = window.fold(entries, offset=offset, time=time, event_id=event_id, payload=payload)
-        if entry is None or (entries and entry.seq <= entries[-1].seq):
+        entry = window.fold(
+            entries, offset=offset, time=time, event_id=event_id, payload=payload, ring=spec.ring_of(payload)
+        )
+        if entry is None or (entries and offset <= entries[-1].offset):
             return entries
         if place not in self._dirty:
             self._clean.pop(place)
             self._clean_size -= found.size
             self._dirty[place] = found
             self._dirty_size += found.size
-        entries.append(entry)
-        dropped = entries[:-capacity]
-        del entries[:-capacity]
-        change = _size([entry]) - _size(dropped)
+        dropped = window.push(entries, entry, spec)
+        change = _size([entry]) - (_size([dropped]) if dropped else 0)
         found.size += change
         self._dirty_size += change
         return entries
@@ -129,10 +129,11 @@ class ReplayWindows:
         for place, each in self._dirty.items():
             entity = _entity(place)
             for entry in reversed(each.entries):
-                if entry.seq <= each.stored_seq:
+                if entry.offset <= each.stored_offset:
                     break
-                batch.put(ring.key(entity, entry.seq % each.capacity), ring.encode(entry))
-            each.stored_seq = each.entries[-1].seq
+                slot = entry.seq % each.spec.ring(entry.ring).capacity
+                batch.put(ring.key(entity, slot, entry.ring), ring.encode(entry))
+            each.stored_offset = each.entries[-1].offset
             self._clean[place] = each
             self._clean_size += each.size
         for key, value in self._notes.items():
@@ -141,7 +142,7 @@ class ReplayWindows:
         self._dirty, self._notes, self._dirty_size = {}, {}, 0
         self._forget()
 
-    def _ring(self, place: Place, capacity: int) -> _Ring:
+    def _ring(self, place: Place, spec: WindowSpec) -> _Ring:
         found = self._dirty.get(place)
         if found is not None:
             return found
@@ -149,21 +150,21 @@ class ReplayWindows:
         if found is not None:
             self._clean.move_to_end(place)
             return found
-        entries = self._stored(place, capacity)
-        newest = entries[-1].seq if entries else -1
-        found = self._clean[place] = _Ring(entries, capacity, newest, _size(entries) + _RING_BYTES)
+        entries = self._stored(place, spec)
+        newest = entries[-1].offset if entries else -1
+        found = self._clean[place] = _Ring(entries, spec, newest, _size(entries) + _RING_BYTES)
         self._clean_size += found.size
         self._forget()
         return found
 
-    def _stored(self, place: Place, capacity: int) -> list[Entry]:
+    def _stored(self, place: Place, spec: WindowSpec) -> list[Entry]:
         prefix = ring.prefix(_entity(place))
         options = rocksdict.ReadOptions()
         # The slots of an entity come behind its prefix, four bytes each.
         options.set_iterate_upper_bound(prefix + b"\xff" * 5)
         slots = self._db.items(from_key=prefix, read_opt=options)
         found = cast("list[tuple[bytes, bytes]]", list(slots))  # raw mode knows bytes only
-        return ring.entries({key: ring.decode(value) for key, value in found}, capacity)
+        return rings.entries(rings.decoded(found, spec), spec)
 
     def _forget(self) -> None:
         """Drop the rings read longest ago; the newest stays, somebody works with it."""

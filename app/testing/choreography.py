@@ -91,10 +91,12 @@ class Memory:
         event, ring = read.event, self._rings[agent.name, entity_id]
         if event.type not in agent.remembers:
             return
-        entry = window.fold(ring, offset=offset, time=event.time, event_id=event.id, payload=read.payload)
+        spec, payload = agent.window, read.payload
+        entry = window.fold(
+            ring, offset=offset, time=event.time, event_id=event.id, payload=payload, ring=spec.ring_of(payload)
+        )
         if entry is not None:
-            ring.append(entry)
-            del ring[: -agent.window.capacity]
+            window.push(ring, entry, spec)
 
     def known(self, agent: Agent, read: Routed, entity_id: str, offset: int) -> History:
         """What the agent knows when it decides on the event. Raises `InvalidEvent`."""

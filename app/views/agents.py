@@ -14,7 +14,7 @@ from faust.types import TP
 from agents.engine.routing import timeline
 from app.views.pages import json_response
 from app.worker.stream import AgentStream
-from tables.window import Entry
+from tables.window import Entry, latest
 
 
 async def list_agents(agent_set: str, streams: Sequence[AgentStream], _request: web.Request) -> web.Response:
@@ -39,7 +39,7 @@ async def show_window(
         return cast("web.StreamResponse", theirs)
     if TP(stream.changelog, partition) not in app.assignor.assigned_actives():
         raise web.HTTPServiceUnavailable(reason="the window is moving to another worker")
-    entries = stream.windows.read(partition, entity_id)[-stream.windows.spec.events :]
+    entries = latest(stream.windows.read(partition, entity_id), stream.windows.spec)
     return json_response(
         {"agent": agent, "entity": stream.agent.entity.name, "entity_id": entity_id, "partition": partition}
         | {"events": [_entry(entry) for entry in entries], "next": None}
@@ -53,7 +53,11 @@ def _agent(stream: AgentStream) -> Mapping[str, Any]:
         "entity": agent.entity.name,
         "reacts_to": sorted(agent.reacts_to),
         "remembers": sorted(agent.remembers),
-        "window": {"events": spec.events, "age_seconds": spec.age.total_seconds()},
+        "window": {
+            "events": spec.events,
+            "age_seconds": spec.age.total_seconds(),
+            "slots": [{"types": sorted(ring.types), "events": ring.events} for ring in spec.rings],
+        },
         "timeline": timeline(agent.entity.name),
         "changelog": stream.changelog,
         "in_flight": 0 if stream.loop is None else len(stream.loop.acks),

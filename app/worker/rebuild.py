@@ -35,7 +35,7 @@ from aiokafka.errors import GroupIdNotFound, for_code
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from agents.model.types import Received
-from agents.replay.reading import Read, read_record, type_of
+from agents.replay.reading import Read, read_record
 from agents.replay.records import TimelineRecord
 from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
@@ -43,7 +43,7 @@ from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.stream import AgentStream
 from tables.errors import Fatal
-from tables.event import InvalidEvent
+from tables.event import InvalidEvent, type_of
 from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt
 from tables.table import require_entry

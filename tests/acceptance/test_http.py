@@ -67,7 +67,7 @@ def test_the_agents_are_listed_with_what_they_listen_to(worker: WorkerProcess) -
         "entity": "customer",
         "reacts_to": ["PaymentSucceeded"],
         "remembers": ["ChargebackReceived", "PaymentFailed", "PaymentSucceeded"],
-        "window": {"events": 50, "age_seconds": 2592000.0},
+        "window": {"events": 50, "age_seconds": 2592000.0, "slots": []},
         "timeline": "timeline-customer",
         "changelog": "innervate-all-fraud-windows-changelog",
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from fakes import Folded as FakeFolded
@@ -17,9 +17,12 @@ from window_tables import windows as window_table
 
 from agents.engine.loop import Folded, Windows
 from agents.replay.windows import ReplayWindows
-from tables.window import Entry, WindowSpec
+from tables.window import Entry, TypeRing, WindowSpec, latest
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+#: A deployment is not pushed out by anything else.
+APART = replace(FOUR, rings=(TypeRing(("ServiceDeployed",), 2),))
+DEPLOYED = b'{"source":"urn:shop","type":"ServiceDeployed"}'
 OURS, THEIRS = b'{"source":"urn:shop"}', b'{"source":"urn:till"}'
 ENTITIES = ("", "a", "ab", "a\x00", "a\x00\x00\x00\x00", "b", "\x00", "ÿ", "\U0010ffff")
 
@@ -36,10 +39,10 @@ class OfReplay(Windows):
 
     def fold(self, partition: int, entity: str, **event: Any) -> Folded:
         # The ring that a replay hands out changes with the next fold.
-        return FakeFolded(tuple(self._rings.fold(("watcher", partition, entity), self._spec.capacity, **event)), ())
+        return FakeFolded(tuple(self._rings.fold(("watcher", partition, entity), self._spec, **event)), ())
 
     def read(self, partition: int, entity: str) -> Sequence[Entry]:
-        return self._rings.read(("watcher", partition, entity), self._spec.capacity)
+        return self._rings.read(("watcher", partition, entity), self._spec)
 
 
 @dataclass
@@ -61,7 +64,12 @@ def seen(entries: Sequence[Entry]) -> list[tuple[int, str]]:
     return [(entry.seq, entry.event_id) for entry in entries]
 
 
-SceneOf = Callable[[], Scene]
+class SceneOf(Protocol):
+    """Opens windows; inside the event loop."""
+
+    def __call__(self, spec: WindowSpec = FOUR) -> Scene: ...
+
+
 WITH_A_CHANGELOG = pytest.mark.parametrize("scene_of", ["fake", "rocksdb"], indirect=True)
 
 
@@ -69,14 +77,14 @@ WITH_A_CHANGELOG = pytest.mark.parametrize("scene_of", ["fake", "rocksdb"], indi
 def scene_of(request: pytest.FixtureRequest, tmp_path: Path, closing: AsyncExitStack) -> SceneOf:
     """Opens the windows; inside the event loop."""
 
-    def build() -> Scene:
+    def build(spec: WindowSpec = FOUR) -> Scene:
         if request.param == "fake":
-            return Scene(FakeWindows(FOUR))
+            return Scene(FakeWindows(spec))
         if request.param == "rocksdb":
-            return Scene(window_table(tmp_path, FOUR)[0])
+            return Scene(window_table(tmp_path, spec)[0])
         rings = ReplayWindows(tmp_path / "rings", durable=False)
         closing.callback(rings.close)
-        return Scene(OfReplay(rings, FOUR))
+        return Scene(OfReplay(rings, spec))
 
     return build
 
@@ -179,6 +187,38 @@ async def test_partitions_stay_apart(scene_of: SceneOf) -> None:
     scene.fold("ada", 1, partition=1, event_id="elsewhere")
 
     assert (scene.ring("ada", 0), scene.ring("ada", 1)) == ([(0, "e1")], [(0, "elsewhere")])
+
+
+async def test_a_type_with_slots_stays_whatever_else_comes_and_all_are_in_the_order_of_the_log(
+    scene_of: SceneOf,
+) -> None:
+    scene = scene_of(APART)
+    scene.fold("ada", 0)
+    scene.fold("ada", 1, payload=DEPLOYED)
+    last = [scene.fold("ada", offset).entries for offset in range(2, 150)][-1]
+
+    assert scene.ring("ada") == seen(last) == [(0, "e1"), *((offset - 1, f"e{offset}") for offset in range(142, 150))]
+
+    last = [scene.fold("ada", offset, payload=DEPLOYED).entries for offset in range(150, 200)][-1]
+    assert scene.ring("ada") == seen(last)
+    assert [entry.offset for entry in latest(last, APART)] == [146, 147, 148, 149, 198, 199]
+
+
+async def test_a_copy_of_what_lies_in_another_ring_is_not_added(scene_of: SceneOf) -> None:
+    scene = scene_of(APART)
+    scene.fold("ada", 1, payload=DEPLOYED)
+
+    assert seen(scene.fold("ada", 2, event_id="e1").entries) == [(0, "e1")]
+    assert seen(scene.fold("ada", 1, payload=DEPLOYED).entries) == [(0, "e1")]
+
+
+@WITH_A_CHANGELOG
+async def test_an_event_of_a_type_with_slots_is_stored_once_and_a_redelivered_one_again(scene_of: SceneOf) -> None:
+    scene = scene_of(APART)
+    new = [scene.fold("ada", offset, payload=DEPLOYED if offset % 3 else OURS) for offset in range(60)]
+
+    assert [len(each.stored) for each in new] == [1] * 60
+    assert [len(scene.fold("ada", offset).stored) for offset in (0, 57, 59)] == [0, 1, 1]
 
 
 @WITH_A_CHANGELOG

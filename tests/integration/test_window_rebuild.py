@@ -14,11 +14,12 @@ import pytest
 from faust.tables import Table
 from faust.types import TP
 
-from tables import ring, window
+from tables import ring, rings, window
+from tables.event import type_of
 from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt
 from tables.store import URL, Store
-from tables.window import Entry, WindowSpec
+from tables.window import Entry, TypeRing, WindowSpec
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,6 +48,10 @@ class Event:
     message: Message
 
 
+def payload_of(kind: str) -> bytes:
+    return b'{"type":"%b"}' % kind.encode()
+
+
 class Log:
     """A changelog, and workers that know it up to some record."""
 
@@ -70,10 +75,18 @@ class Log:
             if offset < start or kind not in kinds:
                 continue
             mine = {key: entry for key, entry in slots.items() if ring.entity_of(key) == entity}
-            entries = ring.entries(mine, spec.capacity)
-            entry = window.fold(entries, offset=offset, time=NOON, event_id=f"e{offset}", payload=kind.encode())
+            mine = rings.decoded(((key, ring.encode(entry)) for key, entry in mine.items()), spec)
+            payload = payload_of(kind)
+            entry = window.fold(
+                rings.entries(mine, spec),
+                offset=offset,
+                time=NOON,
+                event_id=f"e{offset}",
+                payload=payload,
+                ring=spec.ring_of(payload),
+            )
             assert entry is not None
-            for key, written in ring.writes(entity, mine, entry, spec.capacity):
+            for key, written in rings.writes(entity, mine, entry, spec):
                 slots[key] = written
                 self.append([(key, ring.encode(written))])
 
@@ -96,10 +109,9 @@ class Worker:
 
     def history(self, entity: str, before: int, spec: WindowSpec = THREE) -> list[tuple[int, str]]:
         """What an event at this offset would know: offset and kind."""
-        slots = {key: ring.decode(value) for key, value in self._store.scan(0, ring.prefix(entity))}
-        entries = ring.entries(slots, spec.capacity)
+        entries = rings.entries(rings.decoded(self._store.scan(0, ring.prefix(entity)), spec), spec)
         found = window.history(entries, spec, offset=before, time=NOON, event_id="asking", source=None)
-        return [(entry.offset, entry.payload.decode()) for entry in found]
+        return [(entry.offset, type_of(entry.payload) or "") for entry in found]
 
     def stop(self) -> None:
         self._store._dbs.pop(0).close()  # noqa: SLF001 - Faust closes databases at a rebalance only
@@ -107,7 +119,12 @@ class Worker:
 
 def replayed(timeline: Timeline, entity: str, kinds: str, spec: WindowSpec = THREE) -> list[tuple[int, str]]:
     """What a full replay knows at the end, by the definition of a window."""
-    return [(n, kind) for n, (whose, kind) in enumerate(timeline) if whose == entity and kind in kinds][-spec.events :]
+    found = [(n, kind) for n, (whose, kind) in enumerate(timeline) if whose == entity and kind in kinds]
+    own = {kind: each.events for each in spec.rings for kind in each.types}
+    last = [each for each in found if each[1] not in own][-spec.events :]
+    for own_kind, events in own.items():
+        last += [each for each in found if each[1] == own_kind][-events:]
+    return sorted(last)
 
 
 @contextmanager
@@ -122,10 +139,10 @@ def rebuilding(
 
 
 def prepare(rebuild: PartitionRebuild, timeline: Timeline, kinds: str, first: int = 0) -> int:
-    taken = rebuild.begin(first, lambda payload: payload.decode() in kinds)
+    taken = rebuild.begin(first, lambda payload: type_of(payload) in set(kinds))
     for offset, (entity, kind) in enumerate(timeline):
         if offset >= first and kind in kinds:
-            rebuild.fold(entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=kind.encode())
+            rebuild.fold(entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=payload_of(kind))
     return taken
 
 
@@ -271,6 +288,33 @@ async def test_a_window_of_another_size_is_rebuilt_in_that_size(
         worker = log.recovered(name)
         for entity in "xyz":
             assert worker.history(entity, 1000, new) == replayed(STORY, entity, "ac", new)
+
+
+APART, TOGETHER, OTHERS = (
+    WindowSpec(events=3, age=timedelta(days=1), rings=tuple(TypeRing((kind,), events) for kind, events in slots))
+    for slots in ([("b", 2)], [], [("a", 2), ("c", 1)])
+)
+
+
+@pytest.mark.parametrize("old", [APART, TOGETHER, OTHERS])
+@pytest.mark.parametrize("new", [APART, TOGETHER, OTHERS])
+async def test_a_window_with_other_slots_is_rebuilt_as_if_it_had_always_had_them(
+    tmp_path: Path, log: Log, old: WindowSpec, new: WindowSpec
+) -> None:
+    log.live(STORY, "abc", old)
+    log.recovered("worker").stop()
+    with rebuilding(tmp_path / "rebuild", log, STORY, "abc", spec=new) as rebuild:
+        changed = log.append(rebuild.changes())
+    assert bool(changed) == (old is not new)
+    longer = [*STORY, *alternating(30, "zyx", "bca")]
+    for timeline, directories in ((STORY, ("worker", "empty")), (longer, ("worker", "later"))):
+        log.live(timeline, "abc", new, start=len(STORY))
+        for name in directories:
+            worker = log.recovered(name)
+            assert [worker.history(entity, 1000, new) for entity in "xyz"] == [
+                replayed(timeline, entity, "abc", new) for entity in "xyz"
+            ]
+            worker.stop()
 
 
 @pytest.mark.parametrize("broken", [(b"\0\1", b"x"), (b"\0\1x\0\0\0\0", b"x"), (b"\0\2x\0\0\0\0", b"")])

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from agents.engine.loop import Windows as WindowsPort
 from agents.model.decision import Decision
 from agents.model.history import History
 from agents.shop.events import ChargebackReceived, DomainEvent, PaymentFailed, PaymentSucceeded
-from tables import ring, window
+from tables import ring, rings, window
 from tables.event import Event, to_json
 from tables.window import Entry, WindowSpec
 
@@ -129,11 +129,18 @@ class Windows(WindowsPort):
     ) -> Folded:
         self.folded.append(offset)
         before = self.read(partition, entity)
-        entry = window.fold(before, offset=offset, time=time, event_id=event_id, payload=payload)
+        entry = window.fold(
+            before,
+            offset=offset,
+            time=time,
+            event_id=event_id,
+            payload=payload,
+            ring=self.spec.ring_of(payload),
+        )
         if entry is None:
             return Folded(before, ())
         slots = self._slots.setdefault((partition, entity), {})
-        writes = ring.writes(entity, _decoded(slots), entry, self.spec.capacity)
+        writes = rings.writes(entity, rings.decoded(slots.items(), self.spec), entry, self.spec)
         slots.update((key, ring.encode(written)) for key, written in writes)
         stored = self.held.get(offset)
         if stored is None:
@@ -143,11 +150,8 @@ class Windows(WindowsPort):
 
     def read(self, partition: int, entity: str) -> list[Entry]:
         ring.prefix(entity)  # refuses what cannot be a key
-        return ring.entries(_decoded(self._slots.get((partition, entity), {})), self.spec.capacity)
-
-
-def _decoded(slots: Mapping[bytes, bytes]) -> dict[bytes, Entry]:
-    return {key: ring.decode(value) for key, value in slots.items()}
+        slots = self._slots.get((partition, entity), {})
+        return rings.entries(rings.decoded(slots.items(), self.spec), self.spec)
 
 
 async def idle() -> None:

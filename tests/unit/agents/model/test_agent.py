@@ -15,10 +15,10 @@ from agents.model.entity import Entity
 from agents.model.errors import DecisionFailed
 from agents.model.history import History
 from agents.shop.entities import customer
-from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
+from agents.shop.events import ChargebackReceived, OrderPlaced, PaymentFailed, PaymentSucceeded
 from tables.errors import Permanent
 from tables.event import InvalidEvent
-from tables.window import WindowSpec
+from tables.window import TypeRing, WindowSpec
 
 MINUTE = timedelta(minutes=1)
 SEEN = Decision(outcome="seen", reason="it was there")
@@ -31,6 +31,17 @@ def agent(name: str = "watcher", entity: Entity = customer) -> Agent:
         reacts_to=(PaymentSucceeded,),
         remembers=(PaymentSucceeded, PaymentFailed),
         window=WindowSpec(events=5, age=timedelta(days=1)),
+    )
+
+
+def with_slots(slots: Any) -> Agent:
+    return Agent(
+        name="watcher",
+        entity=customer,
+        reacts_to=(PaymentSucceeded,),
+        remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
+        window=WindowSpec(events=5, age=timedelta(days=1)),
+        slots=slots,
     )
 
 
@@ -48,6 +59,38 @@ def test_a_name_of_lower_case_letters_digits_and_underscores_is_kept(name: str) 
 def test_an_agent_knows_its_types_by_their_names() -> None:
     assert agent().reacts_to == {"PaymentSucceeded"}
     assert agent().remembers == {"PaymentSucceeded", "PaymentFailed"}
+
+
+def test_types_can_have_slots_of_their_own_alone_or_together() -> None:
+    watcher = with_slots({PaymentSucceeded: 50, (PaymentFailed, ChargebackReceived): 20})
+    assert watcher.window == WindowSpec(
+        events=5,
+        age=timedelta(days=1),
+        rings=(TypeRing(("PaymentSucceeded",), 50), TypeRing(("PaymentFailed", "ChargebackReceived"), 20)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("slots", "message"),
+    [
+        ({OrderPlaced: 5}, "agent watcher: slots are for types it remembers, got OrderPlaced"),
+        ({(): 5}, "agent watcher: slots are for types it remembers, got none"),
+        ({"PaymentFailed": 5}, "agent watcher: slots must be a sequence of classes of events"),
+        ({PaymentFailed: "5"}, "agent watcher: slots must be a number of events, got str"),
+        ({PaymentFailed: True}, "agent watcher: slots must be a number of events, got bool"),
+        ({PaymentFailed: 0}, r"agent watcher: slots of PaymentFailed must be within 1\.\.1000, got 0"),
+        ({PaymentFailed: 1001}, r"agent watcher: slots of PaymentFailed must be within 1\.\.1000, got 1001"),
+        (
+            {PaymentFailed: 5, (PaymentFailed, PaymentSucceeded): 5},
+            "agent watcher: slots of PaymentFailed are given twice",
+        ),
+        ({PaymentFailed: 600, PaymentSucceeded: 401}, "agent watcher: slots must be at most 1000 together, got 1001"),
+        ([PaymentFailed], "agent watcher: slots must be numbers by event types, got list"),
+    ],
+)
+def test_slots_that_make_no_sense_are_refused_in_one_line(slots: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        with_slots(slots)
 
 
 def test_rules_get_the_typed_event_and_its_history_and_their_decision_is_the_verdict() -> None:

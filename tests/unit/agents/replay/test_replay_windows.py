@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from agents.replay.windows import ReplayWindows, StateInUse
 from tables import window
-from tables.window import Entry
+from tables.window import Entry, WindowSpec
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+TWO = WindowSpec(events=2, age=timedelta(days=1))
 CAPACITY = 4
 PLACES = [("fraud", 0, "a"), ("fraud", 0, "ab"), ("fraud", 1, "a"), ("recovery", 0, "a")]
 
@@ -30,7 +31,7 @@ def fold(windows: ReplayWindows, place: tuple[str, int, str], offset: int, event
     return list(
         windows.fold(
             place,
-            CAPACITY,
+            TWO,
             offset=offset,
             time=NOON + timedelta(seconds=offset),
             event_id=event_id or f"e{offset}",
@@ -40,7 +41,7 @@ def fold(windows: ReplayWindows, place: tuple[str, int, str], offset: int, event
 
 
 def offsets(windows: ReplayWindows, place: tuple[str, int, str] = PLACES[0]) -> list[int]:
-    return [entry.offset for entry in windows.read(place, CAPACITY)]
+    return [entry.offset for entry in windows.read(place, TWO)]
 
 
 @settings(max_examples=30)
@@ -63,7 +64,7 @@ def test_rings_are_those_of_the_pure_fold(
             assert fold(windows, place, offset, f"e{event}") == ring
             if commits:
                 windows.commit()
-        assert {place: list(windows.read(place, CAPACITY)) for place in PLACES} == expected
+        assert {place: list(windows.read(place, TWO)) for place in PLACES} == expected
 
 
 def test_what_is_committed_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
