@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from choreography import Choreography
-from fakes import NOON, charged_back, paid
+from fakes import NOON, charged_back, failed, paid
 from replaying import Bench, record_of, recorded
 from shop_catalogue import shop_history
 
@@ -146,6 +146,29 @@ async def test_a_window_is_as_long_as_then_at_its_edges() -> None:
 
     assert [each.history for each in found] == [HistoryKind.SAME] * 6
     assert [each.history for each in longer] == [HistoryKind.SAME] * 4 + [HistoryKind.DIFFERS] * 2
+
+
+async def test_types_with_slots_are_remembered_as_live_whatever_windows_hold_elsewhere() -> None:
+    agent = Agent(
+        name="fraud",
+        entity=customer,
+        reacts_to=(PaymentSucceeded,),
+        remembers=(PaymentSucceeded, PaymentFailed),
+        window=WindowSpec(events=3, age=timedelta(days=30)),
+        slots={PaymentFailed: 2},
+    )
+    agent.rules(score)
+    events = [(failed if minute < 4 else paid)(f"e{minute}", timedelta(minutes=60 - minute)) for minute in range(30)]
+    known = list(enumerate(events))
+    rows = [
+        decided(event, place, *known[2:4], *known[max(4, place - 3) : place], agent=agent) for place, event in known[4:]
+    ]
+
+    found = await replay(small(*events), rows, agents=(agent,))
+    fewer = await replay(small(*events), rows, agents=(agent,), window_events=2)
+
+    assert [each.history for each in found] == [HistoryKind.SAME] * 26
+    assert [each.history for each in fewer] == [HistoryKind.SAME] * 3 + [HistoryKind.DIFFERS] * 23
 
 
 async def test_what_is_before_the_span_is_remembered_and_not_decided() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from builds import (
+    BuildFailed,
     BuildPassed,
     FlakyChoice,
     Quarantine,
@@ -124,6 +126,30 @@ def test_a_decision_that_emits_what_no_domain_declares_fails_as_in_a_worker() ->
     ci = DomainDriver(Domain(name="other", entities=[repository], events=[BuildPassed], agents=[wrong]))
     with pytest.raises(DecisionFailed, match="no loaded domain declares the event RepositoryQuarantined"):
         ci.decide(wrong, passed(1))
+
+
+def test_a_type_with_slots_is_not_pushed_out_by_others() -> None:
+    def told(slots: dict[Any, int]) -> str:
+        watcher = Agent(
+            name="watcher",
+            entity=repository,
+            reacts_to=(BuildFailed,),
+            remembers=(BuildPassed, BuildFailed),
+            window=WindowSpec(events=5, age=timedelta(days=1)),
+            slots=slots,
+        )
+
+        @watcher.rules
+        def judge(build: BuildFailed, history: History) -> Decision:
+            return Decision(outcome="told", reason=" ".join(event.type for event in history.events()))
+
+        ci = DomainDriver(
+            Domain(name="other", entities=[repository], events=[BuildPassed, BuildFailed], agents=[watcher])
+        )
+        return ci.decide(watcher, failed(99), after=[passed(1), *(failed(number) for number in range(2, 40))]).reason
+
+    assert told({}) == "BuildFailed " * 4 + "BuildFailed"
+    assert told({BuildPassed: 1}) == "BuildPassed " + "BuildFailed " * 4 + "BuildFailed"
 
 
 def test_a_domain_with_which_no_worker_starts_is_refused() -> None:
