@@ -1,8 +1,9 @@
 """Vocabulary: the words of a text that praises a shop and says nothing else, in plain English.
 
 A closed list, chosen by measurement (docs/decisions/0030): what went wrong is named by a word, and none of them stands
-here, nor do words that turn praise around (but, until, if, just, again, another, not). Whoever adds one measures with
-`python -m benchmarks.tone` that nobody who is angry passes.
+here, nor do words that turn praise around (but, until, if, just, again, another, not) or tell what happened (arrived,
+they, blue: "I love the red one, they shipped blue"). Whoever adds one measures with `python -m benchmarks.tone` that
+nobody who is angry passes.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ PRAISING: Final = _words("""
 
 #: What else may stand beside them: about whom and what, and how much. "nice", "good", "fast" praise too little alone.
 HARMLESS: Final = _words("""
-    a absolutely accurate advice all am an and are arrived assemble at aunt baby bag bags bed bike bikes
-    birthday blanket boots bowl boy boyfriend bracelet brother by chair child children clothes coat coffee color
-    colors colour colours communication completely cousin cup cushion dad daughter daughters delivered delivery
-    design dress earrings easy ever everything extremely fabric fair family fast father feels fit fits flowers
-    for friend friendly friends from gift girl girlfriend good granddaughter grandma grandpa grandson grinder
-    has hat have her here him his home husband i i'm i've in is it it's item items its jacket jeans jewellery
-    jumper kettle kids kitchen knife lamp lamps looks material materials me mom mother mug mum my necklace new
-    nice nicely of on online order ordering our owned packaged packaging packed pan parents partner phone pillow
-    pillows plant plants present presents pretty price prices product products professional promptly purchase
-    quality quick quickly quiet range really ring safely sandals scarf selection seller service set she shipped
-    shipping shirt shirts shoes shop shopping sister site size skirt sofa soft solid son sons staff store suit
-    support sweater table tea team that's the their them they this to totally toy toys trainers truly uncle us
-    value very warm was watch we we're we've website were wife with works your
+    a absolutely accurate advice all am an and are assemble aunt baby bag bags bed bike bikes blanket book books
+    boots bowl boy boyfriend bracelet bright brother by cable camera case chair charger child children clean
+    clothes coat coffee color colorful colors colour colourful colours communication company completely cousin
+    cover cup curtains cushion customer dad daughter daughters delivery design designs desk dress earrings easy
+    ever everybody everyone everything excited experience extremely fabric fair family fast father feel feels
+    fit fits fitted flowers for friend friendly friends from fun game games gift girl girlfriend glasses good
+    granddaughter grandma grandpa grandson grinder has hat have he he's headphones her here him his husband i
+    i'm i've in is it it's item items its jacket jeans jewellery jumper kettle kids kitchen knife lamp lamps
+    lampshade laptop lightweight look looks material materials mattress me mirror mom mother mug mum my necklace
+    new nice nicely of on online order ordering our outfit packaged packaging packed pan parents partner people
+    picture pictures pillow pillows plant plants precise present presents pretty price prices printer product
+    products professional promptly purchase quality quick quickly quiet radio range really ring rug safely
+    sandals scarf scooter selection seller service set she she's shelf shipping shirt shirts shoes shop shopping
+    simple sister site skirt smooth socks sofa soft solid son sons sound sounds speaker staff store strong style
+    such suit support sweater table tablet taste tea team tent texture that's the their them these this those
+    tidy tools totally toy toys trainers trousers truly uncle us useful value vase very wallet warm was watch we
+    we're we've website were wife with works your
 """)
 
 #: Phrases whose words do not stand above, because alone they do not praise.
@@ -57,13 +62,46 @@ PHRASES: Final = (
     "thanks",
     "a pleasure to deal with",
     "as described",
+    "as pictured",
+    "on time",
+    "very much",
+    "from start to finish",
+    "from beginning to end",
+    "exactly what i needed",
+    "exactly what i wanted",
+    "exactly as described",
+    "exactly as pictured",
+    "easy to assemble",
+    "birthday present",
+    "i have ever owned",
+    "i have owned",
+    "delivered quickly",
+    "delivered promptly",
+    "delivered on time",
+    "quickly delivered",
+    "arrived quickly",
+    "arrived promptly",
+    "arrived safely",
+    "arrived on time",
+    "arrived well packed",
+    "arrived nicely packed",
+    "in perfect condition",
+    "in great condition",
+    "perfect size",
+    "great price",
+    "everything about",
+    "in love with",
+    "value for money",
+    "could not be happier",
+    "couldn't be happier",
+    "would recommend to everyone",
+    "highly recommend to everyone",
     "as expected",
     "better than expected",
     "as in the picture",
     "like in the picture",
     "five stars",
     "can only recommend",
-    "exactly",
     "highly recommend",
     "highly recommended",
     "i recommend",
@@ -86,5 +124,7 @@ PHRASES: Final = (
 )
 #: Those of them that praise by themselves.
 PRAISING_PHRASES: Final = frozenset(
-    phrase for phrase in PHRASES if "recommend" in phrase or "buy" in phrase or "order" in phrase
+    phrase
+    for phrase in PHRASES
+    if any(word in phrase for word in ("recommend", "buy", "order", "happier", "perfect", "great"))
 )

@@ -31,7 +31,7 @@ def test_content_texts_are_recognised_in_english_alone() -> None:
         for language in LANGUAGES
     }
     assert {language: passed[tone.CONTENT] for language, passed in found.items()} == {
-        "english": 14,
+        "english": 26,
         "french": 0,
         "german": 0,
         "italian": 0,
@@ -44,9 +44,9 @@ def test_no_text_held_out_that_speaks_against_good_stars_praises(language: str) 
     assert [text for text in SPEAKS_AGAINST[language] if words_of(text) is not Words.UNCLEAR] == []
 
 
-def test_of_the_content_texts_held_out_half_are_recognised() -> None:
+def test_most_content_texts_held_out_are_recognised() -> None:
     found = [words_of(text) for text in CONTENT]
-    assert (found.count(Words.PRAISE), found.count(Words.UNCLEAR)) == (8, 8)
+    assert (found.count(Words.PRAISE), found.count(Words.UNCLEAR)) == (14, 2)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,12 @@ def test_of_the_content_texts_held_out_half_are_recognised() -> None:
         ("Not great", Words.UNCLEAR),
         ("It isn't great", Words.UNCLEAR),
         ("Highly recommended to nobody", Words.UNCLEAR),
+        ("Great, I received a rug", Words.UNCLEAR),
+        ("I love the red one, this is blue", Words.UNCLEAR),
+        ("Great, I was at home", Words.UNCLEAR),
+        ("Perfect, delivery in a year", Words.UNCLEAR),
+        ("Great price, little quality", Words.UNCLEAR),
+        ("I have to phone the wonderful staff", Words.UNCLEAR),
         ("Great?", Words.UNCLEAR),
         ("Are you happy", Words.UNCLEAR),
         ("Great...", Words.UNCLEAR),
