@@ -13,16 +13,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from app.demo.verdicts import Calibration, Verdicts, judged_verdicts
-from app.demo.walk import Done, Published, Walk
+from app.demo.walk import ORDINARY, Done, Published, Walk
 from app.simulator import Case, Outcome, Simulation
 
 #: An order's outcome was right by itself, left to a person although it need not be, or neither.
 RIGHT, LEFT, WRONG = "right", "left_to_people", "wrong"
-#: An order that nothing happened to.
-ORDINARY: Final = "ordinary"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +110,7 @@ def _recoveries(
         done = walk.done[case.order_id]
         if case.service in walk.services:
             done.counts["EscalationRequested"] += 1
-        grade = _grade(case, done)
+        grade = WRONG if case.order_id in walk.over else _grade(case, done)
         found[case.kind][grade] += 1
         clear += not case.is_doubtful
         alone += not case.is_doubtful and grade == RIGHT
@@ -142,7 +139,12 @@ def _grade(case: Case, done: Done) -> str:
 
 def _told(outcome: Outcome) -> str:
     names = [name for name in ("cancelled", "retried", "notified", "escalated") if getattr(outcome, name)]
-    return ", ".join([*(f"{payment} {minor}" for payment, minor in outcome.refund_minor.items()), *names]) or "nothing"
+    money = ["what is owed"] if outcome.refund_minor is None else map(" ".join, _items(outcome.refund_minor))
+    return ", ".join([*money, *names]) or "nothing"
+
+
+def _items(amounts: Mapping[str, int]) -> Iterable[tuple[str, str]]:
+    return ((payment, str(minor)) for payment, minor in amounts.items())
 
 
 def _fraud(simulation: Simulation, scores: Mapping[str, str]) -> Fraud:

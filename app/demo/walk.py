@@ -12,6 +12,8 @@ from app.simulator import Moment, Outcome, Simulation
 
 Published = Mapping[str, Any]
 
+#: An order that nothing happened to.
+ORDINARY: Final = "ordinary"
 #: What the sources of all agents begin with.
 _AGENTS: Final = "urn:innervate:"
 #: A customer who complained so lately is angry, whatever they wrote since. Own choice: a week.
@@ -33,9 +35,8 @@ class Done:
             "CustomerNotified": outcome.notified,
             "EscalationRequested": outcome.escalated,
         }
-        return dict(self.refunds) == dict(outcome.refund_minor) and all(
-            wanted is None or wanted == (self.counts[kind] > 0) for kind, wanted in asked.items()
-        )
+        is_right = outcome.refund_minor is None or dict(self.refunds) == dict(outcome.refund_minor)
+        return is_right and all(wanted is None or wanted == (self.counts[kind] > 0) for kind, wanted in asked.items())
 
     def leaves(self, outcome: Outcome) -> bool:
         """Whether nothing moved, nothing was done that this outcome rules out, and a person heard."""
@@ -70,11 +71,14 @@ class Walk:
         #: The same of orders packed too early.
         self.packed: dict[str, str] = {}
         self.escalations = 0
+        #: Orders the agents stopped when they could not be delivered: whatever is left of their money is owed.
+        self._stopped: set[str] = set()
         #: Services a person was told of.
         self.services: set[str] = set()
         self._moods = simulation.moods
         #: When customers complained: place and time.
         self._angry: dict[str, list[tuple[int, datetime]]] = defaultdict(list)
+        self._kinds = {case.order_id: case.kind for case in simulation.cases}
         self._currencies = {each.order_id: each.currency for each in simulation.captures}
         self._moments = {m.event_id: (order, m) for order, moments in simulation.moments.items() for m in moments}
         self._accounts: dict[str, list[tuple[int, Moment]]] = defaultdict(list)
@@ -122,7 +126,9 @@ class Walk:
             ):
                 self.packed[order_id] = f"{order_id}: to be packed, though it is not paid in full"
         elif kind in ("OrderCancelled", "ShipmentRetryRequested", "CustomerNotified", "EscalationRequested"):
-            self.done[order_id].counts[kind] += 1
+            self.done[order_id].counts[kind] += not _is_review(kind, data)
+            if kind == "OrderCancelled":
+                self._stop(order_id, self._roots[event["id"]])
 
     def _confirm(self, data: Mapping[str, Any], root: str) -> None:
         paid = self._places.get(root, 0)
@@ -137,7 +143,7 @@ class Walk:
         refunds[payment_id] += minor
         self.given_back[data["currency"]] += minor
         moments = self._since(order_id, self._places.get(root, 0))
-        owed = max((moment.owed_minor for moment in moments), default=0)
+        owed = max((self._owed(order_id, moment) for moment in moments), default=0)
         left = max((moment.left_minor.get(payment_id, 0) for moment in moments), default=0)
         if (
             sum(refunds.values()) > owed
@@ -145,12 +151,24 @@ class Walk:
             or data["currency"] != self._currencies.get(order_id)
         ):
             self.over[order_id] = (
-                f"{order_id}: {dict(refunds)} {data['currency']} given back,"
+                f"{order_id} ({self._kinds.get(order_id, ORDINARY)}): {dict(refunds)} {data['currency']} given back,"
                 f" owed {owed} {self._currencies.get(order_id)}: {data['reason']}"
             )
+
+    def _stop(self, order_id: str, root: str) -> None:
+        if not all(moment.can_be_delivered for moment in self._since(order_id, self._places.get(root, 0))):
+            self._stopped.add(order_id)
+
+    def _owed(self, order_id: str, moment: Moment) -> int:
+        return sum(moment.left_minor.values()) if order_id in self._stopped else moment.owed_minor
 
     def _since(self, order_id: str, place: int) -> Sequence[Moment]:
         """The account as it was at that place, and everything it has become since."""
         account = self._accounts[order_id]
         before = [moment for at, moment in account if at <= place]
         return [*before[-1:], *(moment for at, moment in account if at > place)]
+
+
+def _is_review(kind: str, data: Mapping[str, Any]) -> bool:
+    """Whether a person was only asked to look at a payment, which says nothing of what else happened."""
+    return bool(kind == "EscalationRequested" and data["failure"] == "review")

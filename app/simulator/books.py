@@ -69,7 +69,13 @@ class Books:
 
     def note(self, event_id: str) -> None:
         """Write down what the account is after an event."""
-        moment = Moment(event_id=event_id, owed_minor=self.owed_minor, left_minor=self.left_minor, is_paid=self.is_paid)
+        moment = Moment(
+            event_id=event_id,
+            owed_minor=self.owed_minor,
+            left_minor=self.left_minor,
+            is_paid=self.is_paid,
+            can_be_delivered=self.can_be_delivered,
+        )
         last = self._moments[-1] if self._moments else None
         if last is None or replace(moment, event_id=last.event_id) != last:
             self._moments.append(moment)

@@ -63,6 +63,20 @@ def judge(story: OrderStory, *, failed: bool) -> None:
         story.hear("ReviewPosted", {"stars": stars, "text": text}, mood=mood, after=(1_000, 4_000))
 
 
+def speak_up(story: OrderStory) -> None:
+    """Most customers complain, in words that are hard to read; some are polite afterwards, and settle nothing by it."""
+    if story.chance.random() < 0.6:
+        text = words.complaint_of_customer(story.chance)
+        if story.chance.random() < 0.5:
+            story.hear("SupportMessageReceived", {"text": text}, mood="angry", after=(60, 600))
+        else:
+            stars = story.chance.choice((1, 2, 3))
+            story.hear("ReviewPosted", {"stars": stars, "text": text}, mood="angry", after=(60, 600))
+        if story.chance.random() < 0.4:
+            text = words.politeness(story.chance)
+            story.hear("SupportMessageReceived", {"text": text}, mood="neutral", after=(30, 300))
+
+
 def bystander(story: OrderStory) -> None:
     """Something harmless between a culprit and its error."""
     if story.captures:

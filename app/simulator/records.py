@@ -5,8 +5,9 @@ CloudEvents 1.0; the Kafka binding of version 1.0.2 describes the modes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -37,6 +38,11 @@ TOPICS: Final[Mapping[str, str]] = {
     "RootCauseIdentified": "recovery",
     "ConfigChanged": "platform",
 }
+
+
+#: Shares of the records of an unreliable bus.
+_LATE_SHARE: Final = 0.05
+_TWICE_SHARE: Final = 0.04
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,12 +102,27 @@ def record(happening: Happening) -> Produced:
     )
 
 
-def broken(number: int, at: datetime) -> Iterator[Produced]:
+def broken_records(number: int, at: datetime) -> Iterator[Produced]:
     """Three records no shop should send: cut off, empty, and not UTF-8."""
     key = f"broken-{number:05}".encode()
     yield Produced(topic="payments", key=key, value=b'{"specversion": "1.0", "id": ', at=at)
     yield Produced(topic="orders", key=key, value=None, at=at)
     yield Produced(topic="shipping", key=key, value=b"\xff\xfe not text", at=at)
+
+
+def disordered(chance: random.Random, records: Iterable[Produced]) -> Iterator[Produced]:
+    """The records as a bus delivers them: a few come twice, and news of small weight may come later than it happened.
+
+    What decides (payments, errors, what is missing) is late only where a story says so.
+    """
+    for each in records:
+        draw = chance.random()
+        if each.topic == "shipping" and draw < _LATE_SHARE:
+            yield replace(each, at=each.at + timedelta(seconds=chance.uniform(1, 120)))
+        else:
+            yield each
+        if draw > 1 - _TWICE_SHARE:
+            yield replace(each, at=each.at + timedelta(seconds=chance.uniform(0.1, 3_600)))
 
 
 def _structured(attributes: Mapping[str, str], data: Mapping[str, Any]) -> tuple[bytes, tuple[tuple[str, bytes], ...]]:

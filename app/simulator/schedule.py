@@ -13,7 +13,7 @@ from app.simulator.failures import FIRST, KINDS, SECOND, Kind, failing_order
 from app.simulator.frauds import Fraud, fraudulent_order
 from app.simulator.people import Customer
 from app.simulator.platform import Platform
-from app.simulator.records import Produced, broken, record
+from app.simulator.records import Produced, broken_records, disordered, record
 from app.simulator.story import OrderStory
 from app.simulator.truth import Simulation
 from app.simulator.unusual import TALES, Tale
@@ -88,13 +88,16 @@ def simulate(
     records = [record(happening) for happening in happenings]
     if noise:
         records += _broken(stories)
+    broken = len(records) - len(happenings)
+    if unusual:
+        records = list(disordered(chance, records))
     times = {each.id: each.at for each in happenings}
     return Simulation(
         # Sorting keeps the order of what was told: only broken records share a time with an event.
         records=tuple(sorted(records, key=lambda each: each.at)),
         truth=tuple(sorted((t for story in stories for t in story.truth), key=lambda t: times[t.error_event_id])),
         captures=tuple(sorted((c for story in stories for c in story.captures), key=lambda c: c.at)),
-        broken=len(records) - len(happenings),
+        broken=broken,
         cases=tuple(story.case for story in stories if story.case is not None),
         moments={story.id: story.books.moments for story in stories},
         stolen=frozenset(
@@ -176,7 +179,7 @@ def _unusual(story: OrderStory, roles: _Roles, number: int, platform: Platform) 
     for each in story.happenings:
         if each.id in unexplained:
             platform.suspect(service, each.at)
-    journey.judge(story, failed=True)
+    journey.speak_up(story)
 
 
 def _until_incident(story: OrderStory, service: str, *, noise: bool) -> None:
@@ -283,5 +286,5 @@ def _broken(stories: Sequence[OrderStory]) -> list[Produced]:
         each
         for number, story in enumerate(stories)
         if number % _ORDERS_PER_BROKEN == _ORDERS_PER_BROKEN // 5
-        for each in broken(number, story.happenings[0].at)
+        for each in broken_records(number, story.happenings[0].at)
     ]

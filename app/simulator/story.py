@@ -47,6 +47,8 @@ class OrderStory:
         self.kind: str | None = None
         #: The service whose incident it waited for.
         self.incident_service: str | None = None
+        #: What is another place or device than usual in the payments of this order.
+        self.elsewhere: dict[str, Any] = {}
         #: By how much the clock of a service is ahead.
         self.skews: dict[str, timedelta] = {}
         self._binary = number % 3 == 0
@@ -177,7 +179,8 @@ class OrderStory:
         self._payments += 1 if again else 0
         self._payments = max(1, self._payments)
         if not self.captures:
-            self.books.worth_minor = self.total_minor
+            # Nobody pays more than they agreed to.
+            self.books.worth_minor = min(self.books.agreed_minor, self.total_minor)
         data = self.payment(self.total_minor if amount_minor is None else amount_minor) | dict(paid_with or {})
         event_id = self.tell("PaymentSucceeded", "payments", data, after=after, late=late)
         self.captures.append(
@@ -277,4 +280,4 @@ class OrderStory:
             "country": self.customer.country,
             "device_id": self.customer.device,
         }
-        return self._owned(data)
+        return self._owned(data | self.elsewhere)

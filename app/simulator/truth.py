@@ -79,14 +79,15 @@ class Moment:
     left_minor: Mapping[str, int]
     #: Whether the order is paid in full, and wanted.
     is_paid: bool = False
+    can_be_delivered: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What may have become of an order when all is done. None: both are fine."""
 
-    #: What went back, in minor units, by payment: exactly this.
-    refund_minor: Mapping[str, int] = field(default_factory=dict)
+    #: What went back, in minor units, by payment: exactly this. None: whatever is owed.
+    refund_minor: Mapping[str, int] | None = field(default_factory=dict)
     cancelled: bool | None = False
     retried: bool | None = False
     notified: bool | None = None

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.simulator import cause_tales as causes
+from app.simulator import honest_tales as honest
 from app.simulator import money_tales as money
 from app.simulator import order_tales as orders
+from app.simulator.jumble import jumble
 from app.simulator.story import OrderStory
 
 #: Tells one order; the service named may fail for no reason.
 Tale = Callable[[OrderStory, str], None]
 
-TALES: Final[Sequence[Tale]] = (
+_TALES: Final[Sequence[Tale]] = (
     money.split_tender,
     orders.fewer_pieces,
     causes.late_cause,
@@ -55,4 +57,13 @@ TALES: Final[Sequence[Tale]] = (
     money.shipping_costs,
     orders.fewer_pieces_before,
     money.reported_differently,
+    honest.abroad,
+    honest.new_phone,
+    honest.declined_before,
+    honest.big_basket,
+    honest.two_in_a_row,
+)
+#: Every kind once, and after every four of them one jumble.
+TALES: Final[Sequence[Tale]] = tuple(
+    tale for number, each in enumerate(_TALES) for tale in ((each, jumble) if number % 4 == 3 else (each,))
 )

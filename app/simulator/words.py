@@ -41,6 +41,26 @@ _MESSAGES: Final[Mapping[Temperament, tuple[str, ...]]] = {
     ),
 }
 
+#: Angry all of them: by irony, with praise in it, in other languages, without a single strong word.
+_HARD_TO_READ: Final = (
+    "Oh wonderful, another week without my parcel. Great job, really.",
+    "Five stars for your talent to ignore every single mail of mine.",
+    "I love the mug. I would love it even more in one piece.",
+    "Thanks for nothing!",
+    "The tea is excellent. That you charged me twice and keep silent about it is not.",
+    "Ich warte seit drei Wochen und niemand antwortet. Eine Frechheit!",
+    "Na bravo, schon wieder das falsche Paket. Vielen Dank auch.",
+    "C'est inadmissible, je veux être remboursé tout de suite.",
+    "Encore en retard... merci beaucoup, vraiment magnifique.",
+    "Esto es una vergüenza, nadie me ha devuelto el dinero.",
+    "Pacco rotto e nessuna risposta: mai più!",
+    "Belachelijk. Al drie keer gebeld en nog steeds geen pakket.",
+    "So this is what you call express delivery?",
+    "I have told you four times now where I live.",
+    "👏👏👏 slow clap for your support team",
+)
+_POLITE: Final = ("Thank you for your answer.", "Ok, thanks.", "Danke für die Rückmeldung.", "Merci d'avance.")
+
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
@@ -123,6 +143,16 @@ def at(chance: random.Random, service: str, failure: str) -> Complaint:
 def review(chance: random.Random, mood: Temperament) -> tuple[int, str]:
     """Stars and the text that goes with them."""
     return chance.choice(_REVIEWS[mood])
+
+
+def complaint_of_customer(chance: random.Random) -> str:
+    """What an angry customer writes whose words do not show it."""
+    return chance.choice(_HARD_TO_READ)
+
+
+def politeness(chance: random.Random) -> str:
+    """Thanks that settle nothing."""
+    return chance.choice(_POLITE)
 
 
 def message(chance: random.Random, mood: Temperament) -> str:

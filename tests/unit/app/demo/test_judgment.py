@@ -150,13 +150,13 @@ def test_news_that_was_on_its_way_does_not_make_a_refund_wrong_but_news_before_i
 
 
 def test_a_case_left_to_people_is_neither_right_nor_wrong_and_seen() -> None:
-    judgment = judged(verdict(), said("escalated", "EscalationRequested", cause="verdict"))
+    judgment = judged(verdict(), said("escalated", "EscalationRequested", failure="unknown", cause="verdict"))
 
     assert (outcomes(judgment), judgment.by_itself, judgment.unescalated) == ({"left_to_people": 1}, 0.0, 0)
 
 
 def test_a_doubtful_case_is_right_when_a_person_heard_and_unescalated_when_nobody_did() -> None:
-    heard = said("escalated", "EscalationRequested", cause="verdict")
+    heard = said("escalated", "EscalationRequested", failure="unknown", cause="verdict")
     doubtful = shop(case(ASKED))
 
     assert outcomes(judge(doubtful, [*BEFORE, heard])) == {"right": 1}
@@ -224,7 +224,7 @@ def test_an_order_packed_before_it_is_paid_in_full_is_seen() -> None:
 
 
 def test_people_who_heard_of_a_service_heard_of_the_orders_its_incident_hit() -> None:
-    heard = said("escalated", "EscalationRequested", order_id=None, service="shipping")
+    heard = said("escalated", "EscalationRequested", failure="unknown", order_id=None, service="shipping")
     hit = replace(case(ASKED), service="shipping")
 
     assert outcomes(judge(shop(hit), [*BEFORE, heard])) == {"right": 1}
@@ -232,7 +232,7 @@ def test_people_who_heard_of_a_service_heard_of_the_orders_its_incident_hit() ->
 
 
 def test_a_storm_of_escalations_is_wrong() -> None:
-    heard = [said(f"escalated-{number}", "EscalationRequested") for number in range(3)]
+    heard = [said(f"escalated-{number}", "EscalationRequested", failure="unknown") for number in range(3)]
     once = replace(case(ASKED), most_escalations=2)
 
     assert outcomes(judge(shop(once), [*BEFORE, *heard[:2]])) == {"right": 1}
@@ -241,7 +241,7 @@ def test_a_storm_of_escalations_is_wrong() -> None:
 
 
 def test_an_apology_for_nothing_is_wrong_even_when_a_person_heard() -> None:
-    heard = said("escalated", "EscalationRequested")
+    heard = said("escalated", "EscalationRequested", failure="unknown")
     quiet = shop(case(Outcome(refund_minor={"p-2": 1000}, notified=False)))
 
     assert outcomes(judge(quiet, [*BEFORE, heard])) == {"left_to_people": 1}
@@ -266,3 +266,27 @@ def test_a_verdict_may_be_as_right_as_the_truth() -> None:
 
     assert judge(replace(story, truth=(either,)), [*BEFORE, verdict("paid-1")]).verdicts.top1 == 1.0
     assert judge(story, [*BEFORE, verdict("paid-1")]).verdicts.top1 == 0.0
+
+
+def test_the_money_of_an_order_stopped_for_good_reason_is_owed_whatever_comes_later() -> None:
+    story = shop(case(Outcome(refund_minor={"p-1": 1000}, cancelled=True)))
+    short = Moment(event_id="paid-2", owed_minor=1000, left_minor={"p-1": 1000}, can_be_delivered=False)
+    found = Moment(event_id="later", owed_minor=0, left_minor={"p-1": 1000})
+    stopped = said("stopped", "OrderCancelled", cause="error")
+    later = [
+        event("later", "InventoryReserved"),
+        said("again", "Verdict", cause="later"),
+        refund("p-1", 1000, cause="again"),
+    ]
+
+    back = replace(story, moments={"o-1": [short, found]})
+    assert judge(back, [*BEFORE, stopped, *later]).over_refunds == 0
+    assert judge(back, [*BEFORE, *later]).over_refunds == 1
+    fine = replace(story, moments={"o-1": [replace(short, can_be_delivered=True), found]})
+    assert judge(fine, [*BEFORE, stopped, *later]).over_refunds == 1
+
+
+def test_asking_to_look_at_a_payment_tells_nobody_of_what_else_is_wrong() -> None:
+    look = said("look", "EscalationRequested", failure="review")
+
+    assert judge(shop(case(ASKED)), [*BEFORE, look]).unescalated == 1
