@@ -15,7 +15,7 @@ from agents.model.agent import Agent
 from agents.model.decision import Verdict
 from agents.model.errors import DecisionFailed
 from agents.model.event import DomainEvent
-from agents.model.history import History
+from agents.model.history import History, agent_source
 from agents.model.refusal import Refusal
 from agents.model.text import one_line
 from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
@@ -149,7 +149,7 @@ def _written(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> 
     key = data.kafka_key
     event = Event(
         id=message_id,
-        source=f"urn:innervate:agent:{agent.name}",
+        source=agent_source(agent.name),
         type=type(data).__name__,
         # The time of its cause, as in Kafka Streams: deciding again, be it years later, gives the same bytes, and the
         # windows of a backlog see the same ages. When it was decided is in the decision.

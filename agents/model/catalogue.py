@@ -36,10 +36,10 @@ TOPIC: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 class Catalogue:
     """The domains given and those they use, as one. `reserved` topics belong to nobody's events.
 
-    Raises `DomainInvalid`.
+    `trusted` are sources, besides our agents, whose verdicts count. Raises `DomainInvalid`.
     """
 
-    def __init__(self, domains: Sequence[Domain], *, reserved: Iterable[str] = ()) -> None:
+    def __init__(self, domains: Sequence[Domain], *, reserved: Iterable[str] = (), trusted: Iterable[str] = ()) -> None:
         #: Each after those it uses.
         self.domains: Sequence[Domain] = tuple(_used_first(domains))
         self.entities: Mapping[str, Entity] = _unique(
@@ -60,6 +60,7 @@ class Catalogue:
             carried=[entity.field for entity in carried],
             effects=effects.values(),
             escalates=next((domain.escalates for domain in self._own_first if domain.escalates), None),
+            trusted=frozenset(trusted),
         )
         self._check(carried, frozenset(reserved))
         #: By domain, those used before those that use them.

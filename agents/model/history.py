@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -22,6 +22,11 @@ T = TypeVar("T", bound=DomainEvent)
 
 #: Source and id of an event.
 EventKey = tuple[str, str]
+
+
+def agent_source(name: str) -> str:
+    """The source of what the agent of this name publishes."""
+    return f"urn:innervate:agent:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +100,18 @@ class History:
 
     def of(self, kind: type[T]) -> Sequence[Past[T]]:
         """The remembered events of one type, in log order; `DomainEvent` gives all whose type is known."""
-        past = []
-        for entry in self.entries:
+        return [past for _, past in self.placed(kind)]
+
+    def placed(self, kind: type[T]) -> Iterator[tuple[int, Past[T]]]:
+        """The same, each with its place among the entries."""
+        for place, entry in enumerate(self.entries):
             received = self.types.read(entry.payload)
             if isinstance(received.data, kind):
-                past.append(past_of(received.event, received.data))
-        return past
+                yield place, past_of(received.event, received.data)
+
+    def trusts(self, source: str, *agents: str) -> bool:
+        """Whether a verdict of this source counts as one of these agents; see the setting `TRUSTED_SOURCES`."""
+        return source in self.types.trusted or source in map(agent_source, agents)
 
     def before(self, place: int) -> History:
         """The same without the entries from this place on: what was known when the entry there came."""

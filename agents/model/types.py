@@ -43,7 +43,11 @@ class Received:
 
 
 class Types:
-    """What the loaded domains declare. `carried` are the fields that open events carry besides their own."""
+    """What the loaded domains declare, and who is trusted.
+
+    `carried` are the fields that open events carry besides their own; `trusted` are sources, besides our agents, whose
+    verdicts count.
+    """
 
     def __init__(
         self,
@@ -52,11 +56,14 @@ class Types:
         carried: Collection[str] = (),
         effects: Iterable[type[Effect]] = (),
         escalates: Escalates | None = None,
+        trusted: Collection[str] = (),
     ) -> None:
         #: The model of every event type, by the type's name.
         self.events: Mapping[str, type[DomainEvent]] = MappingProxyType({model.__name__: model for model in events})
         #: Every effect, by its kind.
         self.effects: Mapping[str, type[Effect]] = MappingProxyType({effect.kind: effect for effect in effects})
+        #: See `History.trusts`.
+        self.trusted = frozenset(trusted)
         self._carried = frozenset(carried)
         self._escalates = escalates
         self._received = ByteCache[bytes, Received](PARSED_BYTES)

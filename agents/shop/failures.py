@@ -23,6 +23,8 @@ class Failure(StrEnum):
     BAD_CONFIGURATION = platform.BAD_CONFIGURATION
     #: Not found by looking back from an error: the verdict of `FraudScored`.
     FRAUD_BLOCKED = "fraud_blocked"
+    #: Nor this one: somebody else's `OrderCancelled`, such as the customer's.
+    ORDER_CANCELLED = "order_cancelled"
     UNKNOWN = platform.UNKNOWN
     #: Something speaks for it and something against it; a person has to look.
     INCONCLUSIVE = platform.INCONCLUSIVE

@@ -1,7 +1,8 @@
-"""The setting of domains. Part of `app.settings.Settings`, and first of its fields: others are judged by it."""
+"""Settings of domains and whom they trust. Part of `app.settings.Settings`, first of its fields: others need them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ from app.settings.values import Names
 
 #: The domains that are loaded unless others are named.
 DEFAULT_DOMAINS: Final = ("agents.shop:shop",)
+#: An absolute URI (RFC 3986), as far as a mistake in a setting shows: a scheme, and no space in the rest.
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 
 
 class DomainSettings(BaseSettings):
@@ -21,6 +24,8 @@ class DomainSettings(BaseSettings):
 
     #: Domains, `module:name`, in packages that are installed or in the current folder.
     domains: Names = DEFAULT_DOMAINS
+    #: Sources of events, besides our agents, whose verdicts recovery acts on.
+    trusted_sources: Names = ()
 
     @field_validator("domains")
     @classmethod
@@ -28,7 +33,15 @@ class DomainSettings(BaseSettings):
         catalogue_of(places)
         return places
 
+    @field_validator("trusted_sources")
+    @classmethod
+    def _are_uris(cls, sources: Sequence[str]) -> Sequence[str]:
+        for source in sources:
+            if not _URI.fullmatch(source):
+                raise ValueError(f"{source!r} is no URI of a source, such as urn:shop:checks")
+        return sources
+
     @property
     def catalogue(self) -> Catalogue:
         """Everything they declare."""
-        return catalogue_of(self.domains)
+        return catalogue_of(self.domains, self.trusted_sources)

@@ -28,20 +28,22 @@ def agent_object(place: str, catalogue: Catalogue) -> Agent:
     return found
 
 
-def catalogue_of(places: Sequence[str]) -> Catalogue:
+def catalogue_of(places: Sequence[str], trusted: Sequence[str] = ()) -> Catalogue:
     """The domains at these places, and those they use, imported from the current folder or what is installed.
 
-    The same for the same places. Raises ValueError, in one line, when one is none, or when they do not fit together.
+    `trusted` are sources, besides our agents, whose verdicts count. The same for the same arguments. Raises ValueError,
+    in one line, when a place holds no domain, or when they do not fit together.
     """
-    return _catalogue(tuple(places))
+    return _catalogue(tuple(places), tuple(trusted))
 
 
 @lru_cache
-def _catalogue(places: tuple[str, ...]) -> Catalogue:
+def _catalogue(places: tuple[str, ...], trusted: tuple[str, ...]) -> Catalogue:
     if not places:
         raise ValueError("expected at least one domain")
     try:
-        return Catalogue([_object(place, Domain) for place in dict.fromkeys(places)], reserved=[DEAD_LETTERS])
+        domains = [_object(place, Domain) for place in dict.fromkeys(places)]
+        return Catalogue(domains, reserved=[DEAD_LETTERS], trusted=trusted)
     except DomainInvalid as error:
         raise ValueError(str(error)) from error
 

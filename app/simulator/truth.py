@@ -170,7 +170,7 @@ def plan_for(
     if failure == "price_changed":
         refund = {each.payment_id: min(each.amount_minor - owed_minor, left[each.payment_id]) for each in captures[:1]}
         excess = _positive(refund)
-        return Plan(refund_minor=excess, escalated=not excess, notified=True)
+        return Plan(refund_minor=excess, escalated=not excess, notified=bool(excess))
     return _WITHOUT_MONEY.get(failure, Plan(escalated=True))
 
 

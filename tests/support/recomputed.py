@@ -90,10 +90,10 @@ MEMORIES: Final[Mapping[str, Memory]] = {
     ),
     "recovery": Memory(
         "order",
-        "RootCauseIdentified FraudScored FulfilmentRequested",
+        "RootCauseIdentified FraudScored FulfilmentRequested OrderCancelled AddressChanged",
         "RootCauseIdentified FraudScored FulfilmentRequested FulfilmentCancelled OrderPlaced OrderCancelled"
-        " PaymentSucceeded ChargebackReceived RefundIssued PriceChanged AddressChanged InventoryShort LabelFailed"
-        " ShipmentDispatched EscalationRequested",
+        " PaymentSucceeded RefundIssued ChargebackReceived PriceChanged AddressChanged InventoryReserved InventoryShort"
+        " LabelFailed ShipmentBooked ShipmentDispatched EscalationRequested",
         50,
         timedelta(days=90),
     ),

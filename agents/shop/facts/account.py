@@ -2,8 +2,9 @@
 
 A capture is a payment of the order and counts once, however often and under whatever event ids it is reported. Against
 the captures stands what anybody gave back: refunds of recovery, of others, and chargebacks. Both are held against the
-worth of the newest version of the order. Where these accounts disagree (`is_disputed`) nothing may move by itself, and
-a person is given the `lines`.
+worth of the newest version of the order, as far as it can still be delivered. What is captured, and neither given back
+nor covered by that, is owed (`owed_minor`): no plan gives back more. Where these accounts disagree (`is_disputed`)
+nothing is owed by itself, and a person is given the `lines`.
 
 Events are taken in one at a time, in log order, and no question costs more than the bounds below allow: a decision
 stays linear in its window. It fails by disputing: more than it can hold apart is for a person.
@@ -22,11 +23,15 @@ from agents.model.history import Past
 from agents.shop.events import (
     ChargebackReceived,
     DomainEvent,
+    OrderCancelled,
     OrderPlaced,
     PaymentSucceeded,
     PriceChanged,
     RefundIssued,
+    ShipmentBooked,
+    ShipmentDispatched,
 )
+from agents.shop.facts.prices import Difference, Moment, Prices
 from agents.shop.money import amount
 
 #: An order paid in more pieces, or with more versions, is for a person. Own choice: tenders and parcels of an order are
@@ -34,13 +39,16 @@ from agents.shop.money import amount
 MOST_PIECES: Final = 20
 #: Of each kind of dispute so many are named. Own choice: a person reads them.
 _MOST_NAMED: Final = 5
+#: The source of the refunds that recovery decides on.
+_OURS: Final = "urn:innervate:agent:recovery"
 
 
 @dataclass(slots=True)
 class _Returned:
     """What was given back of one payment, in minor units."""
 
-    refunded_minor: int = 0
+    ours_minor: int = 0
+    others_minor: int = 0
     charged_back_minor: int = 0
     #: The amounts charged back, and those reported more than once: a chargeback has no id of its own.
     charged_back: set[int] = field(default_factory=set)
@@ -49,7 +57,7 @@ class _Returned:
     @property
     def minor(self) -> int:
         """All of it."""
-        return self.refunded_minor + self.charged_back_minor
+        return self.ours_minor + self.others_minor + self.charged_back_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +79,25 @@ class Account:
     def __init__(self) -> None:
         #: The newest version of the order in the log, if any is remembered.
         self.order: OrderPlaced | None = None
-        self._placed_at: datetime | None = None
+        self._placed: Moment | None = None
         self._versions = 0
         self._is_contradicted = False
-        self._taken: dict[str, tuple[datetime, PaymentSucceeded]] = {}
-        self._paid_at: datetime | None = None
+        self._cancelled_at: datetime | None = None
+        #: Whether a carrier has the goods.
+        self.is_shipped = False
+        self._taken: dict[str, tuple[Moment, PaymentSucceeded]] = {}
+        #: The first capture by its time.
+        self._paid: Moment | None = None
         self._returned: dict[str, _Returned] = {}
         #: Refunds told of by events, and those decided on here, by id: payment and amount.
         self._told: dict[str, tuple[str, int]] = {}
         self._own: dict[str, tuple[str, int]] = {}
         self._decisions: Counter[str] = Counter()
         self._currencies: set[str] = set()
-        self._changes: list[tuple[datetime, PriceChanged]] = []
-        #: The newest of them between the order and its first capture, by sku, and what all those add to the order.
-        self._prices: dict[str, tuple[datetime, int]] = {}
-        self._change_minor = 0
-        #: Pieces and their agreed price together, by sku.
-        self._agreed: dict[str, tuple[int, int]] = {}
+        self._prices = Prices()
+        #: Pieces asked for, by sku.
+        self._skus: Counter[str] = Counter()
+        self._place = 0
         #: What the disputes are about, in the order found.
         self._differing: dict[str, list[PaymentSucceeded]] = {}
         self._differing_refunds: dict[str, None] = {}
@@ -97,17 +107,22 @@ class Account:
     def add(self, past: Past[DomainEvent]) -> None:
         """Take in the next event of the order; what is not about money changes nothing."""
         data = past.data
+        moment = Moment(past.at, self._place)
+        self._place += 1
         if isinstance(data, PaymentSucceeded):
-            self._capture(past.at, data)
+            self._capture(moment, data)
         elif isinstance(data, RefundIssued):
-            self._refund(data)
+            self._refund(data, is_ours=past.source == _OURS)
         elif isinstance(data, ChargebackReceived):
             self._charge_back(data)
         elif isinstance(data, OrderPlaced):
-            self._place(past.at, data)
+            self._place_order(moment, data)
         elif isinstance(data, PriceChanged):
-            self._changes.append((past.at, data))
-            self._weigh(past.at, data)
+            self._prices.add(moment, data)
+        elif isinstance(data, OrderCancelled):
+            self._cancelled_at = max(past.at, self._cancelled_at or past.at)
+        elif isinstance(data, ShipmentBooked | ShipmentDispatched):
+            self.is_shipped = True
 
     def give_back(self, refund_id: str, payment_id: str, minor: int) -> None:
         """Count a refund decided on here, whose event may not be back yet; one that is has the same id."""
@@ -115,7 +130,7 @@ class Account:
         if self._decisions[refund_id] == 1:
             self._own[refund_id] = (payment_id, minor)
             if refund_id not in self._told:
-                self._count(payment_id, minor)
+                self._count(payment_id, minor, is_ours=True)
             elif self._told[refund_id] != self._own[refund_id]:
                 self._differing_refunds[refund_id] = None
 
@@ -125,12 +140,12 @@ class Account:
         if self._decisions[refund_id] == 0:
             payment_id, minor = self._own.pop(refund_id)
             if refund_id not in self._told:
-                self._count(payment_id, -minor)
+                self._count(payment_id, -minor, is_ours=True)
 
     @property
     def captures(self) -> Sequence[PaymentSucceeded]:
         """Each payment taken once, the earliest first, ties by the log; the first ones reported when disputed."""
-        taken = sorted(islice(self._taken.values(), MOST_PIECES), key=lambda each: each[0])
+        taken = sorted(islice(self._taken.values(), MOST_PIECES), key=lambda each: each[0].at)
         return [payment for _, payment in taken]
 
     def left(self, capture: PaymentSucceeded) -> int:
@@ -148,7 +163,46 @@ class Account:
 
     def asks_for(self, sku: str) -> bool:
         """Whether the newest version of the order has this article; an unknown order may have any."""
-        return self.order is None or sku in self._agreed
+        return self.order is None or sku in self._skus
+
+    def is_amended_since(self, moment: Moment) -> bool:
+        """Whether a version of the order is newer, by the clock or by the log, that is not the first one."""
+        placed = self._placed
+        return self._versions > 1 and placed is not None and (placed.at > moment.at or placed.place > moment.place)
+
+    @property
+    def is_amended_since_paid(self) -> bool:
+        """Whether the order became another one after its first capture."""
+        return self._paid is not None and self.is_amended_since(self._paid)
+
+    def is_placed_again_since(self, cancelled_at: datetime) -> bool:
+        """Whether another version of the order is newer than its cancellation."""
+        return self._versions > 1 and self._placed is not None and self._placed.at > cancelled_at
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether an event says that the order will not be fulfilled."""
+        return self._cancelled_at is not None
+
+    def owed_minor(self, *, is_stopped: bool = False) -> int:
+        """What was captured and neither given back by anyone nor covered by what can still be delivered.
+
+        In minor units; 0 where accounts disagree. Nothing is delivered any more of an order that was cancelled, or
+        `is_stopped`; of one that was shipped all of it is. Of an order that is not known, and goes on, nothing is owed.
+        """
+        if self.is_disputed:
+            return 0
+        is_off = is_stopped or self.is_cancelled
+        if self.is_shipped or not is_off:
+            covered = self.left_minor if self.order is None else self._worth(self.order)[0]
+        else:
+            covered = 0
+        return max(0, self.left_minor - covered)
+
+    @property
+    def price_doubt(self) -> str:
+        """Why the changes of prices cannot be relied on, in one line; "" when they can."""
+        return "" if self.order is None else self._difference(self.order).doubt
 
     def settle(self, apart: str | None = None) -> Settlement | None:
         """Keep the captures that pay for the order, the earliest first; None while the order is not known.
@@ -182,8 +236,8 @@ class Account:
         """Whether the accounts disagree: the last of the `lines` say where."""
         return next(self._disputes(), None) is not None
 
-    def lines(self) -> Iterator[str]:
-        """The account, for a person: the order, each payment, the sums, the disputes."""
+    def lines(self, *, is_stopped: bool = False) -> Iterator[str]:
+        """The account, for a person: the order, each payment, who gave back what, the sums, the disputes."""
         if self.order is None:
             yield "the order is not known"
         else:
@@ -191,13 +245,25 @@ class Account:
             agreed = amount(self.order.total_minor, self.order.currency)
             yield f"the order is worth {amount(worth, self.order.currency)}, {agreed} was agreed"
         for capture in self.captures:
-            back = amount(self._returned_minor(capture.payment_id), capture.currency)
-            taken = amount(capture.amount_minor, capture.currency)
-            yield f"payment {capture.payment_id}: {taken} captured, {back} given back"
+            yield self._line(capture)
         if len(self._currencies) == 1:
             [currency] = self._currencies
-            yield f"{amount(self.left_minor, currency)} is left of all captures"
+            owed = amount(self.owed_minor(is_stopped=is_stopped), currency)
+            yield f"{amount(self.left_minor, currency)} is left of all captures, {owed} is owed"
+        if self.price_doubt:
+            yield self.price_doubt
         yield from self._disputes()
+
+    def _line(self, capture: PaymentSucceeded) -> str:
+        returned = self._returned.get(capture.payment_id) or _Returned()
+        by = (
+            ("refunded here", returned.ours_minor),
+            ("refunded by others", returned.others_minor),
+            ("charged back", returned.charged_back_minor),
+        )
+        parts = [f"{amount(minor, capture.currency)} {how}" for how, minor in by if minor]
+        taken = amount(capture.amount_minor, capture.currency)
+        return f"payment {capture.payment_id}: {taken} captured, {', '.join(parts) or 'nothing given back'}"
 
     def _disputes(self) -> Iterator[str]:
         if len(self._currencies) > 1:
@@ -213,10 +279,14 @@ class Account:
             yield f"payment {payment_id} was given back beyond its amount, or may have been"
         if self._is_contradicted:
             yield "the newest version of the order in the log is not the newest by its time"
+        if self._cancelled_at is not None and self.is_shipped:
+            yield "the order was cancelled, and a carrier has it"
+        if self._cancelled_at is not None and self.is_placed_again_since(self._cancelled_at):
+            yield "the order was placed again after it was cancelled"
         if len(self._taken) > MOST_PIECES or self._versions > MOST_PIECES:
             yield f"{len(self._taken)} payments and {self._versions} versions of the order are too many to tell apart"
 
-    def _capture(self, at: datetime, payment: PaymentSucceeded) -> None:
+    def _capture(self, moment: Moment, payment: PaymentSucceeded) -> None:
         payment_id = payment.payment_id
         self._currencies.add(payment.currency)
         if payment_id in self._taken:
@@ -226,27 +296,24 @@ class Account:
                 if len(reports) < _MOST_NAMED:
                     reports.append(payment)
             return
-        self._taken[payment_id] = (at, payment)
+        self._taken[payment_id] = (moment, payment)
         self._strange.pop(payment_id, None)
         self._compare(payment_id)
-        if self._paid_at is None or at < self._paid_at:
-            self._paid_at = at
-            self._weigh_changes()
+        if self._paid is None or moment.at < self._paid.at:
+            self._paid = moment
 
-    def _place(self, at: datetime, order: OrderPlaced) -> None:
+    def _place_order(self, moment: Moment, order: OrderPlaced) -> None:
         if order == self.order:
             return
         self._currencies.add(order.currency)
-        self._is_contradicted |= self._placed_at is not None and at < self._placed_at
+        self._is_contradicted |= self._placed is not None and moment.at < self._placed.at
         self._versions += 1
-        self.order, self._placed_at = order, at
-        self._agreed = {}
+        self.order, self._placed = order, moment
+        self._skus = Counter()
         for item in order.items:
-            quantity, minor = self._agreed.get(item.sku, (0, 0))
-            self._agreed[item.sku] = (quantity + item.quantity, minor + item.quantity * item.price_minor)
-        self._weigh_changes()
+            self._skus[item.sku] += item.quantity
 
-    def _refund(self, refund: RefundIssued) -> None:
+    def _refund(self, refund: RefundIssued, *, is_ours: bool) -> None:
         self._currencies.add(refund.currency)
         told = (refund.payment_id, refund.amount_minor)
         known = self._told.get(refund.refund_id) or self._own.get(refund.refund_id)
@@ -255,7 +322,7 @@ class Account:
         if refund.refund_id not in self._told:
             self._told[refund.refund_id] = told
             if refund.refund_id not in self._own:
-                self._count(*told)
+                self._count(*told, is_ours=is_ours)
 
     def _charge_back(self, chargeback: ChargebackReceived) -> None:
         self._currencies.add(chargeback.currency)
@@ -267,8 +334,12 @@ class Account:
             returned.charged_back_minor += chargeback.amount_minor
         self._compare(chargeback.payment_id)
 
-    def _count(self, payment_id: str, minor: int) -> None:
-        self._returned_of(payment_id).refunded_minor += minor
+    def _count(self, payment_id: str, minor: int, *, is_ours: bool) -> None:
+        returned = self._returned_of(payment_id)
+        if is_ours:
+            returned.ours_minor += minor
+        else:
+            returned.others_minor += minor
         self._compare(payment_id)
 
     def _returned_of(self, payment_id: str) -> _Returned:
@@ -297,27 +368,10 @@ class Account:
 
     def _worth(self, order: OrderPlaced) -> tuple[int, int]:
         """The worth of the order, and what was asked for it at most, in minor units."""
-        changed = max(0, order.total_minor + self._change_minor)
+        changed = max(0, order.total_minor + self._difference(order).minor)
         return min(order.total_minor, changed), max(order.total_minor, changed)
 
-    def _weigh_changes(self) -> None:
-        """Weigh all changes anew; at most as often as there may be pieces and versions."""
-        if len(self._taken) <= MOST_PIECES and self._versions <= MOST_PIECES:
-            self._prices, self._change_minor = {}, 0
-            for at, change in self._changes:
-                self._weigh(at, change)
-
-    def _weigh(self, at: datetime, change: PriceChanged) -> None:
-        """Count what the newest price of an article adds to what was agreed, however often the change is reported.
-
-        Changes outside the time between the order and its first capture, and of other articles, add nothing.
-        """
-        if self._placed_at is None or at < self._placed_at or (self._paid_at is not None and at > self._paid_at):
-            return
-        known = self._prices.get(change.sku)
-        if change.sku not in self._agreed or (known is not None and at < known[0]):
-            return
-        quantity, agreed_minor = self._agreed[change.sku]
-        before_minor = agreed_minor if known is None else quantity * known[1]
-        self._prices[change.sku] = (at, change.new_minor)
-        self._change_minor += quantity * change.new_minor - before_minor
+    def _difference(self, order: OrderPlaced) -> Difference:
+        if self._placed is None:
+            return Difference()
+        return self._prices.difference(order, self._placed.at, self._paid)

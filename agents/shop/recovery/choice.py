@@ -37,6 +37,7 @@ class RecoveryChoice(Choice):
             "refunded_before",
             "retry_shipment",
             "ask_for_address",
+            "tried_before",
             "nothing_to_ship",
             "refund_difference",
             "refund_and_stop",
@@ -47,8 +48,7 @@ class RecoveryChoice(Choice):
             description=(
                 "stock_shortage: refund_and_cancel, or cancel when nothing is paid. duplicate_capture: refund_capture. "
                 "label_failed: retry_shipment. address_invalid: ask_for_address, or retry_shipment when it was "
-                "corrected. price_changed: refund_difference. fraud_blocked: refund_and_stop, or stop when the money "
-                "was given back. escalate: a person decides."
+                "corrected. price_changed: refund_difference. Other failures, and escalate: a person decides."
             )
         ),
     ]
@@ -57,7 +57,15 @@ class RecoveryChoice(Choice):
 @recovery.model(
     RecoveryChoice,
     on=(RootCauseIdentified,),
-    settled=("already_recovered", "already_done", "refunded_before", "nothing_to_ship", "escalate"),
+    settled=(
+        "already_recovered",
+        "already_escalated",
+        "already_done",
+        "refunded_before",
+        "tried_before",
+        "nothing_to_ship",
+        "escalate",
+    ),
 )
 def recover(choice: RecoveryChoice, _event: RootCauseIdentified, _history: History, by_rules: Decision) -> Decision:
     """Carry out the plan of the table, or leave it to a person."""

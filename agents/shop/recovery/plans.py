@@ -2,7 +2,8 @@
 
 The first row whose failure and state fit holds. What a row asks for and is done already is left out when it is carried
 out: nothing is refunded, cancelled or asked for twice. What moves money or stops an order does so only while the
-accounts of the order agree (`agents.shop.facts.account`); a person decides where they do not.
+accounts of the order agree (`agents.shop.facts.account`); a person decides where they do not, and is told why by what
+the state says of itself. No plan gives back more than is owed once it is carried out (`compensations`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Step(Enum):
     """One compensation."""
 
     REFUND_EVERYTHING = auto()
-    REFUND_BEYOND = auto()
+    REFUND_REPEATED = auto()
     REFUND_OVERPAID = auto()
     CANCEL_ORDER = auto()
     CANCEL_FULFILMENT = auto()
@@ -31,6 +32,10 @@ class Step(Enum):
     ASK_FOR_ADDRESS = auto()
     NOTIFY = auto()
     ESCALATE = auto()
+
+
+#: These end the order by themselves, whatever is done about the money.
+_STOPPING: Final = frozenset({Failure.FRAUD_BLOCKED, Failure.ORDER_CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,13 @@ class Plan:
     @property
     def stops(self) -> bool:
         """Whether nothing of the order is to go on."""
-        return self.failure is Failure.FRAUD_BLOCKED or Step.CANCEL_ORDER in self.steps
+        return self.failure in _STOPPING or Step.CANCEL_ORDER in self.steps
+
+    @property
+    def why(self) -> str:
+        """Why it is this plan, in one line for a person: what its state says of itself."""
+        text = (self.when.__doc__ or "").strip().rstrip(".")
+        return text[:1].lower() + text[1:]
 
     @property
     def gives_back(self) -> bool:
@@ -56,18 +67,23 @@ class Plan:
 
 
 def always(_: OrderState, __: str) -> bool:
-    """Any state."""
+    """No compensation fits by itself."""
     return True
 
 
+def unknown(order: OrderState, _: str) -> bool:
+    """The order itself is not known."""
+    return order.account.order is None
+
+
 def shipped(order: OrderState, _: str) -> bool:
-    """The goods are on their way: what was planned for goods in the warehouse is no longer right."""
+    """A carrier has the goods."""
     return order.is_shipped
 
 
 def over(order: OrderState, _: str) -> bool:
     """There is nothing left to ship."""
-    return order.is_shipped or order.is_cancelled
+    return order.is_shipped or order.is_off
 
 
 def disputed(order: OrderState, _: str) -> bool:
@@ -75,9 +91,9 @@ def disputed(order: OrderState, _: str) -> bool:
     return order.account.is_disputed
 
 
-def amended(order: OrderState, culprit_id: str) -> bool:
-    """The order does not ask for the missing article any more."""
-    return not order.asks_for_what_is_short(culprit_id)
+def supplied(order: OrderState, culprit_id: str) -> bool:
+    """The article was reserved since, or the order became another one."""
+    return not order.is_still_short(culprit_id)
 
 
 def captured(order: OrderState, _: str) -> bool:
@@ -90,9 +106,9 @@ def paid(order: OrderState, _: str) -> bool:
     return bool(order.account.captures)
 
 
-def paid_in_vain(order: OrderState, culprit_id: str) -> bool:
-    """The capture to blame is one of those beyond what the order is worth, and what is kept is exactly its worth."""
-    return bool(order.beyond(culprit_id))
+def paid_again(order: OrderState, culprit_id: str) -> bool:
+    """The capture to blame repeats one that is kept, and what is kept is exactly what the order is worth."""
+    return bool(order.repeated(culprit_id))
 
 
 def settled(order: OrderState, _: str) -> bool:
@@ -104,6 +120,11 @@ def settled(order: OrderState, _: str) -> bool:
     return len(account.captures) > 1 and bool(back) and (pays or account.left_minor == 0)
 
 
+def unclear_price(order: OrderState, _: str) -> bool:
+    """What the price was when the order was paid is not clear."""
+    return bool(order.account.price_doubt) or order.account.is_amended_since_paid
+
+
 def overpaid(order: OrderState, _: str) -> bool:
     """The customer paid more than the price."""
     settlement = order.account.settle()
@@ -113,18 +134,27 @@ def overpaid(order: OrderState, _: str) -> bool:
 def paid_right(order: OrderState, _: str) -> bool:
     """The customer paid the price."""
     settlement = order.account.settle()
-    return settlement is not None and settlement.over_minor == 0
+    return settlement is not None and settlement.over_minor == 0 and not settlement.extra
 
 
-def unclear_block(order: OrderState, culprit_id: str) -> bool:
-    """The payment blocked is none of those taken, the goods are gone, or the accounts disagree."""
-    is_strange = paid(order, culprit_id) and order.payment_of(culprit_id) is None
-    return is_strange or order.is_shipped or order.account.is_disputed
+def stranger(order: OrderState, culprit_id: str) -> bool:
+    """The order was not paid with the payment that is blocked."""
+    return paid(order, culprit_id) and order.payment_of(culprit_id) is None
+
+
+def unclear_address(order: OrderState, _: str) -> bool:
+    """Clock and log disagree on whether the newest address is valid."""
+    return order.address.is_contradicted
 
 
 def corrected(order: OrderState, _: str) -> bool:
     """The address was put right since."""
-    return order.is_address_valid
+    return order.address.is_valid
+
+
+def tried_since(order: OrderState, _: str) -> bool:
+    """The address was put right since, and the shipment was tried again for that."""
+    return order.address.is_valid and order.address.is_tried_again
 
 
 def tried_often(order: OrderState, _: str) -> bool:
@@ -133,40 +163,54 @@ def tried_often(order: OrderState, _: str) -> bool:
 
 
 F, S = Failure, Step
+OFF: Final = (S.CANCEL_FULFILMENT, S.CANCEL_ORDER)
+BACK: Final = (S.CANCEL_FULFILMENT, S.REFUND_EVERYTHING)
 
 # fmt: off
 TABLE: Final[Sequence[Plan]] = (
-    Plan(F.STOCK_SHORTAGE,    "escalate",          shipped,       (S.ESCALATE,)),
-    Plan(F.STOCK_SHORTAGE,    "escalate",          disputed,      (S.ESCALATE,)),
-    Plan(F.STOCK_SHORTAGE,    "escalate",          amended,       (S.ESCALATE,)),
-    Plan(F.STOCK_SHORTAGE,    "refund_and_cancel", captured,      (S.REFUND_EVERYTHING, S.CANCEL_ORDER, S.NOTIFY)),
-    Plan(F.STOCK_SHORTAGE,    "cancel",            always,        (S.CANCEL_ORDER, S.NOTIFY)),
-    Plan(F.DUPLICATE_CAPTURE, "escalate",          disputed,      (S.ESCALATE,)),
-    Plan(F.DUPLICATE_CAPTURE, "refund_capture",    paid_in_vain,  (S.REFUND_BEYOND, S.NOTIFY)),
-    Plan(F.DUPLICATE_CAPTURE, "refunded_before",   settled,       ()),
-    Plan(F.DUPLICATE_CAPTURE, "escalate",          always,        (S.ESCALATE,)),
-    Plan(F.LABEL_FAILED,      "nothing_to_ship",   over,          ()),
-    Plan(F.LABEL_FAILED,      "escalate",          tried_often,   (S.ESCALATE,)),
-    Plan(F.LABEL_FAILED,      "retry_shipment",    always,        (S.RETRY_SHIPMENT,)),
-    Plan(F.ADDRESS_INVALID,   "nothing_to_ship",   over,          ()),
-    Plan(F.ADDRESS_INVALID,   "retry_shipment",    corrected,     (S.RETRY_SHIPMENT,)),
-    Plan(F.ADDRESS_INVALID,   "ask_for_address",   always,        (S.ASK_FOR_ADDRESS,)),
-    Plan(F.PRICE_CHANGED,     "escalate",          disputed,      (S.ESCALATE,)),
-    Plan(F.PRICE_CHANGED,     "refund_difference", overpaid,      (S.REFUND_OVERPAID, S.NOTIFY)),
-    Plan(F.PRICE_CHANGED,     "escalate",          paid_right,    (S.ESCALATE, S.NOTIFY)),
-    Plan(F.PRICE_CHANGED,     "escalate",          always,        (S.ESCALATE,)),
-    Plan(F.BAD_DEPLOYMENT,    "escalate",          always,        (S.ESCALATE,)),
-    Plan(F.BAD_CONFIGURATION, "escalate",          always,        (S.ESCALATE,)),
-    Plan(F.FRAUD_BLOCKED,     "escalate",          unclear_block, (S.CANCEL_FULFILMENT, S.ESCALATE)),
-    Plan(F.FRAUD_BLOCKED,     "refund_and_stop",   captured,      (S.CANCEL_FULFILMENT, S.REFUND_EVERYTHING)),
-    Plan(F.FRAUD_BLOCKED,     "stop",              paid,          (S.CANCEL_FULFILMENT,)),
-    Plan(F.FRAUD_BLOCKED,     "escalate",          always,        (S.CANCEL_FULFILMENT, S.ESCALATE)),
-    Plan(F.UNKNOWN,           "escalate",          always,        (S.ESCALATE,)),
+    Plan(F.STOCK_SHORTAGE,    "escalate",          unknown,         (S.ESCALATE,)),
+    Plan(F.STOCK_SHORTAGE,    "escalate",          shipped,         (S.ESCALATE,)),
+    Plan(F.STOCK_SHORTAGE,    "escalate",          disputed,        (S.ESCALATE,)),
+    Plan(F.STOCK_SHORTAGE,    "escalate",          supplied,        (S.ESCALATE,)),
+    Plan(F.STOCK_SHORTAGE,    "refund_and_cancel", captured,        (S.REFUND_EVERYTHING, *OFF, S.NOTIFY)),
+    Plan(F.STOCK_SHORTAGE,    "cancel",            always,          (*OFF, S.NOTIFY)),
+    Plan(F.DUPLICATE_CAPTURE, "escalate",          disputed,        (S.ESCALATE,)),
+    Plan(F.DUPLICATE_CAPTURE, "refund_capture",    paid_again,      (S.REFUND_REPEATED, S.NOTIFY)),
+    Plan(F.DUPLICATE_CAPTURE, "refunded_before",   settled,         ()),
+    Plan(F.DUPLICATE_CAPTURE, "escalate",          always,          (S.ESCALATE,)),
+    Plan(F.LABEL_FAILED,      "nothing_to_ship",   over,            ()),
+    Plan(F.LABEL_FAILED,      "escalate",          tried_often,     (S.ESCALATE,)),
+    Plan(F.LABEL_FAILED,      "retry_shipment",    always,          (S.RETRY_SHIPMENT,)),
+    Plan(F.ADDRESS_INVALID,   "nothing_to_ship",   over,            ()),
+    Plan(F.ADDRESS_INVALID,   "escalate",          unclear_address, (S.ESCALATE,)),
+    Plan(F.ADDRESS_INVALID,   "tried_before",      tried_since,     ()),
+    Plan(F.ADDRESS_INVALID,   "retry_shipment",    corrected,       (S.RETRY_SHIPMENT,)),
+    Plan(F.ADDRESS_INVALID,   "ask_for_address",   always,          (S.ASK_FOR_ADDRESS,)),
+    Plan(F.PRICE_CHANGED,     "escalate",          disputed,        (S.ESCALATE,)),
+    Plan(F.PRICE_CHANGED,     "escalate",          unclear_price,   (S.ESCALATE,)),
+    Plan(F.PRICE_CHANGED,     "refund_difference", overpaid,        (S.REFUND_OVERPAID, S.NOTIFY)),
+    Plan(F.PRICE_CHANGED,     "escalate",          paid_right,      (S.ESCALATE,)),
+    Plan(F.PRICE_CHANGED,     "escalate",          always,          (S.ESCALATE,)),
+    Plan(F.BAD_DEPLOYMENT,    "escalate",          always,          (S.ESCALATE,)),
+    Plan(F.BAD_CONFIGURATION, "escalate",          always,          (S.ESCALATE,)),
+    Plan(F.FRAUD_BLOCKED,     "escalate",          stranger,        (S.CANCEL_FULFILMENT, S.ESCALATE)),
+    Plan(F.FRAUD_BLOCKED,     "escalate",          shipped,         (S.CANCEL_FULFILMENT, S.ESCALATE)),
+    Plan(F.FRAUD_BLOCKED,     "escalate",          disputed,        (S.CANCEL_FULFILMENT, S.ESCALATE)),
+    Plan(F.FRAUD_BLOCKED,     "refund_and_stop",   captured,        BACK),
+    Plan(F.FRAUD_BLOCKED,     "stop",              paid,            (S.CANCEL_FULFILMENT,)),
+    Plan(F.FRAUD_BLOCKED,     "escalate",          always,          (S.CANCEL_FULFILMENT, S.ESCALATE)),
+    Plan(F.ORDER_CANCELLED,   "escalate",          shipped,         (S.CANCEL_FULFILMENT, S.ESCALATE)),
+    Plan(F.ORDER_CANCELLED,   "escalate",          disputed,        (S.CANCEL_FULFILMENT, S.ESCALATE)),
+    Plan(F.ORDER_CANCELLED,   "refund_and_stop",   captured,        (*BACK, S.NOTIFY)),
+    Plan(F.ORDER_CANCELLED,   "stop",              always,          (S.CANCEL_FULFILMENT, S.NOTIFY)),
+    Plan(F.UNKNOWN,           "escalate",          always,          (S.ESCALATE,)),
 )
 # fmt: on
 
 #: For what is taken after an order was stopped.
 LATE_PAYMENT: Final = Plan(Failure.UNKNOWN, "refund_late_payment", always, (Step.REFUND_EVERYTHING,))
+#: For an address that was put right while the order waited for that.
+TRY_AGAIN: Final = Plan(Failure.ADDRESS_INVALID, "retry_shipment", corrected, (Step.RETRY_SHIPMENT,))
 #: For a failure nobody here knows, and for a guess.
 ESCALATE: Final = Plan(Failure.UNKNOWN, "escalate", always, (Step.ESCALATE,))
 

@@ -28,7 +28,6 @@ CASES: dict[str, tuple[Event, tuple[Event, ...]]] = {
         verdict("price_changed", "change"),
         (placed(90), priced("change", 70, 700, 800), captured("paid", 60, amount_minor=2200)),
     ),
-    "refund_and_stop": (verdict("fraud_blocked", "paid"), PAID),
 }
 
 

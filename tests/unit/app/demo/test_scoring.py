@@ -63,7 +63,7 @@ TRUTH = [
         *PAID[OVERPAID],
         owed=1700,
     ),
-    true(SETTLED, "price_changed", "price-2", Plan(escalated=True, notified=True), taken("p-settled", SETTLED, 2000)),
+    true(SETTLED, "price_changed", "price-2", Plan(escalated=True), taken("p-settled", SETTLED, 2000)),
     true(DEPLOYED, "bad_deployment", "deploy-1", Plan(escalated=True)),
     true(UNKNOWN, "unknown", None, Plan(escalated=True)),
 ]
@@ -121,7 +121,6 @@ def perfect() -> list[Message]:
         done(OVERPAID, "CustomerNotified"),
         verdict(SETTLED, "price_changed", "price-2"),
         done(SETTLED, "EscalationRequested"),
-        done(SETTLED, "CustomerNotified"),
         verdict(DEPLOYED, "bad_deployment", "deploy-1"),
         done(DEPLOYED, "EscalationRequested"),
         verdict(UNKNOWN, "unknown", None),

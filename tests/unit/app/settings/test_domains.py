@@ -10,6 +10,7 @@ import pytest
 from waiting import PATIENCE_SECONDS
 
 from app.sandbox.process import clean_environment
+from app.settings.domains import DomainSettings
 from app.settings.objects import catalogue_of
 
 OWN = "from agents import *\n"
@@ -76,3 +77,16 @@ def test_a_wrong_setting_ends_the_start_with_code_2_and_one_line(setting: str, w
     [line] = done.stderr.splitlines()
     assert line.startswith("innervate: DOMAINS")
     assert why in line
+
+
+def test_trusted_sources_are_in_the_catalogue_that_reads_histories() -> None:
+    settings = DomainSettings(trusted_sources="urn:shop:checks, https://fraud.example/scores")
+
+    assert settings.catalogue.types.trusted == {"urn:shop:checks", "https://fraud.example/scores"}
+    assert DomainSettings().catalogue.types.trusted == frozenset()
+
+
+@pytest.mark.parametrize("sources", ["checks", "urn:", "urn:shop:a b", "urn:shop:\u00fc"])
+def test_a_source_that_is_no_uri_is_refused(sources: str) -> None:
+    with pytest.raises(ValueError, match=r"is no URI of a source, such as urn:shop:checks"):
+        DomainSettings(trusted_sources=sources)
