@@ -24,7 +24,7 @@ from agents.model.agent import Agent
 from agents.model.catalogue import TIMELINE, TOPIC
 from agents.model.text import escaped
 from app.settings.kafka import KafkaSettings
-from app.settings.misspelt import misspelt, unknown
+from app.settings.misspelt import former, misspelt, unknown
 from app.settings.models import ModelSettings
 from app.settings.objects import agent_object, catalogue_of
 from app.settings.values import Names, known_agents
@@ -202,15 +202,16 @@ def in_file() -> Mapping[str, str]:
 def refuse_misspelt() -> None:
     """Stop like `load_settings` when a name in the environment or `.env` means a setting and is none.
 
-    Other unknown names in `.env` are told of on stderr.
+    Other unknown names in `.env`, and former ones, are told of on stderr.
     """
     ours = {name.upper() for name in Settings.model_fields}
     written = in_file()
-    wrong = next(misspelt([*os.environ, *written], ours), None)
+    given = [*os.environ, *written]
+    wrong = next(misspelt(given, ours), None)
     if wrong is not None:
         print(f"innervate: {escaped(wrong)}", file=sys.stderr)
         raise SystemExit(2)
-    for line in unknown(written, ours):
+    for line in (*former(given), *unknown(written, ours)):
         print(f"innervate: {escaped(line)}", file=sys.stderr)
 
 

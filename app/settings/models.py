@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
 
 from agents.brains.redaction import REDACTED_FIELDS
 from agents.brains.server import REPLY_TOKENS, Server
 from agents.model.holding import HoldPolicy
 from app.settings.domains import DomainSettings
+from app.settings.misspelt import FORMER
 from app.settings.values import ByAgent, ByNamedAgent, Names, SeveralByAgent, of
 
 #: Who decides for an agent. `second_opinion`: the rules do, a model is asked too, and where it would decide otherwise
@@ -60,8 +61,11 @@ class ModelSettings(DomainSettings):
     #: Fields for whose values a model is told pseudonyms.
     llm_redact: Names = REDACTED_FIELDS
 
-    #: Refunds of one decision beyond this sum wait for a person.
-    hold_refunds_over_minor: ByAgent[Minor] = Field(default_factory=dict)
+    #: Decisions whose effects move more than this sum wait for a person.
+    hold_moves_over_minor: ByAgent[Minor] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("hold_moves_over_minor", FORMER["HOLD_MOVES_OVER_MINOR"].lower()),
+    )
     #: Decisions that do something and are less sure than this wait for a person.
     hold_confidence_under: ByAgent[Confidence] = Field(default_factory=dict)
     #: Decisions with these outcomes wait for a person.
@@ -121,7 +125,7 @@ class ModelSettings(DomainSettings):
     def hold_policy_of(self, agent: str) -> HoldPolicy:
         """Which decisions of the agent wait for a person."""
         return HoldPolicy(
-            moves_over_minor=of(self.hold_refunds_over_minor, agent, None),
+            moves_over_minor=of(self.hold_moves_over_minor, agent, None),
             confidence_under=of(self.hold_confidence_under, agent, None),
             outcomes=self.hold_outcomes.get(agent, frozenset()),
         )

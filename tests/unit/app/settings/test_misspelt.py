@@ -26,7 +26,7 @@ OURS = {name.upper() for name in Settings.model_fields}
         ("LLM_MODLE", "LLM_MODEL"),
         ("llm_modle", "LLM_MODEL"),
         ("SHADOW_LABLE", "SHADOW_LABEL"),
-        ("HOLD_REFUNDS_ABOVE_MINOR", "HOLD_REFUNDS_OVER_MINOR"),
+        ("HOLD_MOVES_ABOVE_MINOR", "HOLD_MOVES_OVER_MINOR"),
         ("KAFKA_SECURITY_USER_NAME", "KAFKA_SECURITY_USERNAME"),
         ("OUTBOX_FENCE", "OUTBOX_FENCED"),
     ],

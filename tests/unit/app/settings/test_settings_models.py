@@ -105,11 +105,11 @@ def test_tokens_are_given_to_all_and_to_some(load: Load, text: str, fraud: int, 
     ("environment", "of_recovery", "of_fraud"),
     [
         (
-            {"HOLD_REFUNDS_OVER_MINOR": "50000"},
+            {"HOLD_MOVES_OVER_MINOR": "50000"},
             HoldPolicy(moves_over_minor=50_000),
             HoldPolicy(moves_over_minor=50_000),
         ),
-        ({"HOLD_REFUNDS_OVER_MINOR": "recovery=0"}, HoldPolicy(moves_over_minor=0), HoldPolicy()),
+        ({"HOLD_MOVES_OVER_MINOR": "recovery=0"}, HoldPolicy(moves_over_minor=0), HoldPolicy()),
         ({"HOLD_CONFIDENCE_UNDER": "0.6"}, HoldPolicy(confidence_under=0.6), HoldPolicy(confidence_under=0.6)),
         (
             {"HOLD_CONFIDENCE_UNDER": "recovery=0.6,fraud=0.5"},
@@ -121,7 +121,7 @@ def test_tokens_are_given_to_all_and_to_some(load: Load, text: str, fraud: int, 
             HoldPolicy(outcomes=frozenset({"refund_and_cancel", "refund_capture"})),
             HoldPolicy(),
         ),
-        ({"HOLD_REFUNDS_OVER_MINOR": "", "HOLD_CONFIDENCE_UNDER": "", "HOLD_OUTCOMES": ""}, HoldPolicy(), HoldPolicy()),
+        ({"HOLD_MOVES_OVER_MINOR": "", "HOLD_CONFIDENCE_UNDER": "", "HOLD_OUTCOMES": ""}, HoldPolicy(), HoldPolicy()),
     ],
 )
 def test_what_waits_is_said_for_all_or_for_some(
@@ -130,6 +130,14 @@ def test_what_waits_is_said_for_all_or_for_some(
     settings = load(**environment)
     assert settings.hold_policy_of("recovery") == of_recovery
     assert settings.hold_policy_of("fraud") == of_fraud
+
+
+def test_the_former_name_of_a_setting_works_and_is_told_of(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load(HOLD_REFUNDS_OVER_MINOR="recovery=50000")
+    assert settings.hold_policy_of("recovery") == HoldPolicy(moves_over_minor=50_000)
+    assert settings.hold_policy_of("fraud") == HoldPolicy()
+    line = "innervate: HOLD_REFUNDS_OVER_MINOR is called HOLD_MOVES_OVER_MINOR now; it still works\n"
+    assert capsys.readouterr().err == line
 
 
 def test_hours_may_be_parts_of_one(load: Load) -> None:
@@ -175,8 +183,12 @@ def test_fields_to_redact_are_named_or_none_are(load: Load) -> None:
         ({"LLM_DEADLINE_SECONDS": "301"}, "LLM_DEADLINE_SECONDS: Input should be less than or equal to 300"),
         ({"LLM_CONCURRENCY": "0"}, "LLM_CONCURRENCY: Input should be greater than or equal to 1"),
         ({"LLM_QUEUE": "-1"}, "LLM_QUEUE: Input should be greater than or equal to 0"),
-        ({"HOLD_REFUNDS_OVER_MINOR": "-1"}, "HOLD_REFUNDS_OVER_MINOR: Input should be greater than or equal to 0"),
-        ({"HOLD_REFUNDS_OVER_MINOR": "a=1"}, f"HOLD_REFUNDS_OVER_MINOR: no agent named a; there are {NAMES}"),
+        ({"HOLD_MOVES_OVER_MINOR": "-1"}, "HOLD_MOVES_OVER_MINOR: Input should be greater than or equal to 0"),
+        (
+            {"HOLD_MOVES_OVER_MINOR": "1", "HOLD_REFUNDS_OVER_MINOR": "1"},
+            "HOLD_REFUNDS_OVER_MINOR: HOLD_MOVES_OVER_MINOR is set as well, which it is called now",
+        ),
+        ({"HOLD_MOVES_OVER_MINOR": "a=1"}, f"HOLD_MOVES_OVER_MINOR: no agent named a; there are {NAMES}"),
         ({"HOLD_CONFIDENCE_UNDER": "fraud=1.5"}, "HOLD_CONFIDENCE_UNDER: Input should be less than or equal to 1"),
         ({"HOLD_OUTCOMES": "refund"}, "HOLD_OUTCOMES: expected agent=value, separated by commas"),
         ({"HOLD_OUTCOMES": "nobody=refund"}, f"HOLD_OUTCOMES: no agent named nobody; there are {NAMES}"),
@@ -192,7 +204,7 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_says_what_is_wrong(
     assert capsys.readouterr().err == f"innervate: {line}\n"
 
 
-@pytest.mark.parametrize("name", ["LLM_DAILY_TOKENS", "HOLD_REFUNDS_OVER_MINOR", "HOLD_CONFIDENCE_UNDER"])
+@pytest.mark.parametrize("name", ["LLM_DAILY_TOKENS", "HOLD_MOVES_OVER_MINOR", "HOLD_CONFIDENCE_UNDER"])
 def test_a_word_is_no_number(load: Load, capsys: pytest.CaptureFixture[str], name: str) -> None:
     with pytest.raises(SystemExit):
         load(**{name: "fraud=many"})
