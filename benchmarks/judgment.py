@@ -84,7 +84,7 @@ def _show(seed: int, judgment: Judgment) -> None:
         f" honest blocked {fraud.honest_blocked}",
         "tone_violations": judgment.tone_violations,
         "packed_unpaid": judgment.packed_unpaid,
-        "escalations": judgment.escalations,
+        "escalations": f"{judgment.escalations}, {judgment.wave_escalations} of the orders one deployment hit",
     }
     for name, value in rows.items():
         print(f"  {name:18} {value}")

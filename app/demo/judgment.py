@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from app.demo.verdicts import Calibration, Verdicts, judged_verdicts
 from app.demo.walk import ORDINARY, Done, Published, Walk
-from app.simulator import Case, Outcome, Simulation
+from app.simulator import WAVE, Case, Outcome, Simulation
 
 #: An order's outcome was right by itself, left to a person although it need not be, or neither.
 RIGHT, LEFT, WRONG = "right", "left_to_people", "wrong"
@@ -53,8 +53,9 @@ class Judgment:
     tone_violations: int
     #: Orders packed though they were not paid in full.
     packed_unpaid: int
-    #: How often a person was asked.
+    #: How often a person was asked; and of the orders that one deployment hit, and its service.
     escalations: int
+    wave_escalations: int
     #: Every wrong case, for a person.
     wrong: Sequence[str]
 
@@ -88,6 +89,7 @@ def judge(simulation: Simulation, log: Iterable[Published]) -> Judgment:
         tone_violations=len(walk.tones),
         packed_unpaid=len(walk.packed),
         escalations=walk.escalations,
+        wave_escalations=_wave_escalations(simulation.cases, walk),
         wrong=[
             *walk.over.values(),
             *verdicts.wrong,
@@ -127,6 +129,13 @@ def _recoveries(
             wrong.append(f"{order_id} ({ORDINARY}): {walk.done[order_id]}, expected nothing")
     by_itself = round(alone / clear, 4) if clear else 1.0
     return {kind: dict(found[kind]) for kind in sorted(found)}, by_itself, unescalated, wrong
+
+
+def _wave_escalations(cases: Iterable[Case], walk: Walk) -> int:
+    """How often people heard of a wave: of its orders one by one, or of its service."""
+    wave = [case for case in cases if case.kind == WAVE]
+    services = {case.service for case in wave}
+    return sum(walk.asked[case.order_id] for case in wave) + sum(walk.asked[service or ""] for service in services)
 
 
 def _grade(case: Case, done: Done) -> str:

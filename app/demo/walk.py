@@ -71,6 +71,8 @@ class Walk:
         #: The same of orders packed too early.
         self.packed: dict[str, str] = {}
         self.escalations = 0
+        #: How often people were asked about an order, or a service alone, by its id.
+        self.asked: Counter[str] = Counter()
         #: Orders the agents stopped when they could not be delivered: whatever is left of their money is owed.
         self._stopped: set[str] = set()
         #: Services a person was told of.
@@ -111,6 +113,7 @@ class Walk:
         order_id = data.get("order_id") or ""
         if kind == "EscalationRequested":
             self.escalations += 1
+            self.asked[order_id or data["service"]] += 1
             self.services |= {data["service"]} if not order_id else set()
         if kind == "RootCauseIdentified":
             self.named[data["error_event_id"]] = data

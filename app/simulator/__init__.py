@@ -9,9 +9,10 @@ types surround each culprit. It fails with ValueError when there are too few ord
 
 from app.simulator.records import Produced
 from app.simulator.schedule import simulate, simulated_until_now
-from app.simulator.truth import Capture, Case, Moment, Outcome, Plan, Simulation, Truth, plan_for
+from app.simulator.truth import WAVE, Capture, Case, Moment, Outcome, Plan, Simulation, Truth, plan_for
 
 __all__ = [
+    "WAVE",
     "Capture",
     "Case",
     "Moment",

@@ -86,10 +86,10 @@ def versions_overtake(story: OrderStory, service: str) -> None:
     """The newest version of the order reaches the log before the one it replaces."""
     want_two_pieces(story)
     story.place(late=timedelta(minutes=90))
-    story.books.is_unclear = True
     amend(story, fewer(story), after=(1, 5))
     story.authorize()
     journey.pay(story)
+    story.books.is_unclear = True
     story.wait((100, 120))
     a_person(story, "versions_overtake")
     puzzle(story, service)

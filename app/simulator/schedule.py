@@ -15,7 +15,7 @@ from app.simulator.people import Customer
 from app.simulator.platform import Platform
 from app.simulator.records import Produced, broken_records, disordered, record
 from app.simulator.story import OrderStory
-from app.simulator.truth import Simulation
+from app.simulator.truth import WAVE, Simulation
 from app.simulator.unusual import TALES, Tale
 from app.simulator.words import STEPS
 
@@ -224,7 +224,7 @@ def _roles(chance: random.Random, orders: int, failures: int, unusual: int) -> _
     roles.incidents.extend(_incidents(chance, honest[: len(honest) - wave], sizes))
     if wave:
         service = chance.choice(("shipping", "notifications", "accounting"))
-        roles.incidents.append(_Incident(honest[-wave:], service, "bad_deployment", "wave"))
+        roles.incidents.append(_Incident(honest[-wave:], service, "bad_deployment", WAVE))
     taken = {number for incident in roles.incidents for number in incident.orders}
     free = [number for number in _honest(roles, orders) if number not in taken]
     groups = list(_single_failures(chance, failures - sum(sizes)))

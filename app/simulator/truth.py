@@ -94,8 +94,8 @@ class Outcome:
     escalated: bool | None = None
 
 
-#: A person hears of it; nothing moves and nothing stops.
-LEFT_TO_PEOPLE: Final = Outcome(escalated=True, retried=None)
+#: The kind of the orders that one deployment hits, many at once.
+WAVE: Final = "wave"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

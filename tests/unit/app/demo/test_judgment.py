@@ -11,7 +11,7 @@ import pytest
 from fakes import NOON
 
 from app.demo.judgment import Judgment, judge
-from app.simulator import Capture, Case, Moment, Outcome, Plan, Simulation, Truth
+from app.simulator import WAVE, Capture, Case, Moment, Outcome, Plan, Simulation, Truth
 
 Message = dict[str, Any]
 
@@ -290,3 +290,13 @@ def test_asking_to_look_at_a_payment_tells_nobody_of_what_else_is_wrong() -> Non
     look = said("look", "EscalationRequested", failure="review")
 
     assert judge(shop(case(ASKED)), [*BEFORE, look]).unescalated == 1
+
+
+def test_what_people_heard_of_a_wave_is_counted_over_its_orders_and_its_service() -> None:
+    hit = Case(order_id="o-1", kind=WAVE, outcomes=(ASKED,), service="shipping")
+    of_an_order = said("of-an-order", "EscalationRequested", failure="bad_deployment", service="shipping")
+    of_the_service = of_an_order | {"id": "of-the-service"}
+    of_the_service = of_the_service | {"data": {"service": "shipping", "failure": "bad_deployment"}}
+    elsewhere = said("elsewhere", "EscalationRequested", failure="unknown", order_id="o-2")
+
+    assert judge(shop(hit), [*BEFORE, of_an_order, of_the_service, elsewhere]).wave_escalations == 2
