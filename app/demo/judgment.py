@@ -70,7 +70,7 @@ def judge(simulation: Simulation, log: Iterable[Published]) -> Judgment:
     walk = Walk(simulation)
     for event in log:
         walk.take(event)
-    verdicts = judged_verdicts(simulation.truth, walk.named)
+    verdicts = judged_verdicts(simulation.truth, walk.named, {case.order_id: case.kind for case in simulation.cases})
     currencies = {each.order_id: each.currency for each in simulation.captures}
     owed: Counter[str] = Counter()
     for order_id, moments in simulation.moments.items():

@@ -40,8 +40,10 @@ class Verdicts:
     wrong: Sequence[str]
 
 
-def judged_verdicts(truth: Sequence[Truth], named: Mapping[str, Published]) -> Verdicts:
-    """Compare the last verdict on each error, by the error's id, with its truth.
+def judged_verdicts(
+    truth: Sequence[Truth], named: Mapping[str, Published], kinds: Mapping[str, str] | None = None
+) -> Verdicts:
+    """Compare the last verdict on each error, by the error's id, with its truth; `kinds` are told of, by order.
 
     Of errors that repeat one, a verdict may be missing, and all of an order count as one more error.
     """
@@ -56,7 +58,7 @@ def judged_verdicts(truth: Sequence[Truth], named: Mapping[str, Published]) -> V
             claimed = float(verdict["confidence"])
             tenths[min(9, int(claimed * 10 + 1e-9))].append((claimed, is_right))
         if not is_right:
-            wrong.append(_line(each, verdict))
+            wrong.append(_line(each, verdict, (kinds or {}).get(each.order_id, each.failure)))
     pairs = [pair for tenth in tenths.values() for pair in tenth]
     falsely = sum(claimed >= CONFIDENT_FROM and not is_right for claimed, is_right in pairs)
     return Verdicts(
@@ -103,9 +105,9 @@ def _is_close(truth: Truth, verdict: Published | None) -> bool:
     return truth.culprit_event_id in (verdict["culprit_event_id"], *verdict["alternatives"][:2])
 
 
-def _line(truth: Truth, verdict: Published | None) -> str:
+def _line(truth: Truth, verdict: Published | None, kind: str) -> str:
     true = f"{truth.failure} by {truth.culprit_event_id or 'nothing'}"
     if verdict is None:
-        return f"{truth.error_event_id}: {true}, no verdict"
+        return f"{truth.error_event_id} ({kind}): {true}, no verdict"
     named = f"{verdict['failure']} by {verdict['culprit_event_id'] or 'nothing'}"
-    return f"{truth.error_event_id}: {true}, named {named}, confidence {verdict['confidence']:.2f}"
+    return f"{truth.error_event_id} ({kind}): {true}, named {named}, confidence {verdict['confidence']:.2f}"

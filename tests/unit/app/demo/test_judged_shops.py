@@ -7,8 +7,9 @@ import pytest
 from choreography import Choreography
 from fakes import NOON
 
-from app.demo.judgment import judge
+from app.demo.judgment import WRONG, judge
 from app.simulator import simulate
+from app.simulator.unusual import TALES
 
 
 @pytest.mark.parametrize("seed", [6101, 6102])
@@ -23,3 +24,19 @@ def test_never_more_goes_back_than_is_owed_and_nobody_in_doubt_is_left_alone(see
     assert judgment.verdicts.false_confidence <= 0.01, judgment.wrong
     assert judgment.fraud.honest_blocked == 0, judgment.wrong
     assert judgment.tone_violations == 0, judgment.wrong
+
+
+@pytest.mark.parametrize("seed", [6103, 6104])
+def test_of_unusual_orders_nothing_goes_back_that_is_not_owed_and_a_person_hears_where_nothing_is_right(
+    seed: int,
+) -> None:
+    """Split tender, chargebacks, amendments, storms, late causes, wrong clocks, forged verdicts: each kind once."""
+    story = simulate(seed=seed, orders=300, failures=60, start=NOON, unusual=len(TALES))
+
+    judgment = judge(story, map(orjson.loads, Choreography().run(story.records).log))
+
+    assert judgment.over_refunds == 0, judgment.wrong
+    assert judgment.unescalated == 0, judgment.wrong
+    assert {kind for kind, counts in judgment.recovery.items() if counts.get(WRONG)} == set(), judgment.wrong
+    assert (judgment.packed_unpaid, judgment.tone_violations) == (0, 0), judgment.wrong
+    assert judgment.fraud.honest_blocked == 0, judgment.wrong
