@@ -6,11 +6,13 @@ from typing import Final
 
 from agents.model.domain import Domain
 from agents.platform import platform
+from agents.shop.bookkeeping import bookkeeping
 from agents.shop.confirmation import confirmation
 from agents.shop.entities import customer, order
 from agents.shop.events import SHOP_EVENTS
 from agents.shop.fraud import fraud
 from agents.shop.fulfilment import fulfilment
+from agents.shop.given_back import GivenBack
 from agents.shop.recovery import recovery
 from agents.shop.refunds import Refund
 from agents.shop.root_cause import root_cause
@@ -19,8 +21,8 @@ shop: Final = Domain(
     name="shop",
     entities=(customer, order),
     events=SHOP_EVENTS,
-    agents=(fraud, fulfilment, confirmation, root_cause, recovery),
-    effects=(Refund,),
+    agents=(fraud, fulfilment, confirmation, root_cause, recovery, bookkeeping),
+    effects=(Refund, GivenBack),
     migrations="agents.shop:migrations",
     uses=(platform,),
     carries=(order,),

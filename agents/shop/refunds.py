@@ -1,8 +1,8 @@
 """Refunds: money given back, and its booking, as an effect of a decision.
 
 The refund, its ledger entries and the bound on what was captured are rows and constraints of PostgreSQL
-(`migrations/0001_refunds.sql`): a refund beyond the capture, one that was made before, or one that is not booked to the
-last unit is refused with the whole decision.
+(`migrations`): a refund beyond what nobody gave back of the capture, one that was made before, or one that is not
+booked to the last unit is refused with the whole decision.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:innervate:refund")
 REFUNDS_ACCOUNT: Final = "refunds"
 PAYMENTS_ACCOUNT: Final = "payments"
 
-_KNOW_CAPTURE: Final = """
+#: The first report of a capture stays.
+KNOW_CAPTURE: Final = """
 INSERT INTO captures (payment_id, order_id, currency, captured_minor)
 VALUES (%(payment_id)s, %(order_id)s, %(currency)s, %(captured_minor)s)
 ON CONFLICT (payment_id) DO NOTHING
@@ -88,7 +89,7 @@ class Refund(Effect, kind="refund"):
             "credits": [entry.credit for entry in self.entries],
             "amounts_minor": [entry.amount_minor for entry in self.entries],
         }
-        return [(_KNOW_CAPTURE, parameters), (_RECORD_REFUND, parameters), (_POST_ENTRIES, parameters)]
+        return [(KNOW_CAPTURE, parameters), (_RECORD_REFUND, parameters), (_POST_ENTRIES, parameters)]
 
     def events(self) -> Sequence[DomainEvent]:
         """`RefundIssued` and a `LedgerEntryPosted` for each entry."""

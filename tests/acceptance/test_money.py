@@ -97,8 +97,7 @@ def test_a_person_hears_of_every_order_whose_money_does_not_add_up(failed: str, 
         failed, "SELECT entity_id FROM decisions WHERE status = 'rejected' AND entity_id = ANY (%s)", list(ORDERS)
     )
 
-    events = [json.loads(record.value or b"") for record in read(sandbox.kafka, "recovery")]
-    heard = {event["data"]["order_id"] for event in events if event["type"] == "EscalationRequested"}
+    heard = escalated(sandbox)
 
     assert rejected in {"money-first", "money-second"}
     assert heard & ORDERS.keys() == {"money-split", "money-yen", "money-pieces", rejected}
@@ -121,3 +120,45 @@ def test_one_payment_under_six_event_ids_is_approved_each_time(failed: str) -> N
     query = "SELECT outcome, count(*) FROM decisions WHERE agent = 'fraud' AND entity_id = %s GROUP BY 1"
 
     assert rows(failed, query, "money-reports-customer") == [("approve", 6)]
+
+
+def test_a_refund_that_has_no_table_is_given_up_after_a_while_and_a_person_hears(
+    failed: str, sandbox: Sandbox, first_worker: WorkerProcess
+) -> None:
+    """The worker waits 30 s for it (`EFFECTS_WAIT_SECONDS`)."""
+    order_id = "money-away"
+    rows(failed, "ALTER TABLE refunds RENAME TO away")
+    try:
+        told = [PLACED, SHORT, paid("money-away", 10_000), FAILED]
+        asyncio.run(send(sandbox.kafka, [record(order_id, *each) for each in enumerate(told)]))
+        query = "SELECT outcome FROM decisions WHERE status = 'rejected' AND agent = 'recovery' AND entity_id = %s"
+        eventually(lambda: rows(failed, query, order_id), lambda found: len(found) == 1)
+    finally:
+        rows(failed, "ALTER TABLE away RENAME TO refunds")
+
+    eventually(lambda: order_id in escalated(sandbox))
+    assert rows(failed, "SELECT 1 FROM refunds WHERE order_id = %s", order_id) == []
+    eventually(lambda: get(first_worker.url, "/health/ready")[0], lambda status: status == 200)
+
+
+def test_a_chargeback_is_known_to_postgresql_and_nothing_is_refunded_on_top(failed: str, sandbox: Sandbox) -> None:
+    order_id = "money-back"
+    back = ("payments", "ChargebackReceived", paid("money-back", 10_000)[2])
+    told = [PLACED, paid("money-back", 10_000), back, SHORT, FAILED]
+    asyncio.run(send(sandbox.kafka, [record(order_id, *each) for each in enumerate(told)]))
+
+    query = "SELECT kind, payment_id, amount_minor FROM given_back WHERE order_id = %s"
+    found = eventually(lambda: rows(failed, query, order_id))
+
+    assert found == [("chargeback", "money-back", 10_000)]
+    decided = (
+        "SELECT 1 FROM decisions WHERE agent = 'recovery' AND event_type = 'RootCauseIdentified' AND entity_id = %s"
+    )
+    eventually(lambda: rows(failed, decided, order_id))
+    assert rows(failed, "SELECT 1 FROM refunds WHERE order_id = %s", order_id) == []
+
+
+def escalated(sandbox: Sandbox) -> set[str]:
+    """The orders of which a person hears."""
+    events = [json.loads(record.value or b"") for record in read(sandbox.kafka, "recovery")]
+    return {event["data"].get("order_id") for event in events if event["type"] == "EscalationRequested"}

@@ -61,6 +61,13 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         50,
         timedelta.max,
     ),
+    "bookkeeping": Memory(
+        "order",
+        "ChargebackReceived RefundIssued",
+        "PaymentSucceeded ChargebackReceived RefundIssued",
+        50,
+        timedelta(days=540),
+    ),
     "fulfilment": Memory(
         "order",
         "OrderPlaced PaymentSucceeded ShipmentRetryRequested FraudScored",

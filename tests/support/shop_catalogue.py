@@ -12,6 +12,8 @@ from tables.window import Entry
 
 CATALOGUE = Catalogue([shop])
 AGENTS = CATALOGUE.agents
+#: Those that leave something to a model.
+CHOOSERS = [name for name, agent in AGENTS.items() if agent.choosing is not None]
 TYPES = CATALOGUE.types
 EVENT_TYPES = CATALOGUE.types.events
 DOMAIN_TOPICS = CATALOGUE.topics

@@ -157,6 +157,10 @@ class Account:
         """What of all captures nobody gave back, in minor units."""
         return sum(self.left(capture) for capture in self.captures)
 
+    def is_beyond(self, payment_id: str) -> bool:
+        """Whether more was given back of a payment than it took, or may have been."""
+        return payment_id in self._beyond
+
     def has(self, payment_id: str) -> bool:
         """Whether the order was paid with this payment, among others."""
         return payment_id in self._taken

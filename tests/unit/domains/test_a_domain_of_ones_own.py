@@ -44,7 +44,7 @@ def test_beside_the_shop_the_platform_is_loaded_once() -> None:
     catalogue = ci_catalogue.BESIDE_THE_SHOP
 
     assert sorted(catalogue.agents) == sorted(
-        ["flaky", "blame", "incident", "fraud", "fulfilment", "confirmation", "root_cause", "recovery"]
+        ["flaky", "blame", "incident", "fraud", "fulfilment", "confirmation", "root_cause", "recovery", "bookkeeping"]
     )
     assert sorted(catalogue.entities) == ["customer", "order", "repository", "service"]
     assert sorted(catalogue.migrations) == ["ci", "shop"]

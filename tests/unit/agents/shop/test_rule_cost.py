@@ -192,6 +192,7 @@ CASES: Mapping[str, tuple[str, Callable[[int], Sequence[Event]], Event]] = {
     "incident-mixed": ("incident", changes_and_suspicions, SUSPECTED),
     "incident-burst": ("incident", changes_then_errors, SUSPECTED),
     "incident-own-errors": ("incident", errors_of_the_service, broken("b-last", 500)),
+    "bookkeeping": ("bookkeeping", money_given_back, charged_back("last", 1)),
     "recovery-scores": ("recovery", payments_and_scores, scored("p-1", event_id="last")),
     "recovery-ever-earlier": ("recovery", payments_ever_earlier, verdict("price_changed", "change-1", "last")),
     "recovery-prices": ("recovery", changed_prices, verdict("price_changed", "change-1", "last")),
