@@ -1,12 +1,13 @@
 """Readiness: what fulfilment knows of an order, and whether its goods may leave.
 
 The money comes from the order's account (`agents.shop.facts.account`), what was asked for before from the events that
-led to it. A verdict counts when the fraud agent gave it. It grows one event at a time, so that a window is read once.
+led to it. A verdict counts when the fraud agent gave it, or who is trusted as it is. It grows one event at a time, so
+that a window is read once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from agents.model.history import Past
@@ -20,8 +21,7 @@ from agents.shop.events import (
 )
 from agents.shop.facts.account import Account
 
-#: Who judges payments, and who asks for packing.
-_FRAUD: Final = "urn:innervate:agent:fraud"
+#: Who asks for packing.
 _OWN: Final = "urn:innervate:agent:fulfilment"
 
 #: What ends an order's way to the customer, one way or the other.
@@ -29,9 +29,10 @@ ENDS: Final = (OrderCancelled, FulfilmentCancelled, ShipmentDispatched)
 
 
 class Readiness:
-    """One order as of the event decided on."""
+    """One order as of the event decided on. `trusts` says whether a verdict of this source counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, trusts: Callable[[str], bool]) -> None:
+        self._trusts = trusts
         self.account = Account()
         #: The type of the event that ended the order's way; None while it goes on.
         self.ended_by: str | None = None
@@ -56,7 +57,7 @@ class Readiness:
         """Take in the next event of the order."""
         data = past.data
         self.account.add(past)
-        if isinstance(data, FraudScored) and past.source == _FRAUD:
+        if isinstance(data, FraudScored) and self._trusts(past.source):
             self._judge(past.id, data)
         elif isinstance(data, FulfilmentRequested) and past.source == _OWN:
             self._requested(past)

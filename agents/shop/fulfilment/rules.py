@@ -10,7 +10,7 @@ may not have reached the timeline yet when the next event is decided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -87,7 +87,7 @@ class Answer:
 @fulfilment.rules
 def request(event: OrderPlaced | PaymentSucceeded | ShipmentRetryRequested | FraudScored, history: History) -> Decision:
     """Decide whether the order may be packed now."""
-    order = _readiness(history.of(DomainEvent))
+    order = _readiness(history)
     received: Past[DomainEvent] = past_of(history.event, event)
     order.add(received)
     answer = _answer(event, order)
@@ -101,10 +101,10 @@ def request(event: OrderPlaced | PaymentSucceeded | ShipmentRetryRequested | Fra
     return Decision(outcome=answer.outcome, reason=answer.reason)
 
 
-def _readiness(past: Sequence[Past[DomainEvent]]) -> Readiness:
+def _readiness(history: History) -> Readiness:
     """Decide on each event as it was decided on then."""
-    order = Readiness()
-    for earlier in past:
+    order = Readiness(lambda source: history.trusts(source, "fraud"))
+    for earlier in history.of(DomainEvent):
         order.add(earlier)
         if isinstance(earlier.data, _REACTS_TO):
             answer = _answer(earlier.data, order)

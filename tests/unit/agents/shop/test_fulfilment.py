@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from typing import Any, Final
 
 import pytest
 from fakes import NOON, history_of
-from shop_catalogue import parse_data
+from shop_catalogue import TYPES, parse_data
 from stories import captured, charged_back, happened, placed, priced, refunded
 
 from agents.engine.record import decision_record
 from agents.model.decision import Decision, Verdict
+from agents.model.types import Types
 from agents.shop.events import (
     EscalationRequested,
     FraudScored,
@@ -341,3 +343,12 @@ def test_an_order_that_has_ended_is_not_requested_any_more(end: Event) -> None:
     assert (decision.outcome, decision.emit) == ("ended", ())
     assert decide(captured("paid", 0), placed(90), end).emit == ()
     assert decide(scored("review"), placed(90), captured("paid", 60), end).hold is None
+
+
+def test_a_verdict_counts_of_a_source_that_the_operator_trusts() -> None:
+    block = scored("block", source="urn:risk-desk")
+    history = history_of(placed(), captured("paid", 60), block)
+    trusting = replace(history, types=Types(TYPES.events.values(), trusted=["urn:risk-desk"]))
+
+    assert fulfilment.by_rules(history).outcome == "requested"
+    assert fulfilment.by_rules(trusting).outcome == "blocked"
