@@ -7,40 +7,20 @@ import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from interviews import Journal as FakeJournal
+from llm_calls import NOON, PROMPT_SHA256, call
 
 from agents.brains.interview import Journal
 from outbox.database import Database
 from outbox.errors import StatementRejected
 from outbox.journal import Journal as PostgresJournal
-from outbox.journal import LlmCall, StoredReply
+from outbox.journal import StoredReply
 
-NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-FIRST, SECOND = "ab" * 32, "cd" * 32
-
-
-def call(**changes: Any) -> LlmCall:
-    """A call of its own; a valid reply to the prompt `FIRST` unless told otherwise."""
-    made = LlmCall(
-        agent="fraud",
-        event_source="urn:shop",
-        event_id="pay-1",
-        attempt=1,
-        model="small",
-        prompt_sha256=FIRST,
-        prompt="score this",
-        reply="approve",
-        prompt_tokens=120,
-        completion_tokens=8,
-        latency_ms=950,
-        error=None,
-        called_at=NOON,
-    )
-    return replace(made, **changes)
+FIRST, SECOND = PROMPT_SHA256, "cd" * 32
 
 
 @pytest.fixture(params=["fake", "postgresql"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from llm_calls import NOON, PROMPT_SHA256, call
 from waiting import PATIENCE_SECONDS
 
 from outbox.database import Database
@@ -16,23 +17,7 @@ from outbox.errors import StatementRejected
 from outbox.journal import Journal, LlmCall, StoredReply
 from outbox.records import decision_id
 
-NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-SHA256 = "ab" * 32
-CALL = LlmCall(
-    agent="fraud",
-    event_source="urn:shop",
-    event_id="pay-1",
-    attempt=1,
-    model="small",
-    prompt_sha256=SHA256,
-    prompt="score this payment of [redacted]",
-    reply='{"outcome":"approve"}',
-    prompt_tokens=120,
-    completion_tokens=8,
-    latency_ms=950,
-    error=None,
-    called_at=NOON,
-)
+CALL = call(prompt="score this payment of [redacted]", reply='{"outcome":"approve"}')
 
 
 @pytest.fixture
@@ -54,7 +39,7 @@ async def test_a_call_is_written_as_it_was(journal: Journal, query: Callable[...
 
     [row] = query("SELECT * FROM llm_calls")
     assert row == (
-        *(str(CALL.id), "fraud", "pay-1", str(decision_id("fraud", "urn:shop", "pay-1")), 1, "small", SHA256),
+        *(str(CALL.id), "fraud", "pay-1", str(decision_id("fraud", "urn:shop", "pay-1")), 1, "small", PROMPT_SHA256),
         *("score this payment of [redacted]", '{"outcome":"approve"}', 120, 8, 950, None, NOON, "urn:shop"),
     )
 
@@ -70,7 +55,7 @@ async def test_an_event_that_comes_again_finds_the_reply_that_was_paid_for(journ
     await journal.record(CALL)
 
     assert await journal.replies("fraud", "urn:shop", "pay-1") == {
-        SHA256: StoredReply(prompt_sha256=SHA256, model="small", reply='{"outcome":"approve"}')
+        PROMPT_SHA256: StoredReply(prompt_sha256=PROMPT_SHA256, model="small", reply='{"outcome":"approve"}')
     }
 
 
@@ -102,14 +87,14 @@ async def test_a_reply_of_a_version_that_kept_no_source_is_found(journal: Journa
     await journal.record(CALL)
     query("UPDATE llm_calls SET event_source = NULL")
 
-    assert list(await journal.replies("fraud", "urn:shop", "pay-1")) == [SHA256]
+    assert list(await journal.replies("fraud", "urn:shop", "pay-1")) == [PROMPT_SHA256]
 
 
 async def test_of_two_replies_to_a_prompt_the_newer_one_is_found(journal: Journal) -> None:
     await journal.record(attempt(reply="new", called_at=NOON + timedelta(seconds=1)))
     await journal.record(attempt(reply="old"))
 
-    assert (await journal.replies("fraud", "urn:shop", "pay-1"))[SHA256].reply == "new"
+    assert (await journal.replies("fraud", "urn:shop", "pay-1"))[PROMPT_SHA256].reply == "new"
 
 
 async def test_replies_to_several_events_and_prompts_are_told_apart(journal: Journal) -> None:
@@ -125,7 +110,7 @@ async def test_replies_to_several_events_and_prompts_are_told_apart(journal: Jou
     )
 
     assert {sha256: stored.reply for sha256, stored in first.items()} == {
-        SHA256: '{"outcome":"approve"}',
+        PROMPT_SHA256: '{"outcome":"approve"}',
         other: "again",
     }
     assert [stored.reply for stored in second.values()] == ["another"]
