@@ -83,19 +83,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def hold(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Hand out nothing more of these partitions, until they are released and read on from these offsets."""
-        for place, offset in offsets.items():
+        for partition, offset in offsets.items():
             with suppress(IllegalStateError):  # it is somebody else's by now
-                self._consumer.pause(place)
-                self._consumer.seek(place, offset)
-                self._merge.drop(place)
-                self.held[place] = offset
+                self._consumer.pause(partition)
+                self._consumer.seek(partition, offset)
+                self._merge.drop(partition)
+                self.held[partition] = offset
 
-    def release(self, places: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+    def release(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         """Read these held partitions on; returns from where."""
-        for place in places:
+        for partition in partitions:
             with suppress(IllegalStateError):
-                self._consumer.resume(place)
-        return {place: self.held.pop(place) for place in places}
+                self._consumer.resume(partition)
+        return {partition: self.held.pop(partition) for partition in partitions}
 
     async def read(self) -> tuple[list[ConsumerRecord], dict[TopicPartition, int]]:
         """Wait a while for records that are due; returns them by time, and the offsets to commit when they are routed.
@@ -105,12 +105,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._poll()
         if not self._merge:
             return [], {}
-        places = self._consumer.assignment()
-        resting = self._resting(places)
-        ends = {place: self._end(place) for place in places if place not in resting}
-        positions = {place: await self._position(place) for place in ends}
+        partitions = self._consumer.assignment()
+        resting = self._resting(partitions)
+        ends = {partition: self._end(partition) for partition in partitions if partition not in resting}
+        positions = {partition: await self._position(partition) for partition in ends}
         # After a rebalance meanwhile nothing is left to take, so these are the positions of what is taken.
-        behind = {place for place, end in ends.items() if _has_more(positions[place], end)}
+        behind = {partition for partition, end in ends.items() if _has_more(positions[partition], end)}
         awaited = set() if self._merge.bytes > HELD_BYTES else behind - self._over(behind)
         records = self._merge.take(BATCH_RECORDS, behind=awaited, max_bytes=BATCH_BYTES)
         self._held_up = not records
@@ -118,9 +118,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def _poll(self) -> None:
         await self._ask_again()
-        places = self._consumer.assignment()
-        resting = self._resting(places)
-        empty = [place for place in places - resting if self._merge.first(place) is None]
+        partitions = self._consumer.assignment()
+        resting = self._resting(partitions)
+        empty = [partition for partition in partitions - resting if self._merge.first(partition) is None]
         if self._merge and (not empty or self._merge.bytes > HELD_BYTES):
             return
         began = self._clock()
@@ -137,47 +137,47 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _ask_again(self) -> None:
         """Have topics fetched that rested long enough: aiokafka holds their errors until somebody has seen them."""
         due = self._rests.due(now=self._clock())
-        for place in self._consumer.assignment():
-            if place.topic in due and place not in self.held:
+        for partition in self._consumer.assignment():
+            if partition.topic in due and partition not in self.held:
                 with suppress(TopicAuthorizationFailedError):
-                    self._take_in(await self._consumer.getmany(place, timeout_ms=0, max_records=BATCH_RECORDS))
+                    self._take_in(await self._consumer.getmany(partition, timeout_ms=0, max_records=BATCH_RECORDS))
 
-    async def _fetch(self, places: Collection[TopicPartition], wait_ms: int) -> None:
+    async def _fetch(self, partitions: Collection[TopicPartition], wait_ms: int) -> None:
         """Take in what was fetched of these partitions, of all when there are none; one that cannot be read rests."""
         try:
-            self._take_in(await self._consumer.getmany(*places, timeout_ms=wait_ms, max_records=BATCH_RECORDS))
+            self._take_in(await self._consumer.getmany(*partitions, timeout_ms=wait_ms, max_records=BATCH_RECORDS))
         except TopicAuthorizationFailedError as error:
             [topic] = error.args
             self._rests.begin(topic, error, now=self._clock())
         except RecordTooLargeError as error:
-            _, place, offset, *_ = error.args
-            self._take_in({place: [_passed_over(place, offset)]})
+            _, partition, offset, *_ = error.args
+            self._take_in({partition: [_passed_over(partition, offset)]})
 
     def _take_in(self, batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         now_ms = self._wall_clock() * 1000
-        for place, records in batches.items():
-            self._rests.end(place.topic)
-            self._merge.add(place, records, now_ms=now_ms)
+        for partition, records in batches.items():
+            self._rests.end(partition.topic)
+            self._merge.add(partition, records, now_ms=now_ms)
 
-    def _resting(self, places: Collection[TopicPartition]) -> set[TopicPartition]:
+    def _resting(self, partitions: Collection[TopicPartition]) -> set[TopicPartition]:
         topics = self._rests.topics()
-        return {place for place in places if place.topic in topics or place in self.held}
+        return {partition for partition in partitions if partition.topic in topics or partition in self.held}
 
-    def _end(self, place: TopicPartition) -> int | None:
+    def _end(self, partition: TopicPartition) -> int | None:
         """Where the records that can be read end: open transactions hide what is behind their first record."""
-        stable = self._consumer.last_stable_offset(place)
-        end: int | None = self._consumer.highwater(place)
+        stable = self._consumer.last_stable_offset(partition)
+        end: int | None = self._consumer.highwater(partition)
         return end if end is None or stable is None or stable < 0 else min(end, stable)
 
-    async def _position(self, place: TopicPartition) -> int | None:
+    async def _position(self, partition: TopicPartition) -> int | None:
         """The offset that is read next; None, without waiting, while it is not known."""
         with suppress(TimeoutError, IllegalStateError):
             async with asyncio.timeout(0):
-                return await self._consumer.position(place)  # type: ignore[no-any-return]  # see above
+                return await self._consumer.position(partition)  # type: ignore[no-any-return]  # see above
         return None
 
     def _over(self, behind: Collection[TopicPartition]) -> set[TopicPartition]:
-        empty = [place for place in behind if self._merge.first(place) is None]
+        empty = [partition for partition in behind if self._merge.first(partition) is None]
         over = self._patience.over(empty, now=self._polled_seconds)
         for topic, partition in over - self._given_up:
             log.warning("%s/%d has more records, but none comes: the router goes on without it", topic, partition)
@@ -186,15 +186,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _offsets(self, positions: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
         """Where each partition is to be read on: at its first record that is still here, or at its position."""
-        firsts = {place: self._merge.first(place) for place in positions}
-        nexts = {place: first.offset if first else positions[place] for place, first in firsts.items()}
-        return {place: offset for place, offset in nexts.items() if offset is not None}
+        firsts = {partition: self._merge.first(partition) for partition in positions}
+        nexts = {partition: first.offset if first else positions[partition] for partition, first in firsts.items()}
+        return {partition: offset for partition, offset in nexts.items() if offset is not None}
 
 
-def _passed_over(place: TopicPartition, offset: int) -> ConsumerRecord:
+def _passed_over(partition: TopicPartition, offset: int) -> ConsumerRecord:
     """In place of what aiokafka cannot take a whole batch of, and has passed over."""
     value = Unreadable(b"", f"offset {offset} cannot be read: Kafka sends no whole batch")
-    return ConsumerRecord(place.topic, place.partition, offset, -1, 0, None, value, None, -1, 0, ())
+    return ConsumerRecord(partition.topic, partition.partition, offset, -1, 0, None, value, None, -1, 0, ())
 
 
 def size_of(record: ConsumerRecord) -> int:

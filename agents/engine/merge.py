@@ -16,7 +16,7 @@ from math import inf
 from typing import Final, Generic, Protocol, TypeVar
 
 #: Topic and partition; aiokafka's `TopicPartition` is one.
-Place = tuple[str, int]
+Partition = tuple[str, int]
 
 
 class Stamped(Protocol):
@@ -39,7 +39,7 @@ class TimeMerge(Generic[Record]):
 
     def __init__(self, size: Callable[[Record], int] = lambda _: 0) -> None:
         #: None of the queues is empty. A record stands behind the time it is sorted by.
-        self._queues: dict[Place, deque[tuple[float, Record]]] = {}
+        self._queues: dict[Partition, deque[tuple[float, Record]]] = {}
         self._size_of = size
         #: Bytes of all records.
         self.bytes = 0
@@ -47,47 +47,47 @@ class TimeMerge(Generic[Record]):
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def add(self, place: Place, records: Iterable[Record], *, now_ms: float = inf) -> None:
+    def add(self, partition: Partition, records: Iterable[Record], *, now_ms: float = inf) -> None:
         """Put records of one partition behind those it has; they must come in the order of their offsets."""
         added = deque((min(record.timestamp or 0, now_ms), record) for record in records)
         if added:
-            self._queues.setdefault(place, deque()).extend(added)
+            self._queues.setdefault(partition, deque()).extend(added)
             self.bytes += sum(self._size_of(record) for _, record in added)
 
-    def drop(self, place: Place) -> None:
+    def drop(self, partition: Partition) -> None:
         """Forget the records of one partition."""
-        self.bytes -= sum(self._size_of(record) for _, record in self._queues.pop(place, ()))
+        self.bytes -= sum(self._size_of(record) for _, record in self._queues.pop(partition, ()))
 
-    def first(self, place: Place) -> Record | None:
+    def first(self, partition: Partition) -> Record | None:
         """The record of this partition that is taken next; None when it has none."""
-        queue = self._queues.get(place)
+        queue = self._queues.get(partition)
         return queue[0][1] if queue else None
 
-    def take(self, limit: int, *, behind: Collection[Place], max_bytes: int = NO_BOUND) -> list[Record]:
+    def take(self, limit: int, *, behind: Collection[Partition], max_bytes: int = NO_BOUND) -> list[Record]:
         """Take up to `limit` records, the oldest first; at the same time the first by topic, partition and offset.
 
         `behind` are the partitions that have more in Kafka and are worth waiting for. As soon as one of them is empty
         nothing more is taken; nor is, behind the first record, one that would make them more than `max_bytes`.
         """
         taken: list[Record] = []
-        if any(place not in self._queues for place in behind):
+        if any(partition not in self._queues for partition in behind):
             return taken
-        heads = [(queue[0][0], place) for place, queue in self._queues.items()]
+        heads = [(queue[0][0], partition) for partition, queue in self._queues.items()]
         heapq.heapify(heads)
         room = max_bytes
         while heads and len(taken) < limit:
-            _, place = heapq.heappop(heads)
-            queue = self._queues[place]
+            _, partition = heapq.heappop(heads)
+            queue = self._queues[partition]
             size = self._size_of(queue[0][1])
             if taken and size > room:
                 break
             taken.append(queue.popleft()[1])
             self.bytes, room = self.bytes - size, room - size
             if queue:
-                heapq.heappush(heads, (queue[0][0], place))
+                heapq.heappush(heads, (queue[0][0], partition))
                 continue
-            del self._queues[place]
-            if place in behind:
+            del self._queues[partition]
+            if partition in behind:
                 break
         return taken
 
@@ -97,13 +97,13 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._since: dict[Place, float] = {}
+        self._since: dict[Partition, float] = {}
 
-    def over(self, awaited: Iterable[Place], *, now: float) -> set[Place]:
+    def over(self, awaited: Iterable[Partition], *, now: float) -> set[Partition]:
         """Those of the awaited partitions that are not waited for any more.
 
         `awaited` are all that hold up others at this moment: a partition that is not among them has got a record, or
         has none to come, and is waited for anew the next time. `now` is in seconds of any clock that does not go back.
         """
-        self._since = {place: self._since.get(place, now) for place in awaited}
-        return {place for place, since in self._since.items() if now - since >= self._seconds}
+        self._since = {partition: self._since.get(partition, now) for partition in awaited}
+        return {partition for partition, since in self._since.items() if now - since >= self._seconds}

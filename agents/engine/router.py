@@ -132,8 +132,8 @@ class Router:
                     held_up = self._timelines.held_up
                     # In the order of a partition the last one counts.
                     read_to = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records}
-                    intake.hold({place: offset for place, offset in read_to.items() if place in held_up})
-                    await _commit(consumer, {place: at for place, at in offsets.items() if place not in held_up})
+                    intake.hold({tp: offset for tp, offset in read_to.items() if tp in held_up})
+                    await _commit(consumer, {tp: at for tp, at in offsets.items() if tp not in held_up})
                     backoff.reset()
                     self._told = ""
                 await self._bury_refused(await self._timelines.write_kept())

@@ -36,7 +36,7 @@ class Routed:
     message: Message
 
     @property
-    def place(self) -> TopicPartition:
+    def partition(self) -> TopicPartition:
         """The partition it was read from."""
         return TopicPartition(self.record.topic, self.record.partition)
 
@@ -61,11 +61,11 @@ class Timelines:
     @property
     def held_up(self) -> Collection[TopicPartition]:
         """The partitions that were read further than what is written."""
-        return {one.place for one in self._kept}
+        return {one.partition for one in self._kept}
 
-    def keep_only(self, places: Collection[TopicPartition]) -> None:
+    def keep_only(self, partitions: Collection[TopicPartition]) -> None:
         """Drop what was read from all other partitions: it is read again, by whoever has them now."""
-        self._kept = [one for one in self._kept if one.place in places]
+        self._kept = [one for one in self._kept if one.partition in partitions]
 
     async def write(self, routed: Sequence[Routed]) -> Refusals:
         """Write until Kafka has everything it will take; what it takes nothing for is kept."""

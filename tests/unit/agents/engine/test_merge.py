@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.engine.merge import Patience, Place, TimeMerge
+from agents.engine.merge import Partition, Patience, TimeMerge
 
 ORDERS, PAYMENTS, PLATFORM = ("orders", 0), ("payments", 0), ("platform", 0)
 
@@ -27,8 +27,8 @@ def names(records: list[Record]) -> str:
     return " ".join(record.name for record in records)
 
 
-def add(merge: TimeMerge[Record], place: Place, **stamps: int) -> None:
-    merge.add(place, [Record(name, stamp) for name, stamp in stamps.items()])
+def add(merge: TimeMerge[Record], partition: Partition, **stamps: int) -> None:
+    merge.add(partition, [Record(name, stamp) for name, stamp in stamps.items()])
 
 
 def test_the_oldest_record_is_taken_first(merge: TimeMerge[Record]) -> None:
@@ -98,20 +98,25 @@ def test_however_records_arrive_each_is_taken_once_and_the_oldest_of_all_partiti
 ) -> None:
     """The whole logs say what is due; the merge sees them in pieces."""
     merge: TimeMerge[Record] = TimeMerge()
-    places = [("orders", number) for number in range(len(logs))]
-    log_of = {p: [Record(f"{n}", stamp) for n, stamp in enumerate(log)] for p, log in zip(places, logs, strict=True)}
-    read = dict.fromkeys(places, 0)
-    due = {place: list(log) for place, log in log_of.items()}
+    partitions = [("orders", number) for number in range(len(logs))]
+    log_of = {
+        p: [Record(f"{n}", stamp) for n, stamp in enumerate(log)] for p, log in zip(partitions, logs, strict=True)
+    }
+    read = dict.fromkeys(partitions, 0)
+    due = {partition: list(log) for partition, log in log_of.items()}
     while any(due.values()):
-        behind = {place for place in places if read[place] < len(log_of[place])}
+        behind = {partition for partition in partitions if read[partition] < len(log_of[partition])}
         if behind:
-            place = data.draw(st.sampled_from(sorted(behind)), label="partition that is read")
+            partition = data.draw(st.sampled_from(sorted(behind)), label="partition that is read")
             count = data.draw(st.integers(1, 5), label="records")
-            merge.add(place, log_of[place][read[place] : read[place] + count])
-            read[place] = min(read[place] + count, len(log_of[place]))
-            behind = {place for place in places if read[place] < len(log_of[place])}
+            merge.add(partition, log_of[partition][read[partition] : read[partition] + count])
+            read[partition] = min(read[partition] + count, len(log_of[partition]))
+            behind = {partition for partition in partitions if read[partition] < len(log_of[partition])}
         for record in merge.take(data.draw(st.integers(1, 5), label="limit"), behind=behind):
-            oldest = min((place for place in places if due[place]), key=lambda place: (due[place][0].timestamp, place))
+            oldest = min(
+                (partition for partition in partitions if due[partition]),
+                key=lambda partition: (due[partition][0].timestamp, partition),
+            )
             assert record is due[oldest].pop(0)
     assert not merge
 
