@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -33,25 +33,39 @@ class Memory:
     remembers: str
     events: int
     age: timedelta
+    #: Types that are counted apart, those of one entry together, and how many of them are remembered.
+    slots: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def timeline(self) -> str:
         """The topic it reads."""
         return f"timeline-{self.entity}"
 
-    @property
-    def ring(self) -> int:
-        """Slots: a copy counts as one while its first is in them. The power of two that is at least twice `events`."""
-        slots = 1
-        while slots < 2 * self.events:
-            slots *= 2
-        return slots
+    def counted_with(self, kind: str) -> str:
+        """The entry of `slots` that a type belongs to; none for what is counted together."""
+        return next((kinds for kinds in self.slots if kind in kinds.split()), "")
+
+    def remembered_of(self, kinds: str) -> int:
+        """How many events are remembered of those that are counted together."""
+        return self.slots.get(kinds, self.events)
+
+    def kept_of(self, kinds: str) -> int:
+        """As long as it is among so many, a copy counts as one: a power of two, at least twice those remembered."""
+        kept = 32 if kinds else 1
+        while kept < 2 * self.remembered_of(kinds):
+            kept *= 2
+        return kept
 
 
 #: Every agent of every domain that is tried. No event is about entities of two domains.
 MEMORIES: Final[Mapping[str, Memory]] = {
     "fraud": Memory(
-        "customer", "PaymentSucceeded", "PaymentSucceeded PaymentFailed ChargebackReceived", 50, timedelta(days=120)
+        "customer",
+        "PaymentSucceeded",
+        "PaymentSucceeded PaymentFailed ChargebackReceived",
+        50,
+        timedelta(days=120),
+        {"PaymentFailed": 50, "ChargebackReceived": 20},
     ),
     "confirmation": Memory(
         "customer",
@@ -144,6 +158,8 @@ class Remembered:
     #: Source and id.
     event: tuple[str, str]
     payload: bytes
+    #: What it is counted with.
+    kinds: str
 
 
 @dataclass(frozen=True)
@@ -177,14 +193,25 @@ def recompute(agent: str, timeline: Iterable[Record]) -> dict[Place, Recomputed]
         window = windows[record.partition, record.key]
         at = datetime.fromisoformat(event["time"])
         if event["type"] in reacted_to:
-            known = [past for past in window[-memory.events :] if at - past.at <= memory.age]
+            known = [past for past in _last(window, memory.remembered_of) if at - past.at <= memory.age]
             others = [past for past in known if past.event != key]
             expected[record.partition, record.offset] = Recomputed(key, _reference(others))
         is_copy = any(past.event == key for past in window)
         if event["type"] in remembered and not is_copy:
-            window.append(Remembered(record.offset, at, key, payload))
-            del window[: -memory.ring]
+            window.append(Remembered(record.offset, at, key, payload, memory.counted_with(event["type"])))
+            window[:] = _last(window, memory.kept_of)
     return expected
+
+
+def _last(window: Sequence[Remembered], how_many: Callable[[str], int]) -> list[Remembered]:
+    """The last ones of those that are counted together, in log order."""
+    seen: Counter[str] = Counter()
+    last = []
+    for past in reversed(window):
+        seen[past.kinds] += 1
+        if seen[past.kinds] <= how_many(past.kinds):
+            last.append(past)
+    return last[::-1]
 
 
 def _reference(history: list[Remembered]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ fraud = Agent(
     remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),
     # As long as most card schemes allow a payment to be disputed (Visa and Mastercard: 120 days).
     window=WindowSpec(events=50, age=timedelta(days=120)),
+    # Counted apart, so that declined cards do not push out the payments to compare with, nor payments the chargebacks.
+    slots={PaymentFailed: 50, ChargebackReceived: 20},
 )
 
 REVIEW_FROM: Final = 40

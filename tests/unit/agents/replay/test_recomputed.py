@@ -14,12 +14,20 @@ def test_the_audits_know_what_each_agent_reacts_to_and_remembers() -> None:
             agent.remembers,
             agent.window.events,
             agent.window.age,
+            {frozenset(ring.types): ring.events for ring in agent.window.rings},
         )
         for agent in BESIDE_THE_SHOP.agents.values()
     }
 
     assert declared == {
-        name: (one.entity, frozenset(one.reacts_to.split()), frozenset(one.remembers.split()), one.events, one.age)
+        name: (
+            one.entity,
+            frozenset(one.reacts_to.split()),
+            frozenset(one.remembers.split()),
+            one.events,
+            one.age,
+            {frozenset(kinds.split()): events for kinds, events in one.slots.items()},
+        )
         for name, one in MEMORIES.items()
     }
 
