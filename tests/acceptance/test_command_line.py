@@ -99,7 +99,7 @@ def test_tables_are_listed(done: Mapping[str, Done]) -> None:
     run = done["tables"]
 
     assert (run.returncode, run.stderr) == (0, "")
-    assert re.search(r"\| fraud-windows +\| windows: last 50 events, no older than 30 days", run.stdout)
+    assert re.search(r"\| fraud-windows +\| windows: last 50 events, no older than 120 days", run.stdout)
 
 
 def test_a_simulation_is_sent_and_decided_on(sandbox: Sandbox, done: Mapping[str, Done]) -> None:

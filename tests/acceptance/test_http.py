@@ -67,7 +67,11 @@ def test_the_agents_are_listed_with_what_they_listen_to(worker: WorkerProcess) -
         "entity": "customer",
         "reacts_to": ["PaymentSucceeded"],
         "remembers": ["ChargebackReceived", "PaymentFailed", "PaymentSucceeded"],
-        "window": {"events": 50, "age_seconds": 2592000.0, "slots": []},
+        "window": {
+            "events": 50,
+            "age_seconds": 10368000.0,
+            "slots": [{"types": ["PaymentFailed"], "events": 50}, {"types": ["ChargebackReceived"], "events": 20}],
+        },
         "timeline": "timeline-customer",
         "changelog": "innervate-all-fraud-windows-changelog",
     }
