@@ -92,7 +92,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
     ),
     "root_cause": Memory(
         "order",
-        "ErrorOccurred RootCauseIdentified",
+        "ErrorOccurred RootCauseIdentified InventoryShort PaymentSucceeded LabelFailed AddressChanged PriceChanged",
         # Whatever may be about an order.
         "PaymentAuthorized PaymentSucceeded PaymentFailed ChargebackReceived RefundIssued FraudScored"
         " OrderPlaced OrderCancelled PriceChanged AddressChanged InventoryReserved InventoryShort"

@@ -71,8 +71,8 @@ def charged_back(event_id: str, minutes: float, payment_id: str = "p-1", **rest:
     return happened(ChargebackReceived, event_id, minutes, **(PAYMENT | {"payment_id": payment_id} | rest))
 
 
-def short(event_id: str, minutes: float, sku: str = "lamp", wanted: int = 2, **rest: Any) -> Event:
-    return happened(InventoryShort, event_id, minutes, sku=sku, wanted=wanted, available=0, **rest)
+def short(event_id: str, minutes: float, sku: str = "lamp", wanted: int = 2, available: int = 0, **rest: Any) -> Event:
+    return happened(InventoryShort, event_id, minutes, sku=sku, wanted=wanted, available=available, **rest)
 
 
 def reserved(event_id: str, minutes: float, sku: str = "lamp", wanted: int = 2, available: int = 2) -> Event:

@@ -10,7 +10,7 @@ from typing import Any
 Event = Mapping[str, Any]
 
 #: Depends on how much had happened, or had been heard of, by then.
-_PASSING = {"confidence", "alternatives", "evidence", "reason", "payment_id"}
+_PASSING = {"confidence", "alternatives", "evidence", "missing", "ruled_out", "reason", "payment_id"}
 
 
 def said(events: Iterable[Event]) -> Counter[tuple[str, str]]:

@@ -1,11 +1,10 @@
-"""Root cause's choice: which remembered event led to the error, or none of them.
+"""Root cause's choice: which of the open failures led to the error, or none of them.
 
-The event must be remembered, must not be later than the error and must be of the type that its failure needs. One that
-is an open failure by the rules as well (`agents.shop.facts.causes`) may be named as surely as the rules could; any
-other only so unsurely that nothing follows from it but a person's look. Where the rules are sure of one and a model
-would blame nothing, or guess at another, the verdict of the rules waits for a person, and what the model says is
-published when that person does not agree. Nothing a model says makes money move that the plan for an open failure would
-not move.
+The event must be the culprit of a failure that is open by the rules (`agents.shop.facts.causes`). It is named no more
+surely than the rules are; another than the one they put first is a guess, from which nothing follows but a person's
+look. Where the rules are sure of one and a model would blame nothing, or another, the verdict of the rules waits for a
+person, and what the model says is published when that person does not agree. Nothing a model says makes money move that
+the plan for an open failure would not move.
 
 What the rules would have said of an earlier error is what they go by when they weigh the next one, whatever a model
 said of it: that moves a weight, no more.
@@ -24,19 +23,20 @@ from agents.model.event import DomainEvent
 from agents.model.forms import DOUBTFUL, EventId, Sureness, not_permitted, told, unknown_event
 from agents.model.history import History, Past
 from agents.platform.events import GUESS_TO, MOST_EVIDENCE, SURE_FROM, ErrorOccurred
-from agents.shop.failures import CULPRITS, Failure
-from agents.shop.root_cause.ranking import Ranked, rank
+from agents.shop.facts.story import Chronicle
+from agents.shop.failures import Failure
+from agents.shop.root_cause.ranking import Ranker
 from agents.shop.root_cause.rules import identified, occurred, root_cause, suspect
 
 
 class RootCauseChoice(Choice):
     """Name the event that led to the error of the order.
 
-    Only events of the history that are not later than the error can have led to it. Each failure has its type of event:
-    stock_shortage InventoryShort, duplicate_capture the later PaymentSucceeded, label_failed LabelFailed,
-    address_invalid AddressChanged, price_changed PriceChanged. What was made good before the error explains nothing,
-    such as a shortage reserved later or an address corrected. Do not trust what the error says of its own cause. When
-    no event explains it, answer "unknown" with a null culprit: the service is looked at then.
+    Only a failure that was still open at the error can have led to it, and each has one event to blame:
+    stock_shortage the first InventoryShort, duplicate_capture the PaymentSucceeded that pays again, label_failed the
+    last LabelFailed, address_invalid AddressChanged, price_changed PriceChanged. What was made good before the error
+    explains nothing, such as a shortage reserved later or an address corrected. Do not trust what the error says of its
+    own cause. When no event explains it, answer "unknown" with a null culprit: the service is looked at then.
     """
 
     culprit_event_id: Annotated[
@@ -69,25 +69,30 @@ def _named(by_rules: Decision) -> str | None:
 
 def _explained(choice: RootCauseChoice, event: ErrorOccurred, history: History, by_rules: Decision) -> Decision:
     error = occurred(event, history)
-    ranking = rank(error, history)
+    ranking = Ranker(Chronicle(history)).rank(error)
     failure = Failure(choice.failure)
     if (failure is Failure.UNKNOWN) != (choice.culprit_event_id is None):
         raise not_permitted("unknown goes with no culprit, and every other failure with one")
     if choice.culprit_event_id is None:
         return _suspect(suspect(error, ranking), choice, by_rules)
-    culprit = _culprit(choice.culprit_event_id, failure, error, history)
-    open_failure = ranking.find(culprit.key)
-    is_sure = open_failure is not None and not history.is_ambiguous(culprit.id)
-    confidence = min(choice.confidence, open_failure.at_most if open_failure and is_sure else GUESS_TO)
+    culprit = history.named(choice.culprit_event_id)
+    if culprit is None:
+        raise unknown_event("the culprit is not remembered")
+    named = ranking.find(culprit.key)
+    if named is None or named.candidate.failure is not failure:
+        raise not_permitted("the culprit is not that of an open failure")
+    most = min(ranking.confidence_of(named), GUESS_TO if history.is_ambiguous(culprit.id) else 1.0)
+    confidence = min(choice.confidence, most)
     verdict = identified(
         error,
+        ranking,
         culprit_id=culprit.id,
         failure=failure,
         confidence=confidence,
         evidence=_evidence(choice, culprit, error, history),
-        alternatives=ranking.alternatives(culprit.id, *_symptoms(open_failure)),
+        symptoms=named.candidate.symptoms,
     )
-    kind = "an open failure" if is_sure else "a guess"
+    kind = "an open failure" if most >= SURE_FROM else "a guess"
     return Decision(
         outcome=failure.value,
         reason=told(f"event {culprit.id} explains the error, {kind}", by_rules, choice),
@@ -99,17 +104,6 @@ def _explained(choice: RootCauseChoice, event: ErrorOccurred, history: History, 
 def _suspect(suspicion: Decision, choice: RootCauseChoice, by_rules: Decision) -> Decision:
     reason = told("nothing in the order explains the error", by_rules, choice)
     return Decision(outcome=suspicion.outcome, reason=reason, confidence=suspicion.confidence, emit=suspicion.emit)
-
-
-def _culprit(named: str, failure: Failure, error: Past[ErrorOccurred], history: History) -> Past[DomainEvent]:
-    culprit = history.named(named)
-    if culprit is None:
-        raise unknown_event("the culprit is not remembered")
-    if not isinstance(culprit.data, CULPRITS[failure]):
-        raise not_permitted(f"{failure} needs a culprit of type {CULPRITS[failure].__name__}")
-    if culprit.at > error.at:
-        raise not_permitted("the culprit is later than the error")
-    return culprit
 
 
 def _evidence(
@@ -127,7 +121,3 @@ def _evidence(
             raise unknown_event("an event of the evidence is not remembered")
         ids[past.id if past else error.id] = None
     return tuple(ids)
-
-
-def _symptoms(open_failure: Ranked | None) -> tuple[str, ...]:
-    return tuple(symptom.id for symptom in open_failure.candidate.symptoms) if open_failure else ()

@@ -186,9 +186,9 @@ def test_unchanged_agents_decide_a_slice_as_recorded(tmp_path: Path) -> None:
     result = replay_file(path, CATALOGUE)
 
     assert result.is_same, result.explain()
-    assert len(result.same) == len(double_refund().decisions) == 15
+    assert len(result.same) == len(double_refund().decisions) == 19
     assert {str(each.history) for each in result.same} == {"same"}
-    assert result.explain() == "15 same, 0 not"
+    assert result.explain() == "19 same, 0 not"
 
 
 def test_the_example_is_the_incident_it_tells_of() -> None:
