@@ -116,8 +116,8 @@ crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every c
 	$(BIN)/pytest tests/crash --faults $(RUNS) $(if $(SEED),--seed $(SEED)) $(if $(FENCED),--fenced) $(if $(RATE),--rate $(RATE))
 
 .PHONY: crash-points
-crash-points: $(READY)  ## The part of crash-test without chance: kill and freeze a worker at every point; FENCED=1
-	$(BIN)/pytest tests/crash -m apache --ignore tests/crash/test_random_faults.py $(if $(FENCED),--fenced)
+crash-points: $(READY)  ## The part of crash-test without chance: kill and freeze a worker at every point; FENCED=1, TRADE=shop|ci
+	$(BIN)/pytest tests/crash -m apache --ignore tests/crash/test_random_faults.py $(if $(FENCED),--fenced) $(if $(TRADE),--trade $(TRADE))
 
 .PHONY: bench
 bench: $(READY)  ## Measure; prints ratios and medians

@@ -1,6 +1,7 @@
 """Fixtures of the crash suite: Apache Kafka, PostgreSQL behind a proxy, and workers to be hurt.
 
 `--faults N` and `--seed S` choose the random run; the seed is printed first, so that a failure can be run again.
+`--trade` leaves the other trades out.
 """
 
 from __future__ import annotations
@@ -27,7 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", type=int, default=12, help="faults of the random crash run")
     parser.addoption("--seed", type=int, default=None, help="seed of the random crash run; from the clock by default")
     parser.addoption("--rate", type=float, default=50.0, help="records a second the random crash run sends")
+    parser.addoption("--trade", choices=sorted(TRADES), help="what goes on; each in turn by default")
     parser.addoption("--fenced", action="store_true", help="workers publish in Kafka transactions")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if wanted := config.getoption("--trade"):
+        others = [item for item in items if _trade_of(item) not in {wanted, None}]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def _trade_of(item: pytest.Item) -> str | None:
+    """What goes on in a test; None where nothing does."""
+    call = getattr(item, "callspec", None)
+    return None if call is None else call.params.get("trade")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -15,6 +15,7 @@ from audit import audit
 from evidence import Disturbance
 from load import Load
 from settling import decided, settle
+from trades import TRADES, Trade
 from waiting import eventually
 from witness import gather
 
@@ -25,19 +26,21 @@ BACKLOG = 4000
 DECIDED_BEFORE = 300
 
 
+@pytest.mark.parametrize("trade", TRADES, indirect=True, scope="module")
 def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_did(
     make_arena: Callable[[int], Arena],
+    trade: Trade,
     seed: int,
     *,
     fenced: bool,
 ) -> None:
     arena = make_arena(2)
-    url = arena.sandbox.database_url
+    kafka, url = arena.sandbox.kafka, arena.sandbox.database_url
     began_at = time.time()
     arena.start(0)
     eventually(lambda: arena.ready(0), what="the topics to be there")
     arena.leave(0)
-    with Load(arena.sandbox.kafka, seed=seed, name="frozen", per_second=1000, limit=BACKLOG) as load:
+    with Load(kafka, seed=seed, name="frozen", trade=trade, per_second=1000, limit=BACKLOG) as load:
         load.wait()
         arena.start(0)
         eventually(lambda: len(decided(url)) > DECIDED_BEFORE, what="the first worker to be at work")
@@ -48,11 +51,11 @@ def test_a_worker_that_wakes_up_and_takes_over_again_knows_what_its_successor_di
         eventually(lambda: arena.ready(0), what="the first worker to join again")
         arena.kill(1)
         arena.disturbances.append(Disturbance("frozen, then the other one killed", began_at, time.time()))
-        with Load(arena.sandbox.kafka, seed=seed + 1, name="later", limit=BACKLOG // 4) as later:
+        with Load(kafka, seed=seed + 1, name="later", trade=trade, limit=BACKLOG // 4) as later:
             later.wait()
             settle(arena, later)
     arena.stop_workers()
-    evidence = gather(arena.sandbox.kafka, url, [load.acknowledged, later.acknowledged])
+    evidence = gather(kafka, url, [load.acknowledged, later.acknowledged], trade)
 
     findings = audit(evidence, [*arena.disturbances, *arena.troubles()], fenced=fenced)
     assert findings.broken() == {}, findings.details[:10]

@@ -12,8 +12,10 @@ from waiting import PATIENCE_SECONDS
 PROGRAM = Path(__file__).parents[3] / ".ci" / "run"
 STAGES = [
     "acceptance",
-    "crash-points",
-    "crash-points FENCED=1",
+    "crash-points TRADE=ci",
+    "crash-points TRADE=ci FENCED=1",
+    "crash-points TRADE=shop",
+    "crash-points TRADE=shop FENCED=1",
     "integration",
     "kafka-acceptance",
     "kafka-integration",
@@ -61,7 +63,7 @@ def test_every_stage_is_run_and_its_log_is_shown(checkout: Path, at_once: str) -
     first, *made = (checkout / "made").read_text().splitlines()
     assert first == "made setup"
     assert sorted(made) == [f"made {stage}" for stage in STAGES]
-    assert "crash-points-FENCED=1 | made crash-points FENCED=1" in done.stdout.splitlines()
+    assert "crash-points-TRADE=ci-FENCED=1 | made crash-points TRADE=ci FENCED=1" in done.stdout.splitlines()
     assert done.stdout.endswith("; FAILED: none\n")
 
 
