@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -32,32 +32,14 @@ from agents.shop.events import (
     ShipmentDispatched,
 )
 from agents.shop.facts.prices import Difference, Moment, Prices
+from agents.shop.facts.returned import MOST_NAMED, Returned
 from agents.shop.money import amount
 
 #: An order paid in more pieces, or with more versions, is for a person. Own choice: tenders and parcels of an order are
 #: a handful.
 MOST_PIECES: Final = 20
-#: Of each kind of dispute so many are named. Own choice: a person reads them.
-_MOST_NAMED: Final = 5
 #: The source of the refunds that recovery decides on.
 _OURS: Final = "urn:innervate:agent:recovery"
-
-
-@dataclass(slots=True)
-class _Returned:
-    """What was given back of one payment, in minor units."""
-
-    ours_minor: int = 0
-    others_minor: int = 0
-    charged_back_minor: int = 0
-    #: The amounts charged back, and those reported more than once: a chargeback has no id of its own.
-    charged_back: set[int] = field(default_factory=set)
-    repeated: set[int] = field(default_factory=set)
-
-    @property
-    def minor(self) -> int:
-        """All of it."""
-        return self.ours_minor + self.others_minor + self.charged_back_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +70,15 @@ class Account:
         self._taken: dict[str, tuple[Moment, PaymentSucceeded]] = {}
         #: The first capture by its time.
         self._paid: Moment | None = None
-        self._returned: dict[str, _Returned] = {}
-        #: Refunds told of by events, and those decided on here, by id: payment and amount.
-        self._told: dict[str, tuple[str, int]] = {}
-        self._own: dict[str, tuple[str, int]] = {}
-        self._decisions: Counter[str] = Counter()
+        #: What was given back, by anyone.
+        self.returned = Returned()
         self._currencies: set[str] = set()
         self._prices = Prices()
         #: Pieces asked for, by sku.
         self._skus: Counter[str] = Counter()
         self._place = 0
-        #: What the disputes are about, in the order found.
+        #: The payments reported with several amounts, in the order found.
         self._differing: dict[str, list[PaymentSucceeded]] = {}
-        self._differing_refunds: dict[str, None] = {}
-        self._strange: dict[str, None] = {}
-        self._beyond: dict[str, None] = {}
 
     def add(self, past: Past[DomainEvent]) -> None:
         """Take in the next event of the order; what is not about money changes nothing."""
@@ -112,9 +88,11 @@ class Account:
         if isinstance(data, PaymentSucceeded):
             self._capture(moment, data)
         elif isinstance(data, RefundIssued):
-            self._refund(data, is_ours=past.source == _OURS)
+            self._currencies.add(data.currency)
+            self.returned.refund(data, is_ours=past.source == _OURS)
         elif isinstance(data, ChargebackReceived):
-            self._charge_back(data)
+            self._currencies.add(data.currency)
+            self.returned.charge_back(data)
         elif isinstance(data, OrderPlaced):
             self._place_order(moment, data)
         elif isinstance(data, PriceChanged):
@@ -124,24 +102,6 @@ class Account:
         elif isinstance(data, ShipmentBooked | ShipmentDispatched):
             self.is_shipped = True
 
-    def give_back(self, refund_id: str, payment_id: str, minor: int) -> None:
-        """Count a refund decided on here, whose event may not be back yet; one that is has the same id."""
-        self._decisions[refund_id] += 1
-        if self._decisions[refund_id] == 1:
-            self._own[refund_id] = (payment_id, minor)
-            if refund_id not in self._told:
-                self._count(payment_id, minor, is_ours=True)
-            elif self._told[refund_id] != self._own[refund_id]:
-                self._differing_refunds[refund_id] = None
-
-    def take_back(self, refund_id: str) -> None:
-        """Count a refund decided on here no longer: it was not made."""
-        self._decisions[refund_id] -= 1
-        if self._decisions[refund_id] == 0:
-            payment_id, minor = self._own.pop(refund_id)
-            if refund_id not in self._told:
-                self._count(payment_id, -minor, is_ours=True)
-
     @property
     def captures(self) -> Sequence[PaymentSucceeded]:
         """Each payment taken once, the earliest first, ties by the log; the first ones reported when disputed."""
@@ -150,7 +110,7 @@ class Account:
 
     def left(self, capture: PaymentSucceeded) -> int:
         """What of the capture nobody gave back, in minor units."""
-        return max(0, capture.amount_minor - self._returned_minor(capture.payment_id))
+        return max(0, capture.amount_minor - self.returned.minor(capture.payment_id))
 
     @property
     def left_minor(self) -> int:
@@ -259,28 +219,17 @@ class Account:
         yield from self._disputes()
 
     def _line(self, capture: PaymentSucceeded) -> str:
-        returned = self._returned.get(capture.payment_id) or _Returned()
-        by = (
-            ("refunded here", returned.ours_minor),
-            ("refunded by others", returned.others_minor),
-            ("charged back", returned.charged_back_minor),
-        )
-        parts = [f"{amount(minor, capture.currency)} {how}" for how, minor in by if minor]
         taken = amount(capture.amount_minor, capture.currency)
-        return f"payment {capture.payment_id}: {taken} captured, {', '.join(parts) or 'nothing given back'}"
+        back = self.returned.told(capture.payment_id, capture.currency)
+        return f"payment {capture.payment_id}: {taken} captured, {back}"
 
     def _disputes(self) -> Iterator[str]:
         if len(self._currencies) > 1:
-            yield f"amounts are in {' and '.join(sorted(self._currencies)[:_MOST_NAMED])}"
-        for payment_id, reports in islice(self._differing.items(), _MOST_NAMED):
+            yield f"amounts are in {' and '.join(sorted(self._currencies)[:MOST_NAMED])}"
+        for payment_id, reports in islice(self._differing.items(), MOST_NAMED):
             told = " and ".join(amount(each.amount_minor, each.currency) for each in reports)
             yield f"payment {payment_id} is reported as {told}"
-        for refund_id in islice(self._differing_refunds, _MOST_NAMED):
-            yield f"refund {refund_id} is reported in different ways"
-        for payment_id in islice(self._strange, _MOST_NAMED):
-            yield f"money of payment {payment_id} was given back, which the order was not paid with"
-        for payment_id in islice(self._beyond, _MOST_NAMED):
-            yield f"payment {payment_id} was given back beyond its amount, or may have been"
+        yield from self.returned.disputes()
         if self._is_contradicted:
             yield "the newest version of the order in the log is not the newest by its time"
         if self._cancelled_at is not None and self.is_shipped:
@@ -297,12 +246,11 @@ class Account:
             first = self._taken[payment_id][1]
             if (payment.amount_minor, payment.currency) != (first.amount_minor, first.currency):
                 reports = self._differing.setdefault(payment_id, [first])
-                if len(reports) < _MOST_NAMED:
+                if len(reports) < MOST_NAMED:
                     reports.append(payment)
             return
         self._taken[payment_id] = (moment, payment)
-        self._strange.pop(payment_id, None)
-        self._compare(payment_id)
+        self.returned.take(payment_id, payment.amount_minor)
         if self._paid is None or moment.at < self._paid.at:
             self._paid = moment
 
@@ -316,59 +264,6 @@ class Account:
         self._skus = Counter()
         for item in order.items:
             self._skus[item.sku] += item.quantity
-
-    def _refund(self, refund: RefundIssued, *, is_ours: bool) -> None:
-        self._currencies.add(refund.currency)
-        told = (refund.payment_id, refund.amount_minor)
-        known = self._told.get(refund.refund_id) or self._own.get(refund.refund_id)
-        if known is not None and known != told:
-            self._differing_refunds[refund.refund_id] = None
-        if refund.refund_id not in self._told:
-            self._told[refund.refund_id] = told
-            if refund.refund_id not in self._own:
-                self._count(*told, is_ours=is_ours)
-
-    def _charge_back(self, chargeback: ChargebackReceived) -> None:
-        self._currencies.add(chargeback.currency)
-        returned = self._returned_of(chargeback.payment_id)
-        if chargeback.amount_minor in returned.charged_back:
-            returned.repeated.add(chargeback.amount_minor)
-        else:
-            returned.charged_back.add(chargeback.amount_minor)
-            returned.charged_back_minor += chargeback.amount_minor
-        self._compare(chargeback.payment_id)
-
-    def _count(self, payment_id: str, minor: int, *, is_ours: bool) -> None:
-        returned = self._returned_of(payment_id)
-        if is_ours:
-            returned.ours_minor += minor
-        else:
-            returned.others_minor += minor
-        self._compare(payment_id)
-
-    def _returned_of(self, payment_id: str) -> _Returned:
-        if payment_id not in self._taken:
-            self._strange[payment_id] = None
-        return self._returned.setdefault(payment_id, _Returned())
-
-    def _returned_minor(self, payment_id: str) -> int:
-        returned = self._returned.get(payment_id)
-        return returned.minor if returned else 0
-
-    def _compare(self, payment_id: str) -> None:
-        """Note whether more than the payment took may have been given back.
-
-        The whole amount charged back twice is one chargeback reported twice; of a part nobody can tell.
-        """
-        returned = self._returned.get(payment_id)
-        if returned is None or payment_id not in self._taken:
-            return
-        taken_minor = self._taken[payment_id][1].amount_minor
-        is_beyond = returned.minor > taken_minor
-        if is_beyond or (returned.repeated and returned.repeated != {taken_minor}):
-            self._beyond[payment_id] = None
-        else:
-            self._beyond.pop(payment_id, None)
 
     def _worth(self, order: OrderPlaced) -> tuple[int, int]:
         """The worth of the order, and what was asked for it at most, in minor units."""

@@ -114,11 +114,11 @@ class OrderState:
         if earlier is not None:
             self._tally(earlier, -1)
             for refund_id in earlier.refunds:
-                self.account.take_back(refund_id)
+                self.account.returned.take_back(refund_id)
         self._done[cause] = done
         self._tally(done, 1)
         for refund_id, (payment_id, minor) in done.refunds.items():
-            self.account.give_back(refund_id, payment_id, minor)
+            self.account.returned.give_back(refund_id, payment_id, minor)
         self._stopped_by.pop(cause, None)
         self._gives_back_for.pop(cause, None)
         self._called_off.pop(cause, None)
