@@ -119,7 +119,7 @@ class Account:
 
     def is_beyond(self, payment_id: str) -> bool:
         """Whether more was given back of a payment than it took, or may have been."""
-        return payment_id in self._beyond
+        return self.returned.is_beyond(payment_id)
 
     def has(self, payment_id: str) -> bool:
         """Whether the order was paid with this payment, among others."""

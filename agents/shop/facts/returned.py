@@ -67,13 +67,9 @@ class Returned:
         parts = [f"{amount(minor, currency)} {how}" for how, minor in by if minor]
         return ", ".join(parts) or "nothing given back"
 
-    def exceeds(self, chargeback: ChargebackReceived) -> bool:
-        """Whether a chargeback that is not counted yet gives back what was refunded here."""
-        of_payment = self._of.get(chargeback.payment_id)
-        taken_minor = self._taken_minor.get(chargeback.payment_id)
-        if of_payment is None or taken_minor is None or chargeback.amount_minor in of_payment.charged_back:
-            return False
-        return of_payment.ours_minor > 0 and of_payment.minor + chargeback.amount_minor > taken_minor
+    def is_beyond(self, payment_id: str) -> bool:
+        """Whether more of the payment was given back than it took, or may have been."""
+        return payment_id in self._beyond
 
     def take(self, payment_id: str, minor: int) -> None:
         """The order was paid with this payment; it is told once."""

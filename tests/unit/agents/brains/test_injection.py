@@ -44,6 +44,7 @@ from agents.shop.events import (
 )
 from agents.shop.refunds import Refund
 from agents.shop.root_cause.rules import root_cause
+from app.demo.judgment import judge
 from app.simulator import Simulation, simulate
 from tables.event import Event
 
@@ -330,6 +331,8 @@ def test_whole_stories_decided_by_the_attacker_give_back_no_more_than_was_taken(
             if event["type"] == "RefundIssued":
                 given_back[event["data"]["payment_id"]] += event["data"]["amount_minor"]
         assert all(amount <= taken[payment] for payment, amount in given_back.items())
+        # By the books of the shop, which share nothing with the agents: no order gets more than it is owed.
+        assert judge(story(), map(orjson.loads, result.log)).over_refunds == 0
         refunds += len(given_back)
         obeyed |= attacker.obeyed
     assert refunds > 0

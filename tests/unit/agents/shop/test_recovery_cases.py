@@ -146,7 +146,7 @@ def owed_minor(log: Sequence[Event], own: Counter[str], *, is_off: bool) -> int:
     totals = [event.data["total_minor"] for event in log if event.type == "OrderPlaced"]
     lowered = 200 if any(event.type == "PriceChanged" and event.data["new_minor"] == 600 for event in log) else 0
     worth = 0 if is_off else max(0, totals[-1] - lowered) if totals else sum(taken.values())
-    return sum(taken.values()) - sum(minor for *_, minor in back) - sum(own.values()) - worth
+    return int(sum(taken.values()) - sum(minor for *_, minor in back) - sum(own.values()) - worth)
 
 
 PAID_BY = "PaymentSucceeded"
