@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 
+from app.demo.evidence import AGENTS_SOURCE
 from app.demo.observation import Observation, observe, of_correlation
 from app.demo.report import report_on
 from app.demo.telling import choreography
@@ -25,6 +26,7 @@ from app.sandbox import Sandbox, SandboxError
 from app.sandbox.worker_process import WorkerProcess
 from app.scripted_model.process import scripted_model
 from app.simulator import Simulation, simulated_until_now
+from app.simulator.unusual import TALES
 from app.worker.signals import end_in_order
 from tables.event import Event
 
@@ -47,7 +49,7 @@ def main() -> int:
         default=40,
         help="how many errors occur in them: failing and unusual orders are half of all at most",
     )
-    parser.add_argument("--unusual", type=int, default=0, help="how many orders are unusual, beside those that fail")
+    parser.add_argument("--unusual", type=int, help="how many orders are unusual beside those; each kind once without")
     parser.add_argument("--provider", choices=("tansu", "apache"), default="tansu", help="which Kafka broker")
     parser.add_argument(
         "--llm", choices=("scripted",), help="ask a scripted model that misbehaves; rules alone without"
@@ -56,8 +58,11 @@ def main() -> int:
     end_in_order()
     console = Console(highlight=False)
     try:
+        unusual = arguments.unusual
+        if unusual is None:
+            unusual = max(0, min(len(TALES), arguments.orders // 2 - arguments.failures))
         simulation = simulated_until_now(
-            seed=arguments.seed, orders=arguments.orders, failures=arguments.failures, unusual=arguments.unusual
+            seed=arguments.seed, orders=arguments.orders, failures=arguments.failures, unusual=unusual
         )
         with _model(arguments.llm, arguments.seed) as settings:
             return _run(arguments.provider, settings, simulation, console)
@@ -108,7 +113,9 @@ def _show_one(observed: Observation, console: Console) -> None:
 
 def _caused_by_an_error(observed: Observation, kind: str) -> list[Event]:
     failed = {event.correlationid for event in observed.events.values() if event.type == "ErrorOccurred"}
-    return [event for event in observed.events.values() if event.type == kind and event.correlationid in failed]
+    told = (event for event in observed.events.values() if event.type == kind and event.correlationid in failed)
+    # Support gives money back as well.
+    return [event for event in told if kind != "RefundIssued" or event.source.startswith(AGENTS_SOURCE)]
 
 
 def _show(report: Mapping[str, Any], console: Console) -> None:
