@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import orjson
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
-from shop_catalogue import AGENTS
+from shop_catalogue import AGENTS, CHOOSERS
 
 from agents.brains.schema import strict_schema
 from app.scripted_model.answers import Named, Told, filled
@@ -125,7 +125,7 @@ def test_no_schema_is_an_empty_object() -> None:
     assert filled({}, random.Random(7)) == {}
 
 
-@pytest.mark.parametrize("name", list(AGENTS))
+@pytest.mark.parametrize("name", CHOOSERS)
 def test_the_form_of_every_agent_can_be_filled(name: str) -> None:
     choosing = AGENTS[name].choosing
     assert choosing is not None
