@@ -39,7 +39,7 @@ def shipping(told: Sequence[Told], answer: Answer, latency: int) -> list[str]:
         source = "urn:innervate:agent:fraud" if kind == "FraudScored" else "urn:shop"
         event = Event(
             id=f"e-{number}", source=source, type=kind, time=TEN + timedelta(minutes=number),
-            data={"order_id": "o-1", "customer_id": "ada"} | data,
+            data={"order_id": "o-1", "customer_id": "ada"} | dict(data),
         )  # fmt: skip
         records.append(Record(to_json(event)))
     ran = Choreography(latency=lambda _: latency, answer=answer).run(records)
