@@ -101,6 +101,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         " ErrorOccurred RootCauseIdentified RootCauseSuspected EscalationRequested LedgerEntryPosted",
         50,
         timedelta(days=90),
+        {"ErrorOccurred RootCauseIdentified RootCauseSuspected EscalationRequested": 50},
     ),
     "incident": Memory(
         "service",

@@ -47,6 +47,8 @@ root_cause = Agent(
         EscalationRequested,
     ),
     window=WindowSpec(events=50, age=timedelta(days=90)),
+    # What fails again and again, and what is said of it, cannot push out what happened to the order.
+    slots={(ErrorOccurred, RootCauseIdentified, RootCauseSuspected, EscalationRequested): 50},
 )
 
 #: How sure it is that nothing in the order's own past explains the error differently.

@@ -129,7 +129,9 @@ def test_in_a_whole_shop_no_money_is_given_back_beyond_what_was_taken_and_the_bo
     assert (result.ledger_balanced, result.refunds_over_captures) == (True, 0), result.money_mistakes
     assert HOSTILE[:20] not in str(ran.published)
     deciders = {(agent, record.brain) for (agent, _), record in ran.decisions.items()}
-    assert {agent for agent, brain in deciders if brain == "chance"} == set(CHOOSERS)
+    # Of what is answered by chance about causes and recoveries next to nothing is permitted.
+    heard = {agent for agent, brain in deciders if brain == "chance"}
+    assert set(CHOOSERS) - {"root_cause", "recovery"} <= heard <= set(CHOOSERS)
     assert any(record.hold for record in ran.decisions.values())
 
 

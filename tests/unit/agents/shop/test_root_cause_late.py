@@ -109,8 +109,8 @@ def played(*events: Event) -> list[dict[str, Any]]:
     return [event["data"] for event in ran.published if event["type"] == "RootCauseIdentified"]
 
 
-def test_many_errors_of_one_order_name_one_culprit_once_each() -> None:
-    errors = [error(f"error-{number:02}", 30 - number / 10) for number in range(20)]
+def test_sixty_errors_of_one_order_name_one_culprit_once_each() -> None:
+    errors = [error(f"error-{number:02}", 30 - number / 10) for number in range(60)]
     verdicts = played(*ORDINARY, short("culprit", 40), *errors)
     assert [verdict["error_event_id"] for verdict in verdicts] == [each.id for each in errors]
     last = verdicts[-1]
