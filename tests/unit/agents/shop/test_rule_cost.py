@@ -189,6 +189,8 @@ CASES: Mapping[str, tuple[str, Callable[[int], Sequence[Event]], Event]] = {
     "confirmation": ("confirmation", all_a_customer_can_do, captured("now", 0, "p-now")),
     "root-cause-rivals": ("root_cause", rival_failures, error(by="error-3")),
     "root-cause-articles": ("root_cause", shortages_of_many_articles, error()),
+    "root-cause-late": ("root_cause", rival_failures, short("late", 40)),
+    "root-cause-late-storm": ("root_cause", shortages_of_many_articles, label("late", 85)),
     "incident-mixed": ("incident", changes_and_suspicions, SUSPECTED),
     "incident-burst": ("incident", changes_then_errors, SUSPECTED),
     "incident-own-errors": ("incident", errors_of_the_service, broken("b-last", 500)),
