@@ -92,7 +92,7 @@ def test_agents_are_listed(done: Mapping[str, Done]) -> None:
 
     assert (run.returncode, run.stderr) == (0, "")
     assert re.search(r"\| @fraud +\| timeline-customer +\| Reacts to PaymentSucceeded of a customer\. +\|", run.stdout)
-    assert re.search(r"\| @recovery +\| timeline-order +\| Reacts to FraudScored, ", run.stdout)
+    assert re.search(r"\| @recovery +\| timeline-order +\| Reacts to AddressChanged, FraudScored, ", run.stdout)
 
 
 def test_tables_are_listed(done: Mapping[str, Done]) -> None:
