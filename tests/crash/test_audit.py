@@ -93,7 +93,7 @@ def test_a_message_of_an_agent_is_an_input_like_any_other() -> None:
     message = record("payments", 13, scored)
     told = decision("fraud", THIRD, KNOWN[2], [message], at=502.0)
     assert found(domain=[*INPUTS, RUBBISH, *SCORES[:2], message], decisions=[*FRAUD[:2], told, *CONFIRMATION]) == {
-        "undecided": ["m3 of urn:innervate:agent:fraud by recovery"]
+        "undecided": ["m3 of urn:innervate:agent:fraud by fulfilment", "m3 of urn:innervate:agent:fraud by recovery"]
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from audit import audit
 from evidence import CaptureRow, EntryRow, Evidence, Logged, RefundRow
-from planting import EMPTY, decision, record
+from planting import EMPTY, decision, history, record
 
 
 def event(event_id: str, kind: str, data: dict[str, Any], *, ours: bool = False) -> dict[str, Any]:
@@ -53,16 +53,28 @@ REFUND = RefundRow("recovery/v1", "r1", "p1", "o-1", "c1", 700, "EUR")
 ENTRY = EntryRow("l1", "r1", "o-1", "refunds", "payments", 700, "EUR")
 
 
+def heard(*messages: Logged) -> list[Logged]:
+    """Refunds as they come to the timeline of their order."""
+    told = [message for message in messages if b"RefundIssued" in (message.value or b"")]
+    return [replace(message, topic="timeline-order", offset=place) for place, message in enumerate(told, 1)]
+
+
 def evidence(*messages: Logged, taken: int = 1000, **changed: Any) -> Evidence:
     """One capture, one refund of it, and the messages that tell of it."""
+    refunds = heard(*messages)
+    written = [decision("bookkeeping", each, history(*refunds[:place])) for place, each in enumerate(refunds)]
     clean = Evidence(
         acknowledged={"e1 of urn:shop", "v1 of urn:shop"},
         to_refund={"o-1": "p1"},
         domain=[captured(taken), ASKED, *messages],
         dead_letters=[],
-        timelines={"timeline-order": [DECIDED_ON]},
+        timelines={"timeline-order": [DECIDED_ON, *refunds]},
         # The agent that finds causes looks at a verdict too, whether it was `unknown`.
-        decisions=[decision("recovery", DECIDED_ON, EMPTY, messages), decision("root_cause", DECIDED_ON, EMPTY)],
+        decisions=[
+            decision("recovery", DECIDED_ON, EMPTY, messages),
+            decision("root_cause", DECIDED_ON, EMPTY),
+            *written,
+        ],
         dead_rows=[],
         refunds=[REFUND],
         entries=[ENTRY],
@@ -82,8 +94,8 @@ def test_a_refund_that_is_decided_booked_and_told_has_no_findings() -> None:
 
 def test_a_refund_of_a_decision_that_is_held_is_found() -> None:
     clean = evidence(issued(), posted())
-    recovered, looked = clean.decisions
-    assert found(replace(clean, decisions=[replace(recovered, status="held"), looked])) == {
+    recovered, *others = clean.decisions
+    assert found(replace(clean, decisions=[replace(recovered, status="held"), *others])) == {
         "uncommitted": ["m1", "m2"],
         "refund_undecided": ["r1"],
     }
@@ -165,7 +177,11 @@ def test_a_capture_that_lost_count_is_found() -> None:
 
 def test_a_refund_without_the_decision_it_belongs_to_is_found() -> None:
     assert found(evidence(issued(), posted(), decisions=[])) == {
-        "undecided": ["v1 of urn:shop by recovery", "v1 of urn:shop by root_cause"],
+        "undecided": [
+            "m1 of urn:innervate:agent:recovery by bookkeeping",
+            "v1 of urn:shop by recovery",
+            "v1 of urn:shop by root_cause",
+        ],
         "uncommitted": ["m1", "m2"],
         "refund_undecided": ["r1"],
     }
@@ -173,13 +189,13 @@ def test_a_refund_without_the_decision_it_belongs_to_is_found() -> None:
 
 def test_a_refund_that_another_agent_decided_on_is_found() -> None:
     placed = event("b1", "OrderPlaced", {"order_id": "o-1"})
-    of_order = record("timeline-order", 1, placed)
+    of_order, refunds = record("timeline-order", 9, placed), heard(issued())
     planted = evidence(issued(), posted(), refunds=[replace(REFUND, decision_id="fulfilment/b1")])
     planted = replace(
         planted,
         domain=[*planted.domain, record("orders", 0, placed)],
-        timelines={"timeline-order": [DECIDED_ON, of_order]},
-        decisions=[*planted.decisions, decision("fulfilment", of_order, EMPTY)],
+        timelines={"timeline-order": [DECIDED_ON, *refunds, of_order]},
+        decisions=[*planted.decisions, decision("fulfilment", of_order, history(*refunds))],
     )
     assert found(planted) == {"refund_undecided": ["r1"]}
 
