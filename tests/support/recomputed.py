@@ -105,10 +105,16 @@ MEMORIES: Final[Mapping[str, Memory]] = {
     ),
     "incident": Memory(
         "service",
-        "RootCauseSuspected ErrorOccurred",
-        "ErrorOccurred RootCauseSuspected ServiceDeployed ConfigChanged",
+        "RootCauseSuspected ErrorOccurred ServiceDeployed ConfigChanged",
+        "ErrorOccurred RootCauseSuspected ServiceDeployed ConfigChanged RootCauseIdentified EscalationRequested",
         200,
         timedelta(days=7),
+        {
+            "RootCauseSuspected": 300,
+            "ServiceDeployed ConfigChanged": 50,
+            "RootCauseIdentified": 100,
+            "EscalationRequested": 20,
+        },
     ),
     "recovery": Memory(
         "order",

@@ -23,9 +23,16 @@ QUIET: Final = timedelta(hours=6)
 #: Changes that are weighed for one error: so many before the first error of its burst, the nearest, and so many since,
 #: the latest. Own choice: a service that is changed more often in a day is not explained by counting.
 MOST_CHANGES: Final = 8
+#: Two changes are as likely when the errors speak for one less than e**0.5 (1.6) times as much as for the other. Own
+#: choice.
+AS_LIKELY: Final = 0.5
 #: How many have to fail before a change is blamed, and how many times as many as in the same span before it.
 ENOUGH_FAILED: Final = 3
 CLEARLY_MORE: Final = 4
+
+
+#: Stands for the change where several are as likely.
+UNDECIDED: Final[EventKey] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Unexplained:
 
     def moved_to(self, error: Trace | None) -> Unexplained:
         """The same at the time of its error, if that is known."""
-        return replace(self, at=error.at) if error else self
+        return replace(self, at=error.at) if error and error.at != self.at else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +76,15 @@ class Burst:
     before: int
     #: The first errors, the earliest first.
     error_ids: tuple[str, ...]
+    #: Changes that are as likely to blame: then nobody can say which one is.
+    rivals: tuple[Trace, ...] = ()
+    #: Whether errors of it are not remembered any more.
+    is_cut: bool = False
+
+    @property
+    def verdict(self) -> EventKey:
+        """What is said about its errors: the change to blame, or that there is no telling."""
+        return UNDECIDED if self.rivals else self.change.key
 
     def __contains__(self, at: datetime) -> bool:
         return self.first_at <= at <= self.last_at
@@ -86,8 +102,13 @@ class ErrorLog:
     comes late costs a look at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_cut: bool = False) -> None:
+        #: Whether errors before the first one are not remembered any more.
+        self._is_cut = is_cut
+        #: When which change was named for an error before.
+        self._named: list[tuple[datetime, str]] = []
         self._changes: list[Trace] = []
+        self._by_id: dict[str, list[Trace]] = {}
         self._errors: list[Unexplained] = []
         #: Where each run of errors without a quiet time in it begins.
         self._runs: list[int] = []
@@ -97,6 +118,11 @@ class ErrorLog:
     def changed(self, change: Trace) -> None:
         """Take a change of the service in."""
         insort(self._changes, change, key=_of_change)
+        self._by_id.setdefault(change.id, []).append(change)
+
+    def named(self, change_id: str, at: datetime) -> None:
+        """Take in that a change was blamed for an error of that time, or that people were told so."""
+        insort(self._named, (at, change_id))
 
     def failed(self, error: Unexplained) -> bool:
         """Take an error in; tells whether it happened later than all that were known."""
@@ -123,14 +149,32 @@ class ErrorLog:
         Poisson process, Annals of Statistics 14, 1986), so that an error or two before the change do not hide it.
         """
         first, end = self._run(bisect_left(self._errors, _of_error(error), key=_of_error))
-        possible = self._possible(first, error.at)
+        is_cut = self._is_cut and first == 0
+        known = self._named_before(first, error.at) if is_cut else None
+        possible = self._since(known, first, end, error.at) if known else self._possible(first, error.at)
         if not possible:
             return None
         start_at = min(change.at for change in possible) - HORIZON
-        likeliest = max(possible, key=lambda change: (self._likelihood(change, start_at), change.at, change.id))
-        burst = self._burst(likeliest, end)
+        likelihood = {change.key: self._likelihood(change, start_at) for change in possible}
+        likeliest = max(possible, key=lambda change: (likelihood[change.key], change.at, change.id))
+        least = likelihood[likeliest.key] - AS_LIKELY
+        rivals = tuple(each for each in possible if each != likeliest and likelihood[each.key] > least)
+        burst = self._burst(likeliest, end, rivals, is_cut=is_cut)
         # Asked last: a less likely change must not be named because the likeliest is not proven yet.
         return burst if _is_enough(burst) else None
+
+    def last_after(self, change: Trace) -> Unexplained | None:
+        """The last error of the run that the first error after a change belongs to; None when there is none."""
+        place = bisect_right(self._errors, change.at, key=_at)
+        if place == len(self._errors):
+            return None
+        _, end = self._run(place)
+        return self._errors[end - 1]
+
+    def between(self, change: Trace, later: Trace) -> int:
+        """How many failed after a change and before a later one."""
+        begin, end = (bisect_right(self._errors, each.at, key=_at) for each in (change, later))
+        return len({each.counts_as for each in self._errors[begin:end]})
 
     def nearest_changes(self, error_at: datetime) -> Sequence[Trace]:
         """The changes that could have led to an error at that time, the nearest first."""
@@ -162,13 +206,40 @@ class ErrorLog:
         before = self._changes[max(earliest, within - MOST_CHANGES) : within]
         return [*before, *self._changes[max(within, latest - MOST_CHANGES) : latest]]
 
+    def _named_before(self, first: int, error_at: datetime) -> Trace | None:
+        """The change that was blamed last for a run whose beginning is not remembered, and that is before an error."""
+        earliest = self._errors[first].at - QUIET
+        for named_at, change_id in reversed(self._named):
+            if named_at < earliest:
+                break
+            found = self._by_id.get(change_id, [])
+            if len(found) == 1 and found[0].at < error_at:
+                return found[0]
+        return None
+
+    def _since(self, known: Trace, first: int, end: int, error_at: datetime) -> Sequence[Trace]:
+        """The last change since which clearly more fails than since the known one began to; else the known one.
+
+        What came between is nearer to the first error that is left, and not to blame for that alone.
+        """
+        base, last_at = max(known.at, self._errors[first].at), self._errors[end - 1].at
+        since, latest = (bisect_right(self._changes, at, key=_at) for at in (base, error_at))
+        for change in reversed(self._changes[max(since, latest - MOST_CHANGES) : latest]):
+            place = bisect_right(self._errors, change.at, key=_at)
+            before, after = place - bisect_left(self._errors, base, key=_at), end - place
+            # One more than there were before: in a short time few errors say little.
+            is_more = after * (change.at - base) >= CLEARLY_MORE * (before + 1) * (last_at - change.at)
+            if after >= ENOUGH_FAILED and change.at < error_at and is_more:
+                return (change,)
+        return (known,)
+
     def _likelihood(self, change: Trace, start_at: datetime) -> float:
         """Log-likelihood, up to a constant, of one rate of errors between the start and the change, another since."""
         since = len(self._errors) - bisect_right(self._errors, change.at, key=_at)
         before = len(self._errors) - since - bisect_left(self._errors, start_at, key=_at)
         return _term(before, change.at - start_at) + _term(since, self._errors[-1].at - change.at)
 
-    def _burst(self, change: Trace, end: int) -> Burst:
+    def _burst(self, change: Trace, end: int, rivals: tuple[Trace, ...], *, is_cut: bool) -> Burst:
         """The errors after the change, up to the end of their run."""
         first = bisect_right(self._errors, change.at, key=_at)
         last_at = self._errors[end - 1].at
@@ -182,6 +253,8 @@ class ErrorLog:
             after=len(count.after),
             before=len(count.before),
             error_ids=self._first_ids(first, end),
+            rivals=rivals,
+            is_cut=is_cut,
         )
 
     def _first_ids(self, first: int, end: int) -> tuple[str, ...]:

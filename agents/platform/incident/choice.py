@@ -36,7 +36,8 @@ from agents.platform.events import (
     RootCauseSuspected,
     ServiceDeployed,
 )
-from agents.platform.incident.rules import UNSURE, incident
+from agents.platform.incident.findings import UNSURE
+from agents.platform.incident.rules import incident
 
 
 class IncidentChoice(Choice):
@@ -53,7 +54,7 @@ class IncidentChoice(Choice):
     confidence: Sureness
 
 
-@incident.model(IncidentChoice, settled=("left_to_others",))
+@incident.model(IncidentChoice, on=(RootCauseSuspected, ErrorOccurred), settled=("left_to_others",))
 def investigate(
     choice: IncidentChoice, event: RootCauseSuspected | ErrorOccurred, history: History, by_rules: Decision
 ) -> Decision:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
@@ -23,11 +24,12 @@ from stories import (
     reserved,
     short,
 )
-from test_incident import broken, configured, deployed, suspected, unexplained
+from test_incident import broken, configured, deployed, platform, suspected, unexplained
 from test_recovery import published, requested, scored, verdict
 
 from agents.model.history import History
-from agents.shop.events import FulfilmentRequested, PaymentFailed, ShipmentRetryRequested
+from agents.platform.incident.investigation import OWN_SOURCE
+from agents.shop.events import FulfilmentRequested, PaymentFailed, RootCauseIdentified, ShipmentRetryRequested
 from agents.shop.fulfilment.rules import fulfilment
 from agents.shop.recovery.compensations import Case, hand_over
 from tables.event import Event
@@ -173,6 +175,16 @@ def errors_of_the_service(number: int) -> Sequence[Event]:
     return [*([deployed()] if number == 0 else []), broken(f"b-{number}", 1 + number / 100)]
 
 
+def long_incident(number: int) -> Sequence[Event]:
+    """Changes go on within it, and what the agent said comes back to it."""
+    said = {"culprit_event_id": "deployed", "failure": "bad_deployment", "confidence": 0.9, "evidence": ["deployed"]}
+    about = {"error_event_id": f"e-{number}", "order_id": f"o-{number}", "alternatives": []}
+    verdict_ = platform(RootCauseIdentified, f"v-{number}", number / 10, **said, **about)
+    own = replace(verdict_, source=OWN_SOURCE, causationid=f"s-{number}")
+    changes = [deployed()] if number == 0 else [configured(f"c-{number}", number / 10)] if number % 5 == 0 else []
+    return [*changes, suspected(str(number), number / 10), own]
+
+
 def all_a_customer_can_do(number: int) -> Sequence[Event]:
     return [captured(f"paid-{number}", 60, f"p-{number}"), refunded(f"back-{number}", 50, f"p-{number}", 1)]
 
@@ -193,6 +205,7 @@ CASES: Mapping[str, tuple[str, Callable[[int], Sequence[Event]], Event]] = {
     "root-cause-late-storm": ("root_cause", shortages_of_many_articles, label("late", 85)),
     "incident-mixed": ("incident", changes_and_suspicions, SUSPECTED),
     "incident-burst": ("incident", changes_then_errors, SUSPECTED),
+    "incident-long": ("incident", long_incident, SUSPECTED),
     "incident-own-errors": ("incident", errors_of_the_service, broken("b-last", 500)),
     "bookkeeping": ("bookkeeping", money_given_back, charged_back("last", 1)),
     "recovery-scores": ("recovery", payments_and_scores, scored("p-1", event_id="last")),
