@@ -124,6 +124,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         " LabelFailed ShipmentBooked ShipmentDispatched EscalationRequested",
         50,
         timedelta(days=90),
+        {"RootCauseIdentified EscalationRequested": 50},
     ),
     "flaky": Memory(
         "repository", "BuildFailed", "BuildFailed BuildPassed RepositoryQuarantined", 50, timedelta(days=30)

@@ -71,6 +71,8 @@ recovery = Agent(
         EscalationRequested,
     ),
     window=WindowSpec(events=50, age=timedelta(days=90)),
+    # However often an order fails: what is said of that cannot push out what was paid and ordered.
+    slots={(RootCauseIdentified, EscalationRequested): 50},
 )
 
 #: The source of recovery's own messages.

@@ -103,3 +103,28 @@ def test_both_tenders_of_an_order_that_cannot_be_delivered_come_back() -> None:
     result = Choreography().run(records([*SPLIT, SHORT, FAILED]))
 
     assert refunds(result.published) == {"p-gift": 6000, "p-card": 4000}
+
+
+def test_sixty_errors_ask_a_person_once_and_do_not_push_out_what_was_paid() -> None:
+    told = [("OrderPlaced", ORDER), paid("p-1", 10_000), *[FAILED] * 60, SHORT, FAILED]
+
+    result = Choreography().run(records(told))
+
+    asked = [event["data"]["failure"] for event in result.published if event["type"] == "EscalationRequested"]
+    assert asked == ["unknown"]
+    assert refunds(result.published) == {"p-1": 10_000}
+
+
+def test_the_customers_own_cancellation_gives_back_what_is_paid_before_and_after_it() -> None:
+    told = [
+        ("OrderPlaced", ORDER),
+        paid("p-1", 6000),
+        paid("p-2", 4000),
+        ("OrderCancelled", {"reason": "changed my mind"}),
+        paid("p-3", 10_000),
+    ]
+
+    result = Choreography().run(records(told))
+
+    assert refunds(result.published) == {"p-1": 6000, "p-2": 4000, "p-3": 10_000}
+    assert [event["type"] for event in result.published].count("CustomerNotified") == 1
