@@ -125,8 +125,8 @@ bench: $(READY)  ## Measure; prints ratios and medians
 
 SEEDS ?= 1-3
 .PHONY: judgment
-judgment: $(READY)  ## How well the rules judge simulated shops, in process: SEEDS=1,5-8 ORDERS=n WRONG=1 (each wrong case); fails when too much went back
-	$(BIN)/python -m benchmarks.judgment --seeds $(SEEDS) $(if $(ORDERS),--orders $(ORDERS)) $(if $(WRONG),--wrong)
+judgment: $(READY)  ## How well the rules judge simulated shops, in process: SEEDS=1,5-8 ORDERS=n WRONG=1 (each wrong case) JSON=file; fails when too much went back
+	$(BIN)/python -m benchmarks.judgment --seeds $(SEEDS) $(if $(ORDERS),--orders $(ORDERS)) $(if $(WRONG),--wrong) $(if $(JSON),--json $(JSON))
 
 .PHONY: lock
 lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv

@@ -2,6 +2,8 @@
 
     python -m benchmarks.judgment --orders 2000 --seeds 1,2,3 --wrong
 
+Seeds from 9000 on are never looked at while rules are written: they are for judging them at the end.
+
 No Kafka, no PostgreSQL: router, windows and agents are the worker's own. The result is a table for a person, JSON with
 `--json`, and with `--wrong` every wrong case, one a line. Exits 1 when more was given back than is owed.
 """

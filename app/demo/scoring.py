@@ -167,19 +167,27 @@ def _wrong_recoveries(
     """Compare the compensations of each verdict, in order, with its plan; what was recovered before is not again."""
     recovered: set[tuple[str, str, str | None]] = set()
     refunded: dict[str, Counter[str]] = defaultdict(Counter)
+    #: Orders a person was told of.
+    heard: set[str] = set()
     wrong = []
     for verdict in verdicts:
         data = verdict["data"]
         truth = truths[data["error_event_id"]]
         failure = (truth.order_id, data["failure"], data["culprit_event_id"])
-        if failure in recovered and not is_for_people(data["failure"]):
+        if failure in recovered:
             plan = Plan()
         else:
             plan = plan_for(data["failure"], truth.captures, truth.owed_minor, refunded[truth.order_id])
         recovered.add(failure)
         expected = _as_done(plan)
         done = _done(truth.order_id, compensations.get(verdict["id"], ()))
-        if done != expected:
+        if truth.order_id in heard and is_for_people(data["failure"]):
+            # Those who heard of the order before may hear again, and need not.
+            expected.pop("EscalationRequested", None)
+            done.pop("EscalationRequested", None)
+        if done["EscalationRequested"]:
+            heard.add(truth.order_id)
+        if +done != +expected:
             wrong.append(f"{data['error_event_id']} ({data['failure']}): {_shown(done)}, expected {_shown(expected)}")
         refunded[truth.order_id].update({name: amount for name, amount in done.items() if name not in _FLAGS})
     return wrong

@@ -272,6 +272,13 @@ def test_a_verdict_for_people_may_escalate_each_time() -> None:
     assert scored([*perfect(), *again]).recovery_correct == 1.0
 
 
+def test_who_heard_of_an_order_need_not_hear_again_of_it() -> None:
+    again = verdict(UNKNOWN, "unknown", None, number=2)
+    better = verdict(UNKNOWN, "bad_deployment", "deploy-9", number=3)
+    assert scored([*perfect(), again, better]).recovery_correct == 1.0
+    assert scored([*without("EscalationRequested-unknown-1"), again]).recovery_correct == 0.9
+
+
 def test_a_second_failure_gives_back_only_what_is_left() -> None:
     second = [
         verdict(OVERPAID, "stock_shortage", "short-9", number=2),
