@@ -40,3 +40,5 @@ def test_of_unusual_orders_nothing_goes_back_that_is_not_owed_and_a_person_hears
     assert {kind for kind, counts in judgment.recovery.items() if counts.get(WRONG)} == set(), judgment.wrong
     assert (judgment.packed_unpaid, judgment.tone_violations) == (0, 0), judgment.wrong
     assert judgment.fraud.honest_blocked == 0, judgment.wrong
+    assert judgment.verdicts.top1 >= 0.95, judgment.wrong
+    assert judgment.verdicts.false_confidence <= 0.01, judgment.wrong
