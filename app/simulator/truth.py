@@ -12,7 +12,7 @@ from app.simulator.people import Temperament
 from app.simulator.records import Produced
 
 #: Failures a person has to look at; nothing is undone.
-_FOR_PEOPLE: Final = frozenset({"bad_deployment", "bad_configuration", "unknown"})
+_FOR_PEOPLE: Final = frozenset({"unknown"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +146,9 @@ class Simulation:
 _WITHOUT_MONEY: Final[Mapping[str, Plan]] = {
     "label_failed": Plan(retried=True),
     "address_invalid": Plan(notified=True),
+    # People hear of the service, once for all its orders.
+    "bad_deployment": Plan(),
+    "bad_configuration": Plan(),
 }
 
 
@@ -184,7 +187,8 @@ def case_of(order_id: str, kind: str, plans: Sequence[Plan], service: str | None
         cancelled=any(plan.cancelled for plan in plans),
         retried=any(plan.retried for plan in plans),
         notified=any(plan.notified for plan in plans) or None,
-        escalated=any(plan.escalated for plan in plans) or None,
+        # Of a service somebody must hear, whatever becomes of the order.
+        escalated=service is not None or any(plan.escalated for plan in plans) or None,
     )
     return Case(order_id=order_id, kind=kind, outcomes=(outcome,), service=service)
 

@@ -34,11 +34,22 @@ from agents.shop.recovery.compensations import (
     reason_of,
 )
 from agents.shop.recovery.order_state import Done, OrderState
-from agents.shop.recovery.plans import ESCALATE, LATE_PAYMENT, MAX_RETRIES, TRY_AGAIN, Plan, plan_for
+from agents.shop.recovery.plans import (
+    ESCALATE,
+    LATE_PAYMENT,
+    LEFT_TO_OPERATORS,
+    MAX_RETRIES,
+    TRY_AGAIN,
+    Plan,
+    plan_for,
+)
 from agents.shop.recovery.verdicts import Verdicts
 
 #: No error shows these: an event of their own does.
 _NOT_OF_AN_ERROR: Final = frozenset({Failure.FRAUD_BLOCKED, Failure.ORDER_CANCELLED})
+#: Of these the agent `incident` tells people once for all orders; of what others say of a service nobody heard.
+_OF_A_SERVICE: Final = frozenset({Failure.BAD_DEPLOYMENT, Failure.BAD_CONFIGURATION})
+_INCIDENT: Final = agent_source("incident")
 #: What an escalation calls a review of a payment.
 REVIEW: Final = "fraud_review"
 
@@ -86,7 +97,8 @@ def _on_cause(
     doubt = _doubt(case, order)
     if doubt:
         return _ask(case, order, doubt)
-    plan = plan_for(case.failure, case.culprit_id, order)
+    is_told = past.source == _INCIDENT and case.failure in _OF_A_SERVICE
+    plan = LEFT_TO_OPERATORS if is_told else plan_for(case.failure, case.culprit_id, order)
     compensation = compensate(plan, case, order)
     if compensation.acts and (objection := verdicts.objection(cause, past.at, place)):
         return _ask(case, order, objection)

@@ -64,6 +64,7 @@ class RecoveryChoice(Choice):
         "refunded_before",
         "tried_before",
         "nothing_to_ship",
+        "left_to_operators",
         "escalate",
     ),
 )

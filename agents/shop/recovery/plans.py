@@ -207,6 +207,8 @@ TABLE: Final[Sequence[Plan]] = (
 )
 # fmt: on
 
+#: For an order that a change of a service made fail: who answers for the service was told of all of them, once.
+LEFT_TO_OPERATORS: Final = Plan(Failure.UNKNOWN, "left_to_operators", always, ())
 #: For what is taken after an order was stopped.
 LATE_PAYMENT: Final = Plan(Failure.UNKNOWN, "refund_late_payment", always, (Step.REFUND_EVERYTHING,))
 #: For an address that was put right while the order waited for that.

@@ -212,6 +212,16 @@ def test_what_no_order_can_make_good_is_escalated_with_its_evidence(failure: str
     assert (escalation.failure, escalation.service, escalation.evidence) == (failure, "checkout", ("seen-1", "seen-2"))
 
 
+@pytest.mark.parametrize("failure", ["bad_deployment", "bad_configuration"])
+def test_what_operators_were_told_of_once_for_all_orders_is_not_escalated_for_each(failure: str) -> None:
+    found = verdict(failure, "d-1")
+    by_incident = replace(found, source=agent_source("incident"))
+    guess = replace(by_incident, data={**found.data, "confidence": 0.49})
+
+    assert (decide(by_incident, *PAID).outcome, told(decide(by_incident, *PAID))) == ("left_to_operators", [])
+    assert told(decide(guess, *PAID)) == told(decide(found, *PAID)) == [EscalationRequested]
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -64,7 +64,7 @@ TRUTH = [
         owed=1700,
     ),
     true(SETTLED, "price_changed", "price-2", Plan(escalated=True), taken("p-settled", SETTLED, 2000)),
-    true(DEPLOYED, "bad_deployment", "deploy-1", Plan(escalated=True)),
+    true(DEPLOYED, "bad_deployment", "deploy-1", Plan()),
     true(UNKNOWN, "unknown", None, Plan(escalated=True)),
 ]
 
@@ -122,7 +122,6 @@ def perfect() -> list[Message]:
         verdict(SETTLED, "price_changed", "price-2"),
         done(SETTLED, "EscalationRequested"),
         verdict(DEPLOYED, "bad_deployment", "deploy-1"),
-        done(DEPLOYED, "EscalationRequested"),
         verdict(UNKNOWN, "unknown", None),
         done(UNKNOWN, "EscalationRequested"),
     ]
