@@ -74,6 +74,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
         " SupportMessageReceived",
         50,
         timedelta.max,
+        {"ReviewPosted SupportMessageReceived": 30, "ErrorOccurred": 20},
     ),
     "bookkeeping": Memory(
         "order",

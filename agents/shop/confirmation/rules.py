@@ -50,6 +50,8 @@ confirmation = Agent(
     ),
     # By count alone: a complaint stamped years ago by a clock that is wrong arrived all the same.
     window=WindowSpec(events=50, age=timedelta.max),
+    # Many payments must not push out what the customer said, nor much that they said what went wrong.
+    slots={(ReviewPosted, SupportMessageReceived): 30, ErrorOccurred: 20},
 )
 
 _THANKS: Final = {

@@ -42,3 +42,5 @@ def test_of_unusual_orders_nothing_goes_back_that_is_not_owed_and_a_person_hears
     assert judgment.fraud.honest_blocked == 0, judgment.wrong
     assert judgment.verdicts.top1 >= 0.95, judgment.wrong
     assert judgment.verdicts.false_confidence <= 0.01, judgment.wrong
+    # Of each incident of the service once, and of the two orders each that failed before it could be told from chance.
+    assert 1 <= judgment.wave_escalations <= 6
