@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROVIDER ?= tansu
+# What `make test` runs of the tests in one process: `unit`, or `coverage` for the same ones measured.
+UNIT ?= unit
 PYTHONS ?= python3.11 python3.12 python3.13
 # What the worker never imports; it needs the extras.
 NOT_OF_THE_WORKER := benchmarks|app/(sandbox|demo|pytest_plugin)
@@ -41,7 +43,7 @@ services: $(READY)  ## Kafka and PostgreSQL alone until Ctrl-C; prints the envir
 	@$(BIN)/python -m app.sandbox.services --provider $(PROVIDER)
 
 .PHONY: test
-test: lint unit acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
+test: lint $(UNIT) acceptance  ## Everything that needs nothing but Python: lint, types, contracts, all tests on the sandbox
 
 .PHONY: lint
 lint: $(READY) dependencies  ## ruff, mypy strict (tests and benchmarks too), import contracts, declared dependencies

@@ -11,18 +11,13 @@ from waiting import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).parents[3] / ".ci" / "run"
 STAGES = [
-    "acceptance",
     "crash-points TRADE=ci",
     "crash-points TRADE=ci FENCED=1",
     "crash-points TRADE=shop",
     "crash-points TRADE=shop FENCED=1",
-    "integration",
-    "kafka-acceptance",
-    "kafka-integration",
-    "lint",
     "pythons",
-    "random-faults",
-    "unit-coverage",
+    "test UNIT=coverage",
+    "test-kafka",
 ]
 
 
@@ -68,15 +63,15 @@ def test_every_stage_is_run_and_its_log_is_shown(checkout: Path, at_once: str) -
 
 
 def test_a_stage_that_fails_is_read_last_and_fails_the_run_after_all_others_ran(checkout: Path) -> None:
-    (checkout / "broken").write_text("kafka-acceptance\n")
+    (checkout / "broken").write_text("test-kafka\n")
 
     done = run(checkout, AT_ONCE="2")
 
     assert done.returncode == 1
     assert len((checkout / "made").read_text().splitlines()) == 1 + len(STAGES)
     *_, log, verdict = done.stdout.splitlines()
-    assert log == "kafka-acceptance | made kafka-acceptance"
-    assert verdict.endswith("; FAILED: kafka-acceptance")
+    assert log == "test-kafka | made test-kafka"
+    assert verdict.endswith("; FAILED: test-kafka")
 
 
 def test_nothing_begins_when_what_kafka_needs_is_missing(checkout: Path) -> None:
