@@ -7,6 +7,10 @@ And but for what ends in no record. Faust waits for the offset before the end of
 a transaction, that is a mark of Kafka's or was taken back, and never comes. Here the last record that was read on the
 way there is waited for.
 
+And but for a worker that is frozen while it recovers. Faust reads how far the changelogs go, recovers up to there, and
+begins its streams at what is committed by then, which others may have moved on meanwhile. Here what is committed is
+read first: a changelog holds all that was committed before its end was read.
+
 And but for a rebalance that comes just as a recovery ends. Faust goes on with the one of before then, seeks partitions
 of which nothing is known yet, and the worker ends (`Offset must be a positive integer`).
 """
@@ -34,7 +38,10 @@ LOOK_SECONDS: Final = 1.0
 
 
 class Reader(Protocol):
-    """What a consumer knows of what it has read."""
+    """What a consumer knows of what it has read and begins at."""
+
+    async def hold_committed(self) -> None:
+        """Have the streams begin at what is committed now."""
 
     async def last_before(self, ends: Mapping[TP, int]) -> Mapping[TP, int]:
         """Of those partitions that were read up to these ends: the offset of the last record, or -1."""
@@ -42,6 +49,11 @@ class Reader(Protocol):
 
 class WindowRecovery(Recovery):
     """Recovers actives and standbys."""
+
+    async def _build_highwaters(self, consumer: ConsumerT, tps: set[TP], destination: Counter[TP], title: str) -> None:
+        if destination is self.active_highwaters:
+            await cast("Reader", consumer).hold_committed()
+        await super()._build_highwaters(consumer, tps, destination, title)
 
     async def _build_offsets(self, consumer: ConsumerT, tps: set[TP], destination: Counter[TP], title: str) -> None:
         ends = await consumer.highwaters(*tps)

@@ -8,7 +8,8 @@ before earlier ones, or the earlier ones never come at all. Here
 - what was fetched before or during a rebalance is not handed on after it, for it will be read again,
 - nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
 - only what is in no transaction, or in one that was committed, is read; ends are those of all records,
-- the streams' partitions are sought first, to the earliest offset where none was committed, and then fetched,
+- the streams' partitions are sought first, to what was committed when their recovery began or to the earliest offset
+  where nothing was, and then fetched,
 - a timeline that cannot be read for now stops no other, neither when it is read nor when its offsets are committed,
 - it is known which record was the last one before an end, for what is behind it may be marks of transactions,
 - and a worker that has crashed does not wait for ever for what can no longer be done.
@@ -94,6 +95,8 @@ class Consumer(aiokafka.Consumer):
         self._positions = asyncio.Lock()
         #: Changes with every revocation and assignment.
         self._epoch = 0
+        #: What was committed when the last recovery began, by partition; None before the first.
+        self._held: Mapping[TP, int] | None = None
 
     @cached_property
     def _rests(self) -> Rests:
@@ -163,20 +166,42 @@ class Consumer(aiokafka.Consumer):
         self._to_resume = {tp for tp in tps if self.app.topics.acks_enabled_for(tp.topic)}
         super().resume_partitions(set(tps) - self._to_resume)
 
+    async def hold_committed(self) -> None:
+        """Have the streams begin at what is committed now, whatever others commit until they do.
+
+        A worker that is frozen in a recovery wakes up with windows as of then. What its successor has committed by that
+        time is further than they reach: events from there on would be decided as if nothing had been before them.
+        """
+        if not self.assignment():
+            self._held = {}
+            return
+        async with self._positions:
+            committed = await super().seek_to_committed()
+        self._held = {TP(*tp): offset for tp, offset in committed.items()}
+
     async def perform_seek(self) -> None:
-        """Go to the committed offsets, or to the earliest ones where none was committed, and fetch from there."""
+        """Go to the held offsets, or to the earliest ones where none was committed, and fetch from there."""
         await super().perform_seek()
         resuming, self._to_resume = self._to_resume & self.assignment(), set()
+        if self._held is not None:
+            # What was assigned since has not been recovered, nor sought.
+            resuming &= self._held.keys()
         super().resume_partitions(resuming)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek every partition of a stream; returns the committed offsets."""
+        """Seek every partition of a stream to its held offset, or to what is committed where none is; returns these."""
         async with self._positions:
-            committed = await super().seek_to_committed()
-            fresh = [tp for tp, at in committed.items() if not at and self.app.topics.acks_enabled_for(tp.topic)]
+            if self._held is None:
+                offsets = await super().seek_to_committed()
+            else:
+                assigned = self.assignment()
+                offsets = {tp: at for tp, at in self._held.items() if tp in assigned}
+                if begun := {tp: at for tp, at in offsets.items() if at}:
+                    await super().seek_wait(begun)
+            fresh = [tp for tp, at in offsets.items() if not at and self.app.topics.acks_enabled_for(tp.topic)]
             if fresh:
                 await super().seek_wait(await self.earliest_offsets(*fresh))
-        return committed
+        return offsets
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Seek partitions to these offsets."""

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - the seams of Faust and aiokafka are private
 """A worker that kills or freezes itself at a chosen point: `faust -A crashing … worker`, with this folder on the path.
 
 The product has no hooks for this; its seams are wrapped from outside. `CRASH_POINT=name:n` sends the process
@@ -8,6 +9,7 @@ takes it away and stops the process.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -15,11 +17,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+
 from app.composition import create_app
 from app.settings import load_settings
 from outbox.database import Database, Transaction
 from outbox.fenced import FencedPublisher
 from outbox.publisher import Publisher
+from tables.recovery import WindowRecovery
 from tables.table import SlotTable, WindowTable
 
 _point, _, _passing = os.environ.get("CRASH_POINT", "").partition(":")
@@ -27,17 +32,22 @@ _left = {_point: int(_passing or 1)}
 _signal = signal.Signals[os.environ.get("CRASH_SIGNAL", "SIGKILL")]
 #: What the first statement of an effect of some domain that is decided by an agent itself writes to.
 EFFECTS = ("INSERT INTO refunds", "INSERT INTO quarantines")
+#: How late a worker that was frozen in a recovery hears from Kafka that it was left out, in seconds.
+DEAF_SECONDS = 5.0
 _order = os.environ.get("CRASH_ORDER")
 
 
-def passing(point: str) -> None:
-    """End or stop here and now, if this is the chosen point and its turn."""
-    if _is_ordered(point):
+def passing(point: str) -> bool:
+    """End or stop here and now, if this is the chosen point and its turn; true for one that wakes up again."""
+    is_ordered = _is_ordered(point)
+    if is_ordered:
         os.kill(os.getpid(), signal.SIGSTOP)
     if point in _left:
         _left[point] -= 1
         if _left[point] == 0:
             os.kill(os.getpid(), _signal)
+            return True
+    return is_ordered
 
 
 def _is_ordered(point: str) -> bool:
@@ -113,7 +123,30 @@ def _around_publishing(publisher: type[Publisher | FencedPublisher]) -> None:
     publisher.publish_lane = publishing  # type: ignore[method-assign,assignment]
 
 
+def _around_recovery(
+    build_highwaters: Callable[..., Awaitable[None]], do_heartbeat: Callable[..., Awaitable[bool]]
+) -> None:
+    woken: list[bool] = []
+
+    async def building(self: WindowRecovery, *args: Any) -> None:
+        await build_highwaters(self, *args)
+        # It is known how far the changelogs go; nothing was read from them, and no stream was begun.
+        if passing("in_recovery"):
+            woken.append(True)
+
+    async def beating(self: GroupCoordinator) -> bool:
+        # Kafka's word that others have taken over reaches it late, all else at once.
+        if woken and self.group_id == app.conf.id:
+            woken.clear()
+            await asyncio.sleep(DEAF_SECONDS)
+        return await do_heartbeat(self)
+
+    WindowRecovery._build_highwaters = building  # type: ignore[method-assign,assignment]
+    GroupCoordinator._do_heartbeat = beating
+
+
 _around_folds(WindowTable.fold, SlotTable.send_changelog)
+_around_recovery(WindowRecovery._build_highwaters, GroupCoordinator._do_heartbeat)
 _around_statements(Database.run)
 _around_effects(Transaction.run)
 _around_publishing(Publisher)

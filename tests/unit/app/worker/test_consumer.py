@@ -60,6 +60,9 @@ class ConsumerThread:
         self.asked.append(("seek to committed", None))
         return self.committed
 
+    def assignment(self) -> set[TP]:
+        return set(self.committed)
+
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         return dict.fromkeys(partitions, 5)
 
@@ -87,7 +90,7 @@ def consumer(thread: ConsumerThread) -> Consumer:
     consumer = Consumer.__new__(Consumer)
     made: Any = consumer
     made._thread, made.app, made._to_resume = thread, App(), set()
-    made._positions, made._epoch = asyncio.Lock(), 0
+    made._positions, made._epoch, made._held = asyncio.Lock(), 0, None
     return consumer
 
 
@@ -184,6 +187,55 @@ async def test_a_partition_without_a_committed_offset_begins_at_the_earliest_one
     assert await consumer.seek_to_committed() == thread.committed
 
     assert thread.asked == [("seek to committed", None), ("seek", {ONE: 5})]
+
+
+async def test_streams_begin_at_what_was_committed_when_their_recovery_began_whatever_others_commit_meanwhile(
+    consumer: Consumer, thread: ConsumerThread
+) -> None:
+    thread.committed = {ZERO: 3, ONE: None}
+    await consumer.hold_committed()
+    thread.committed = {ZERO: 77, ONE: 79}
+    thread.asked.clear()
+
+    assert await consumer.seek_to_committed() == {ZERO: 3, ONE: None}
+
+    assert thread.asked == [("seek", {ZERO: 3}), ("seek", {ONE: 5})]
+
+
+async def test_the_next_recovery_begins_at_what_is_committed_then(consumer: Consumer, thread: ConsumerThread) -> None:
+    thread.committed = {ZERO: 3}
+    await consumer.hold_committed()
+    thread.committed = {ZERO: 77}
+    await consumer.hold_committed()
+    thread.asked.clear()
+
+    await consumer.seek_to_committed()
+
+    assert thread.asked == [("seek", {ZERO: 77})]
+
+
+async def test_a_partition_that_was_assigned_since_the_recovery_began_is_neither_sought_nor_fetched(
+    consumer: Any, thread: ConsumerThread
+) -> None:
+    consumer._read_offset, consumer._committed_offset = {}, {}
+    consumer._active_partitions, consumer._paused_partitions = set(), {ZERO, ONE}
+    thread.committed = {ZERO: 3}
+    await consumer.hold_committed()
+    thread.committed = {ZERO: 3, ONE: 79}
+    thread.asked.clear()
+    consumer.resume_partitions({ZERO, ONE})
+
+    await consumer.perform_seek()
+
+    assert thread.asked == [("seek", {ZERO: 3})]
+    assert consumer._active_partitions == {ZERO}
+
+
+async def test_a_worker_without_partitions_holds_nothing(consumer: Consumer, thread: ConsumerThread) -> None:
+    await consumer.hold_committed()
+
+    assert await consumer.seek_to_committed() == {}
+    assert thread.asked == []
 
 
 async def test_a_timeline_that_may_not_be_read_rests_and_the_others_are_fetched(
