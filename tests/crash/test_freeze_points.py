@@ -18,6 +18,7 @@ from load import Load
 from scene import SALES, Scene
 from settling import decided, settle
 from test_crash_points import PASSINGS
+from trades import TRADES
 from waiting import eventually
 from witness import rows
 
@@ -33,8 +34,7 @@ def started_again(arena: Arena) -> bool:
 
 
 @pytest.mark.parametrize("point", PASSINGS)
-# Not with the other trade yet: there a decision of `incident` was seen once with an empty history after `mid_lease`.
-@pytest.mark.parametrize("trade", ["shop"], indirect=True, scope="module")
+@pytest.mark.parametrize("trade", TRADES, indirect=True, scope="module")
 def test_a_worker_frozen_at_this_point_holds_up_nobody_and_doubles_nothing_when_it_wakes_up(
     scene: Scene, tmp_path: Path, seed: int, point: str
 ) -> None:
