@@ -11,10 +11,8 @@ from waiting import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).parents[3] / ".ci" / "run"
 STAGES = [
-    "crash-points TRADE=ci",
     "crash-points TRADE=ci FENCED=1",
     "crash-points TRADE=shop",
-    "crash-points TRADE=shop FENCED=1",
     "pythons",
     "test UNIT=coverage",
     "test-kafka",

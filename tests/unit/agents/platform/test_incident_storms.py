@@ -48,7 +48,7 @@ def shop_noise(number: int) -> list[Event]:
     return [failed(f"noise-{number}-{each}", number / 10) for each in range(3)]
 
 
-@pytest.mark.parametrize(("failing", "latency"), [(1000, 3), (400, 0), (400, 700)])
+@pytest.mark.parametrize(("failing", "latency"), [(600, 3), (400, 0), (400, 700)])
 def test_all_orders_that_fail_after_one_deployment_are_one_incident(failing: int, latency: int) -> None:
     orders = [str(number) for number in range(failing)]
     log = [deployed()]

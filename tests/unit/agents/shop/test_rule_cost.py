@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import FrameType
 from typing import Any, Final
 
 import pytest
+from counting import lines_run
 from fakes import history_of
 from shop_catalogue import AGENTS
 from stories import (
@@ -42,23 +41,7 @@ AT_MOST: Final = 2.3
 def lines_of(agent: str, history: History) -> int:
     """How many lines of the agents' code one decision runs; parsing is not counted, for what is parsed is kept."""
     history.events()
-    lines = 0
-
-    def count(frame: FrameType, _: str, __: Any) -> Callable[..., Any] | None:
-        nonlocal lines
-        file = frame.f_code.co_filename
-        if "/agents/" not in file or "/agents/events/" in file:
-            return None
-        lines += 1
-        return count
-
-    before = sys.gettrace()
-    sys.settrace(count)
-    try:
-        AGENTS[agent].by_rules(history)
-    finally:
-        sys.settrace(before)
-    return lines
+    return lines_run(lambda: AGENTS[agent].by_rules(history), of="/agents/", but=("/agents/events/",))
 
 
 def many_payments(number: int) -> Sequence[Event]:

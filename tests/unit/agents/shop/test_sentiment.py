@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-
 import pytest
+from counting import lines_run
 from held_out import CONTENT, SPEAKS_AGAINST
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,27 +96,10 @@ def test_a_long_text_is_unclear_whatever_it_says() -> None:
     assert words_of("Great. " * 1_000_000) is Words.UNCLEAR
 
 
-def lines_of(call: Callable[[], object]) -> int:
-    """Lines executed."""
-    lines = 0
-
-    def count(_frame: object, event: str, _arg: object) -> object:
-        nonlocal lines
-        lines += event == "line"
-        return count
-
-    sys.settrace(count)  # type: ignore[arg-type]
-    try:
-        call()
-    finally:
-        sys.settrace(None)
-    return lines
-
-
 @pytest.mark.parametrize("character", ["a ", "thank ", ". ", " ", "-", "great "])
 def test_a_text_of_a_million_characters_costs_no_more_than_the_longest_that_is_read(character: str) -> None:
     longest = (character * MAX_CHARACTERS)[:MAX_CHARACTERS]
-    assert lines_of(lambda: words_of(character * 1_000_000)) <= lines_of(lambda: words_of(longest))
+    assert lines_run(lambda: words_of(character * 1_000_000)) <= lines_run(lambda: words_of(longest))
 
 
 @settings(max_examples=200)
