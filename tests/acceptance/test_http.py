@@ -123,13 +123,13 @@ def test_decisions_are_filtered_by_entity_and_paged_newest_first(worker: WorkerP
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("event_id=web-0002", 3),
+        ("event_id=web-0002", 4),
         ("event_id=web-0002&outcome=approve&status=committed", 1),
         ("event_id=web-0002&outcome=block", 0),
         ("event_id=web-0002&agent=fraud", 1),
         ("event_id=web-0002&agent=nobody", 0),
         ("event_id=web-0002&status=held", 0),
-        ("event_id=web-0002&entity=order", 1),
+        ("event_id=web-0002&entity=order", 2),
     ],
 )
 def test_every_filter_of_decisions_counts(worker: WorkerProcess, query: str, found: int) -> None:
