@@ -20,7 +20,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, Final, Protocol, cast
@@ -149,8 +150,36 @@ class Consumer(aiokafka.Consumer):
         self._epoch += 1
         await super().on_partitions_assigned(assigned, generation_id)
 
+    @cached_property
+    def _in_flight(self) -> Counter[Any]:
+        """How many agents have taken each message and not ended it."""
+        return Counter()
+
+    def taken(self, message: Any) -> None:
+        """An agent has taken a message from its stream."""
+        self._in_flight[message] += 1
+
+    def ended(self, message: Any) -> None:
+        """An agent that has taken a message is done with it."""
+        self._in_flight[message] -= 1
+        if self._in_flight[message] <= 0:
+            del self._in_flight[message]
+            self._give_up({message})
+
+    def _give_up(self, messages: Collection[Any]) -> None:
+        """Do not wait for these in a rebalance, nor at the end.
+
+        The queues of all streams are emptied then. What one agent has ended and another one had not taken yet, Faust
+        would wait for as long as anybody holds it: its fetcher, which stands still, holds one of each partition. It is
+        not acknowledged, so it comes again.
+        """
+        if not self.app.flow_control.is_active():
+            for message in messages:
+                self.unacked.discard(message)
+
     async def wait_empty(self) -> None:
         """Wait until nothing is in flight; after a crash that may never be, and what is comes again anyway."""
+        self._give_up([message for message in list(self.unacked) if message not in self._in_flight])
         empty = asyncio.ensure_future(super().wait_empty())
         crashed = asyncio.ensure_future(cast("Crashing", self.app).has_crashed.wait())
         try:

@@ -16,6 +16,7 @@ from app.kafka.topic_ids import KnownTopics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.brains import Brains
+from app.worker.consumer import Consumer
 from tables.lineage import Lineage
 from tables.table import WindowTable
 
@@ -28,6 +29,11 @@ class FaustDelivery:
     def __init__(self, app: faust.App, event: faust.EventT[Any]) -> None:
         self._app = app
         self._event = event
+        self._consumer.taken(event.message)
+
+    @property
+    def _consumer(self) -> Consumer:
+        return cast("Consumer", self._app.consumer)
 
     @property
     def topic(self) -> str:
@@ -84,10 +90,12 @@ class FaustDelivery:
             self.discard()
         else:
             self._event.ack()
+            self._consumer.ended(self._event.message)
 
     def discard(self) -> None:
         """Give the event up unacknowledged."""
-        self._app.consumer.unacked.discard(self._event.message)
+        self._consumer.unacked.discard(self._event.message)
+        self._consumer.ended(self._event.message)
 
 
 class AgentStream:

@@ -220,7 +220,7 @@ def test_a_timeline_that_may_not_be_read_ends_no_worker_and_is_decided_on_when_i
     eventually(lambda: f"{TIMELINE} cannot be read" in process.log_path.read_text())
 
     asyncio.run(send(own.kafka, [payment.structured()]))
-    eventually(lambda: agents_that_decided(own, payment.event_id), lambda found: found == ["fulfilment"])
+    eventually(lambda: agents_that_decided(own, payment.event_id), lambda found: found == ["fulfilment", "root_cause"])
     asyncio.run(acls.restore("topic", TIMELINE, "READ"))
     settled(own.database_url, [payment.event_id])
 

@@ -72,11 +72,26 @@ class Topics:
         return topic.startswith("timeline-")
 
 
+class FlowControl:
+    """Inactive in a rebalance: the queues of the streams have been emptied, and nothing is handed on."""
+
+    def __init__(self) -> None:
+        self.active = False
+
+    def is_active(self) -> bool:
+        return self.active
+
+
 class App:
     topics = Topics()
 
     def __init__(self) -> None:
         self.has_crashed = asyncio.Event()
+        self.flow_control = FlowControl()
+
+
+class Message:
+    """A record on its way through the streams."""
 
 
 @pytest.fixture
@@ -91,6 +106,7 @@ def consumer(thread: ConsumerThread) -> Consumer:
     made: Any = consumer
     made._thread, made.app, made._to_resume = thread, App(), set()
     made._positions, made._epoch, made._held = asyncio.Lock(), 0, None
+    made._unacked_messages = set()
     return consumer
 
 
@@ -176,6 +192,46 @@ async def test_after_a_crash_nothing_is_waited_for(consumer: Any, emptied: async
 
     await task
     assert not emptied.is_set()
+
+
+async def test_what_no_agent_has_in_flight_is_not_waited_for_in_a_rebalance(
+    consumer: Any, emptied: asyncio.Event
+) -> None:
+    emptied.set()
+    never_taken_again, in_flight = Message(), Message()
+    consumer.unacked.update((never_taken_again, in_flight))
+    consumer.taken(in_flight)
+
+    await consumer.wait_empty()
+
+    assert consumer.unacked == {in_flight}
+
+
+async def test_what_the_last_agent_ends_in_a_rebalance_is_not_waited_for_on_behalf_of_others(consumer: Any) -> None:
+    message = Message()
+    consumer.unacked.add(message)
+    consumer.taken(message)
+    consumer.taken(message)
+
+    consumer.ended(message)
+    assert consumer.unacked == {message}
+    consumer.ended(message)
+    assert consumer.unacked == set()
+
+
+async def test_outside_of_a_rebalance_what_one_agent_has_ended_others_may_still_take(
+    consumer: Any, emptied: asyncio.Event
+) -> None:
+    consumer.app.flow_control.active = True
+    emptied.set()
+    message = Message()
+    consumer.unacked.add(message)
+    consumer.taken(message)
+
+    consumer.ended(message)
+    await consumer.wait_empty()
+
+    assert consumer.unacked == {message}
 
 
 async def test_a_partition_without_a_committed_offset_begins_at_the_earliest_one(
