@@ -12,14 +12,13 @@ stays linear in its window. It fails by disputing: more than it can hold apart i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from agents.model.history import Past
+from agents.model.history import Past, agent_source
 from agents.shop.events import (
     ChargebackReceived,
     DomainEvent,
@@ -39,7 +38,7 @@ from agents.shop.money import amount
 #: a handful.
 MOST_PIECES: Final = 20
 #: The source of the refunds that recovery decides on.
-_OURS: Final = "urn:innervate:agent:recovery"
+_OURS: Final = agent_source("recovery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,8 @@ class Account:
         self.returned = Returned()
         self._currencies: set[str] = set()
         self._prices = Prices()
-        #: Pieces asked for, by sku.
-        self._skus: Counter[str] = Counter()
+        #: What the newest version of the order asks for.
+        self._skus: frozenset[str] = frozenset()
         self._place = 0
         #: The payments reported with several amounts, in the order found.
         self._differing: dict[str, list[PaymentSucceeded]] = {}
@@ -261,9 +260,7 @@ class Account:
         self._is_contradicted |= self._placed is not None and moment.at < self._placed.at
         self._versions += 1
         self.order, self._placed = order, moment
-        self._skus = Counter()
-        for item in order.items:
-            self._skus[item.sku] += item.quantity
+        self._skus = frozenset(item.sku for item in order.items)
 
     def _worth(self, order: OrderPlaced) -> tuple[int, int]:
         """The worth of the order, and what was asked for it at most, in minor units."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from agents.model.history import Past
+from agents.model.history import Past, agent_source
 from agents.shop.events import (
     DomainEvent,
     FraudScored,
@@ -22,7 +22,7 @@ from agents.shop.events import (
 from agents.shop.facts.account import Account
 
 #: Who asks for packing.
-_OWN: Final = "urn:innervate:agent:fulfilment"
+_OWN: Final = agent_source("fulfilment")
 
 #: What ends an order's way to the customer, one way or the other.
 ENDS: Final = (OrderCancelled, FulfilmentCancelled, ShipmentDispatched)

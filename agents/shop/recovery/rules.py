@@ -20,7 +20,7 @@ from typing import Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
-from agents.model.history import History, past_of
+from agents.model.history import History, agent_source, past_of
 from agents.shop.entities import order
 from agents.shop.events import (
     AddressChanged,
@@ -76,7 +76,7 @@ recovery = Agent(
 )
 
 #: The source of recovery's own messages.
-_OWN: Final = f"urn:innervate:agent:{recovery.name}"
+_OWN: Final = agent_source(recovery.name)
 
 
 @recovery.rules
