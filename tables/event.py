@@ -7,15 +7,15 @@ becomes. Its message names the place and what was expected, never the value: per
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Any, Final, Literal, Self
 
 import orjson
 
+from tables.attributes import NAME, OPTIONAL, REQUIRED, RESERVED, Layout, layout_of
 from tables.errors import Permanent
+from tables.storable import is_integer, is_storable, is_surely_storable, problem_of
 
 Reason = Literal[
     "tombstone", "too_large", "unreadable", "invalid_utf8", "invalid_json", "invalid_envelope", "invalid_data"
@@ -24,29 +24,17 @@ Reason = Literal[
 #: Kafka record headers as the client hands them over; a header may have no value.
 Headers = Sequence[tuple[str, bytes | None]]
 
-#: Steps from `data` down to its deepest value. orjson 3.13 reads 1,024 levels but writes only 254 (measured).
-MAX_DEPTH: Final = 64
-
-_REQUIRED: Final = {"id": 256, "source": 1024, "type": 256}
-_OPTIONAL: Final = {"subject": 1024, "correlationid": 256, "causationid": 256, "traceparent": 256}
-#: Names an extension must not take: they are fields here or have a meaning of their own in CloudEvents.
-_RESERVED: Final = frozenset({*_REQUIRED, *_OPTIONAL, "specversion", "time", "data"})
-
 #: The extension that says how many decisions of agents lie between an event and one from outside.
 CHAIN_DEPTH: Final = "chaindepth"
 #: What stands for every depth that is larger, and for what is no depth: no chain begins anew by a forged one.
 MAX_CHAIN_DEPTH: Final = 1_000_000
 
-_NAME: Final = re.compile(r"[a-z0-9]+")
 _JSON_MEDIA_TYPE: Final = re.compile(r"[^/\s;]+/(?:[^/\s;]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-#: What JSON can escape but PostgreSQL's text and jsonb cannot hold: NUL and lone surrogates.
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-#: The integers orjson reads and writes: signed or unsigned, 64 bits.
-_INTEGER_MIN: Final = -(2**63)
-_INTEGER_MAX: Final = 2**64 - 1
+#: What JSON gives of the values that an extension can have.
+_EXTENSION_TYPES: Final = frozenset({str, int, bool})
 #: Leaves room on both sides to add or subtract the age of a window without leaving datetime's range.
 _YEARS: Final = range(1970, 9999)
 
@@ -108,15 +96,16 @@ class Event:
 
     def __post_init__(self) -> None:
         """Check every rule, so that nobody has to check again."""
-        for name, limit in _REQUIRED.items():
+        for name, limit in REQUIRED.items():
             _check_text(name, getattr(self, name), limit)
-        for name, limit in _OPTIONAL.items():
+        for name, limit in OPTIONAL.items():
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name), limit)
         if self.time.utcoffset() != timedelta(0) or self.time.year not in _YEARS:
             raise InvalidEvent("invalid_envelope", "time must be in UTC, between the years 1970 and 9998")
         _check_extensions(self.extensions)
-        _check_data(self.data)
+        if (problem := problem_of(self.data)) is not None:
+            raise InvalidEvent("invalid_data", problem)
 
 
 def parse(value: bytes | None, headers: Headers) -> Event:
@@ -131,21 +120,35 @@ def parse(value: bytes | None, headers: Headers) -> Event:
 
     Raises `InvalidEvent`.
     """
+    return _read(value, headers)[0]
+
+
+def parse_and_write(value: bytes | None, headers: Headers) -> tuple[Event, bytes]:
+    """Read a Kafka message as `parse` does; returns the event, and the same bytes that `to_json` gives for it.
+
+    Cheaper than both: what came in the order in which it is written is not put together again. Raises `InvalidEvent`.
+    """
+    event, document = _read(value, headers)
+    return event, to_json(event) if document is None else orjson.dumps(document)
+
+
+def _read(value: bytes | None, headers: Headers) -> tuple[Event, dict[str, Any] | None]:
+    """The event, and the document that `to_json` would write for it, if there is one already."""
     if value is None:
         raise InvalidEvent("tombstone", "value is null: expected a CloudEvent")
     if isinstance(value, Unreadable):
         raise InvalidEvent("unreadable", value.problem)
-    content_type, attributes = _read_headers(headers)
+    content_type, attributes = _read_headers(headers) if headers else (None, {})
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type.startswith("application/cloudevents"):
         if media_type != "application/cloudevents+json":
             raise InvalidEvent("invalid_envelope", "content-type must be application/cloudevents+json")
-        return _parse_structured(value)
+        return _read_structured(value)
     if not attributes:
-        return _parse_structured(value)
+        return _read_structured(value)
     if content_type is not None:
         attributes["datacontenttype"] = content_type
-    return _build(attributes, _load_object(value, "invalid_data", "data must be a JSON object"))
+    return _read_binary(value, attributes)
 
 
 def source_of(payload: bytes) -> str | None:
@@ -182,11 +185,23 @@ def to_json(event: Event) -> bytes:
     `specversion` first, then the attributes in a fixed order, extensions by name, `data` last in its order.
     The time ends in `Z` and has microseconds only when they are not zero. Reading it gives an equal event.
     """
-    document: dict[str, Any] = {"specversion": "1.0"}
-    document.update((name, getattr(event, name)) for name in _REQUIRED)
-    document["time"] = event.time.isoformat().replace("+00:00", "Z")
-    document.update((name, getattr(event, name)) for name in _OPTIONAL if getattr(event, name) is not None)
-    document.update(sorted(event.extensions.items()))
+    document: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": _written_time(event.time),
+    }
+    if event.subject is not None:
+        document["subject"] = event.subject
+    if event.correlationid is not None:
+        document["correlationid"] = event.correlationid
+    if event.causationid is not None:
+        document["causationid"] = event.causationid
+    if event.traceparent is not None:
+        document["traceparent"] = event.traceparent
+    if event.extensions:
+        document.update(sorted(event.extensions.items()))
     document["data"] = event.data
     return orjson.dumps(document)
 
@@ -204,11 +219,71 @@ def _read_headers(headers: Headers) -> tuple[str | None, dict[str, Any]]:
     return content_type, {name.removeprefix("ce_"): text for name, text in texts.items()}
 
 
-def _parse_structured(value: bytes) -> Event:
+def _read_structured(value: bytes) -> tuple[Event, dict[str, Any] | None]:
     envelope = _load_object(value, "invalid_envelope", "value must be a JSON object: a structured CloudEvent")
+    if is_surely_storable(value) and (known := _known(envelope)):
+        return known
     if envelope.pop("data_base64", None) is not None:
         raise InvalidEvent("invalid_data", "data_base64 is not supported: expected a JSON object in data")
-    return _build(envelope, envelope.pop("data", None))
+    return _build(envelope, envelope.pop("data", None)), None
+
+
+def _read_binary(value: bytes, attributes: dict[str, Any]) -> tuple[Event, dict[str, Any] | None]:
+    data = _load_object(value, "invalid_data", "data must be a JSON object")
+    is_free = "data" not in attributes and all(map(is_storable, attributes.values()))
+    if is_free and is_surely_storable(value) and (known := _known({**attributes, "data": data})):
+        return known
+    return _build(attributes, data), None
+
+
+def _known(envelope: dict[str, Any]) -> tuple[Event, dict[str, Any] | None] | None:
+    """The event in a storable envelope that is as most are; None when it is left to the general way."""
+    layout = layout_of(envelope)
+    event = None if layout is None else _usual(envelope, layout)
+    if layout is None or event is None:
+        return None
+    return event, envelope if layout.is_as_written(envelope) else None
+
+
+def _usual(envelope: Mapping[str, Any], layout: Layout) -> Event | None:
+    event_id, source, kind, data = envelope["id"], envelope["source"], envelope["type"], envelope["data"]
+    if not (
+        type(event_id) is type(source) is type(kind) is str
+        and 0 < len(event_id) <= REQUIRED["id"]
+        and 0 < len(source) <= REQUIRED["source"]
+        and 0 < len(kind) <= REQUIRED["type"]
+        and type(data) is dict
+        and envelope["specversion"] == "1.0"
+    ):
+        return None
+    for name, limit in layout.optional:
+        text = envelope[name]
+        if type(text) is not str or not 0 < len(text) <= limit:
+            return None
+    extensions = {name: envelope[name] for name in layout.extensions}
+    if extensions:
+        if any(type(content) not in _EXTENSION_TYPES for content in extensions.values()):
+            return None
+        if not _JSON_MEDIA_TYPE.fullmatch(str(extensions.get("datacontenttype", "application/json"))):
+            return None
+    time = _parse_time(envelope["time"])
+    if time.year not in _YEARS:
+        return None
+    get = envelope.get
+    optional = get("subject"), get("correlationid"), get("causationid"), get("traceparent")
+    return _made(event_id, source, kind, time, data, *optional, extensions)
+
+
+def _made(*values: Any) -> Event:
+    """An event of values, in the order of its fields, that follow every rule: nothing is checked again."""
+    event = Event.__new__(Event)
+    for put, value in zip(_PUT, values, strict=True):
+        put(event, value)
+    return event
+
+
+#: Set the fields of an event, which is frozen, in their order.
+_PUT: Final = tuple(getattr(Event, each.name).__set__ for each in fields(Event))
 
 
 def _load_object(value: bytes, reason: Reason, expected: str) -> dict[str, Any]:
@@ -235,8 +310,8 @@ def _build(attributes: dict[str, Any], data: Mapping[str, Any]) -> Event:
     if attributes.pop("specversion", None) != "1.0":
         raise InvalidEvent("invalid_envelope", 'specversion must be "1.0"')
     time = _parse_time(attributes.pop("time", None))
-    required = {name: attributes.pop(name, None) for name in _REQUIRED}
-    optional = {name: attributes.pop(name, None) for name in _OPTIONAL}
+    required = {name: attributes.pop(name, None) for name in REQUIRED}
+    optional = {name: attributes.pop(name, None) for name in OPTIONAL}
     return Event(
         **required,
         **{name: value for name, value in optional.items() if value != ""},
@@ -248,65 +323,36 @@ def _build(attributes: dict[str, Any], data: Mapping[str, Any]) -> Event:
 
 def _parse_time(text: object) -> datetime:
     if isinstance(text, str) and _RFC3339.fullmatch(text):
-        with suppress(ValueError, OverflowError):
+        try:
             # fromisoformat drops the digits beyond microseconds.
-            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+            time = datetime.fromisoformat(text if text[-1] == "Z" else text.upper())
+            return time if time.tzinfo is UTC else time.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
     raise InvalidEvent("invalid_envelope", "time must be an RFC 3339 time with a zone")
 
 
+def _written_time(time: datetime) -> str:
+    return time.isoformat().removesuffix("+00:00") + "Z"
+
+
 def _check_text(name: str, value: object, limit: int) -> None:
-    if not isinstance(value, str) or not 0 < len(value) <= limit or _UNSTORABLE.search(value):
+    if not isinstance(value, str) or not 0 < len(value) <= limit or not is_storable(value):
         raise InvalidEvent("invalid_envelope", f"{name} must be a text of 1 to {limit} characters without NUL")
 
 
 def _check_extensions(extensions: Mapping[str, object]) -> None:
     for name, value in extensions.items():
-        if not _NAME.fullmatch(name) or name in _RESERVED:
+        if not NAME.fullmatch(name) or name in RESERVED:
             problem = "must be a free name of lower-case letters and digits"
         elif isinstance(value, str):
-            problem = "must not hold NUL or a lone surrogate" if _UNSTORABLE.search(value) else ""
+            problem = "" if is_storable(value) else "must not hold NUL or a lone surrogate"
         else:
-            problem = "" if _is_integer(value) else "must be a text, integer or boolean"
+            problem = "" if is_integer(value) else "must be a text, integer or boolean"
         if problem:
             raise InvalidEvent("invalid_envelope", f"attribute {_shown(name)} {problem}")
     if not _JSON_MEDIA_TYPE.fullmatch(str(extensions.get("datacontenttype", "application/json"))):
         raise InvalidEvent("invalid_data", "datacontenttype must be a JSON media type")
-
-
-def _check_data(data: object) -> None:
-    if not isinstance(data, dict):
-        raise InvalidEvent("invalid_data", "data must be a JSON object")
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH + 1):
-        below: list[Any] = []
-        for node in level:
-            if isinstance(node, dict):
-                for key in node:
-                    _check_leaf(key if isinstance(key, str) else object())
-                below.extend(node.values())
-            elif isinstance(node, list):
-                below.extend(node)
-            else:
-                _check_leaf(node)
-        if not below:
-            return
-        level = below
-    raise InvalidEvent("invalid_data", f"data must not hold a value more than {MAX_DEPTH} levels down")
-
-
-def _check_leaf(leaf: object) -> None:
-    if isinstance(leaf, str):
-        if _UNSTORABLE.search(leaf):
-            raise InvalidEvent("invalid_data", "data must not hold NUL or a lone surrogate")
-    elif isinstance(leaf, float):
-        if not isfinite(leaf):
-            raise InvalidEvent("invalid_data", "data must hold finite numbers only")
-    elif leaf is not None and not _is_integer(leaf):
-        raise InvalidEvent("invalid_data", "data must be plain JSON with integers of 64 bits")
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and _INTEGER_MIN <= value <= _INTEGER_MAX
 
 
 def _shown(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from agents.engine.stamps import ALLOWANCE
 from agents.model.catalogue import TIMELINE, Catalogue
 from agents.model.entity import Entity
-from tables.event import Event, Headers, InvalidEvent, parse, to_json
+from tables.event import Event, Headers, InvalidEvent, parse, parse_and_write, to_json
 
 #: Bytes of an event in a timeline: the most that `MAX_EVENT_BYTES` lets the router write there. Others may write more,
 #: packed, and no changelog would take it. With what a window adds it is below 1 MiB, Kafka's default for a message.
@@ -80,10 +80,12 @@ def route(
     """
     size = len(value or b"") + sum(len(name.encode()) + len(content or b"") for name, content in headers)
     _check_size("value with headers", size, max_bytes)
-    event = _no_later_than(latest, parse(value, headers))
+    event, payload = parse_and_write(value, headers)
+    believed = _no_later_than(latest, event)
+    if believed is not event:
+        event, payload = believed, to_json(believed)
     catalogue.types.parse(event)
     entities = tuple(_find_entities(event.data, catalogue.entities.values()))
-    payload = to_json(event)
     _check_size("event as structured JSON", len(payload), max_bytes)
     return Routed(event=event, payload=payload, entities=entities)
 

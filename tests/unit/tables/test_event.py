@@ -11,7 +11,8 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tables.event import MAX_DEPTH, Event, Headers, InvalidEvent, chain_depth, parse, to_json
+from tables.event import Event, Headers, InvalidEvent, chain_depth, parse, to_json
+from tables.storable import MAX_DEPTH
 
 ENVELOPE = {
     "specversion": "1.0",
