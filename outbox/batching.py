@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from outbox.errors import Transient
 from outbox.supervision import is_being_cancelled
@@ -26,13 +27,32 @@ class GivenUp(Transient):
     """A library gave the batch up, and nobody here had asked for it."""
 
 
+class _Call(Generic[Result]):
+    """Items submitted together, and what became of each; `done` as soon as that is known of all."""
+
+    def __init__(self, length: int) -> None:
+        self.outcomes: list[Result | Exception | None] = [None] * length
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open = length
+
+    def settle(self, position: int, outcome: Result | Exception) -> None:
+        """Note an outcome; of a call whose caller has gone as well."""
+        self.outcomes[position] = outcome
+        self._open -= 1
+        if not self._open and not self.done.done():
+            self.done.set_result(None)
+
+
+#: An item, its call and its position there.
+_Waiting = tuple[Item, _Call[Result], int]
+
+
 class Batcher(Generic[Item, Result]):
     """Processes submitted items in their order, at most `limit` at a time and one batch at a time.
 
-    `process` returns one outcome per item; an outcome that is an exception is raised where the item was submitted.
-    What `process` itself raises is raised for every item of the batch. The number of waiting items is bounded by
-    their submitters: each waits for its own. A batch that is not full
-    begins no sooner than `pace_seconds` after the one before: a busy caller has fewer and fuller ones.
+    `process` returns one outcome per item; what it raises itself is the outcome of every item of the batch. The number
+    of waiting items is bounded by their submitters: each waits for its own. A batch that is not full begins no sooner
+    than `pace_seconds` after the one before: a busy caller has fewer and fuller ones.
     """
 
     def __init__(
@@ -47,7 +67,8 @@ class Batcher(Generic[Item, Result]):
         self._limit = limit
         self._name = name
         self._pace_seconds = pace_seconds
-        self._waiting: asyncio.Queue[tuple[Item, asyncio.Future[Result]]] = asyncio.Queue()
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def stop(self) -> None:
@@ -59,47 +80,49 @@ class Batcher(Generic[Item, Result]):
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=CANCEL_SECONDS)
         self._task = None
-        while not self._waiting.empty():
-            self._waiting.get_nowait()[1].cancel()
+        while self._waiting:
+            self._waiting.popleft()[1].done.cancel()
 
     async def submit(self, item: Item) -> Result:
-        """Wait for the outcome of one item; the first one begins the processing."""
+        """Wait for the outcome of one item; one that is an exception is raised."""
+        [outcome] = await self.submit_all([item])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def submit_all(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        """Wait for the outcomes of items, in their order; the first ones begin the processing."""
+        if not items:
+            return []
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=self._name)
-        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait((item, outcome))
-        return await outcome
+        call: _Call[Result] = _Call(len(items))
+        self._waiting.extend((item, call, position) for position, item in enumerate(items))
+        self._arrived.set()
+        await call.done
+        return cast("list[Result | Exception]", call.outcomes)
 
     async def _run(self) -> None:
         began_at = -self._pace_seconds
-        settled: list[tuple[tuple[Item, asyncio.Future[Result]], Result | Exception]]
+        settled: list[tuple[_Waiting[Item, Result], Result | Exception]]
         while True:
-            batch = [await self._waiting.get()]
+            await self._arrived.wait()
+            early_seconds = began_at + self._pace_seconds - time.monotonic()
+            if early_seconds > 0 and len(self._waiting) < self._limit:
+                await asyncio.sleep(early_seconds)
+            began_at = time.monotonic()
+            batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            if not self._waiting:
+                self._arrived.clear()
             try:
-                early_seconds = began_at + self._pace_seconds - time.monotonic()
-                if early_seconds > 0 and self._waiting.qsize() < self._limit - 1:
-                    await asyncio.sleep(early_seconds)
-                began_at = time.monotonic()
-                while len(batch) < self._limit and not self._waiting.empty():
-                    batch.append(self._waiting.get_nowait())
-                outcomes = await self._process([item for item, _ in batch])
-                settled = list(zip(batch, outcomes, strict=True))
+                settled = list(zip(batch, await self._process([item for item, _, _ in batch]), strict=True))
             except asyncio.CancelledError as error:
                 if is_being_cancelled():
-                    for _, waiting in batch:
-                        waiting.cancel()
+                    for _, call, _ in batch:
+                        call.done.cancel()
                     raise
                 settled = [(one, GivenUp(f"{self._name}: {error!r}")) for one in batch]
             except Exception as error:  # noqa: BLE001 - it belongs to those who wait
                 settled = [(one, error) for one in batch]
-            for (_, waiting), outcome in settled:
-                _settle(waiting, outcome)
-
-
-def _settle(waiting: asyncio.Future[Result], outcome: Result | Exception) -> None:
-    if waiting.done():
-        return
-    if isinstance(outcome, Exception):
-        waiting.set_exception(outcome)
-    else:
-        waiting.set_result(outcome)
+            for (_, call, position), outcome in settled:
+                call.settle(position, outcome)

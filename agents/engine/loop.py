@@ -103,6 +103,9 @@ class Writer(Protocol):
     async def record(self, record: DecisionRecord) -> bool:
         """Commit a decision."""
 
+    async def record_all(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Permanent]:
+        """Commit decisions in their order; one outcome each, where `record` raises."""
+
     async def bury(self, letter: DeadLetter) -> None:
         """Commit a dead letter."""
 

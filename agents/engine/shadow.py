@@ -9,7 +9,7 @@ that name as well: a shadow never spends the tokens of the live agent.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,7 @@ from agents.engine.loop import Writer
 from outbox.budget import Reservation
 from outbox.journal import LlmCall, StoredReply
 from outbox.records import SHADOW_MARK, DeadLetter, DecisionRecord
+from tables.errors import Permanent
 
 #: Labels become parts of topic names; without a hyphen, so that no set of agents is called like a shadow.
 _LABEL: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,19}")
@@ -47,13 +48,20 @@ class ShadowWriter:
 
     async def record(self, record: DecisionRecord) -> bool:
         """Commit the decision, whatever it asks for, as that of a shadow."""
-        name = self._shadow.name_of(record.agent)
-        return await self._writer.record(replace(record, agent=name, status="shadow", effects=(), hold=None))
+        return await self._writer.record(self._of_shadow(record))
+
+    async def record_all(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Permanent]:
+        """Commit the decisions, whatever they ask for, as those of a shadow."""
+        return await self._writer.record_all(list(map(self._of_shadow, records)))
 
     async def bury(self, letter: DeadLetter) -> None:
         """Commit the dead letter without its copy in the topic: it tells of the shadow, not of the input."""
         name = self._shadow.name_of(letter.consumer)
         await self._writer.bury(replace(letter, consumer=name, is_published=False, tells=()))
+
+    def _of_shadow(self, record: DecisionRecord) -> DecisionRecord:
+        name = self._shadow.name_of(record.agent)
+        return replace(record, agent=name, status="shadow", effects=(), hold=None)
 
 
 class ShadowBudget:

@@ -37,15 +37,26 @@ class Scene:
     letters: Callable[[], list[tuple[str, str, int]]]
     #: Tell the fake that the effects of the decision on this event are refused; PostgreSQL finds out by itself.
     refuse: Callable[[str], None]
+    #: Whether decisions that are made at the same time are given to the writer in one call.
+    in_one_call: bool = False
 
     async def all(self, *records: DecisionRecord) -> list[bool | BaseException]:
         """What comes of decisions that are made at the same time; none waits for ever."""
         async with asyncio.timeout(PATIENCE_SECONDS):
+            if self.in_one_call:
+                return list(await self.writer.record_all(records))
             return await asyncio.gather(*map(self.writer.record, records), return_exceptions=True)
 
 
+@pytest.fixture(params=["one-by-one", "in-one-call"])
+def scene(request: pytest.FixtureRequest, scene_of_writer: Scene) -> Scene:
+    return replace(scene_of_writer, in_one_call=request.param == "in-one-call")
+
+
 @pytest.fixture(params=["fake", "postgresql"])
-def scene(request: pytest.FixtureRequest, closing: AsyncExitStack, pool_of: Callable[[str], Database]) -> Scene:
+def scene_of_writer(
+    request: pytest.FixtureRequest, closing: AsyncExitStack, pool_of: Callable[[str], Database]
+) -> Scene:
     if request.param == "fake":
         return of_fake(FakeWriter(LIMITS))
     writer = DecisionWriter(

@@ -6,7 +6,7 @@ Both are held to one suite, `tests/contract/test_writers.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 
 from agents.engine.loop import Writer as WriterPort
 from outbox.chains import ChainLimits
-from outbox.errors import Echo, StatementRejected
+from outbox.errors import Echo, Permanent, StatementRejected
 from outbox.records import DeadLetter, DecisionRecord, Message
 
 #: What the table `decisions` knows.
@@ -45,21 +45,51 @@ class Writer(WriterPort):
         return self.held[event_id]
 
     async def record(self, record: DecisionRecord) -> bool:
-        self.asked.append(record.event_id)
-        if record.event_id in self.held:
-            await self.held[record.event_id].wait()
+        [outcome] = await self.record_all([record])
+        if isinstance(outcome, Permanent):
+            raise outcome
+        return outcome
+
+    async def record_all(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Permanent]:
+        outcomes: dict[int, bool | Permanent] = {}
+        waiting: dict[tuple[str, str, str], list[int]] = {}
+        for position, record in enumerate(records):
+            self.asked.append(record.event_id)
+            answer = self.held.get(record.event_id)
+            follows = (record.agent, record.entity, record.entity_id)
+            if follows in waiting or (answer is not None and not answer.is_set()):
+                waiting.setdefault(follows, []).append(position)
+            else:
+                outcomes[position] = self._commit(record)
+
+        async def wait(positions: Sequence[int]) -> None:
+            for position in positions:
+                if records[position].event_id in self.held:
+                    await self.held[records[position].event_id].wait()
+                outcomes[position] = self._commit(records[position])
+
+        await asyncio.gather(*map(wait, waiting.values()))
+        return [outcomes[position] for position in range(len(records))]
+
+    def _commit(self, record: DecisionRecord) -> bool | Permanent:
+        """What comes of it; raises what is no outcome of a decision."""
         record = self._limits.applied_to(record)
         refusal = self.refusals.get(record.event_id)
         if isinstance(refusal, StatementRejected) and record.status == "committed" and record.otherwise:
             record = record.refused(str(refusal))
+        elif isinstance(refusal, Permanent):
+            return refusal
         elif refusal is not None:
             raise refusal
-        _require_storable(record)
+        try:
+            _require_storable(record)
+        except StatementRejected as error:
+            return error
         found = next((each for each in self.decisions if each.id == record.id), None)
         if found is None:
             self.decisions.append(self._counted(record))
         if (found or self.decisions[-1]).status == "refused":
-            raise Echo(record.correlation_id, self._limits.refusal(record, self._told.get(_story(record))))
+            return Echo(record.correlation_id, self._limits.refusal(record, self._told.get(_story(record))))
         return found is None
 
     async def bury(self, letter: DeadLetter) -> None:

@@ -108,3 +108,36 @@ async def test_a_batch_whose_cancellation_is_lost_ends_all_the_same() -> None:
     await asyncio.wait_for(batcher.stop(), timeout=PATIENCE_SECONDS)
 
     assert await call == 1
+
+
+async def test_calls_share_batches_and_each_gets_its_own_outcomes_in_its_order() -> None:
+    async def refuse_three(items: Sequence[int]) -> Sequence[int | Exception]:
+        return [KeyError(item) if item == 3 else 10 * item for item in await batches.process(items)]
+
+    batches = Batches()
+    batcher = Batcher(refuse_three, limit=3, name="test")
+    first, second = await asyncio.gather(batcher.submit_all([1, 2]), batcher.submit_all([30, 3, 4]))
+
+    assert batches.seen == [[1, 2, 30], [3, 4]]
+    assert first == [100, 200]
+    assert second[0] == 3000
+    assert await batcher.submit_all([]) == []
+    await batcher.stop()
+
+
+async def test_a_call_is_cancelled_as_one_when_the_batcher_stops() -> None:
+    under_way = asyncio.Event()
+
+    async def process(items: Sequence[int]) -> Sequence[int]:
+        if items == [2]:
+            under_way.set()
+            await asyncio.Event().wait()
+        return items
+
+    batcher = Batcher(process, limit=1, name="test")
+    call = asyncio.create_task(batcher.submit_all([1, 2, 3]))
+    await asyncio.wait_for(under_way.wait(), timeout=PATIENCE_SECONDS)
+    await batcher.stop()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(call, timeout=PATIENCE_SECONDS)
