@@ -7,22 +7,19 @@ limit by them, and a value that is larger than the limit is not kept at all.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from tables.window import Entry
+    from tables.rings import Rings
 
-#: Of the decoded rings of one table: some 65,000 entries with events of 400 bytes (own choice).
-RING_BYTES: Final = 48 * 1024 * 1024
-#: What an entry takes beside its payload: itself, its time, ids and numbers, its key, its place in the dict. Measured
-#: with `tracemalloc` on CPython 3.11: 346 bytes with short ids.
-ENTRY_BYTES: Final = 400
+#: Of the rings of all tables of the process, with what is parsed beside their entries: those of some 1,000 entities
+#: with full windows of 50 events of 400 bytes (own choice).
+RING_BYTES: Final = 320 * 1024 * 1024
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-
-Slots = dict[bytes, "Entry"]
 
 
 class ByteCache(Generic[K, V]):
@@ -55,35 +52,46 @@ class ByteCache(Generic[K, V]):
             _, (_, dropped) = self._values.popitem(last=False)
             self.used_bytes -= dropped
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._values.clear()
-        self.used_bytes = 0
+    def drop(self, key: K) -> None:
+        """Forget a value, if it is kept."""
+        _, dropped = self._values.pop(key, (None, 0))
+        self.used_bytes -= dropped
+
+    def keys(self) -> Sequence[K]:
+        """What is kept, the one used longest ago first."""
+        return list(self._values)
+
+
+#: The rings of a cache, a partition and an entity.
+Memory = ByteCache[tuple["RingCache", int, str], "Rings"]
+
+
+@cache
+def memory() -> Memory:
+    """Return the one memory for rings of this process: whichever table needs it most has most of it."""
+    return ByteCache(RING_BYTES)
 
 
 class RingCache:
-    """The decoded rings of the entities folded last.
+    """The rings of the entities that one table folded last.
 
     Only folds read it, and only on the worker that owns the partition; what it holds must never outlive a rebalance.
     """
 
-    def __init__(self, max_bytes: int = RING_BYTES) -> None:
-        self._rings: ByteCache[tuple[int, str], Slots] = ByteCache(max_bytes)
+    def __init__(self, within: Memory | None = None) -> None:
+        """Keep them in this memory, which others may share; in that of the process when none is given."""
+        self._memory = memory() if within is None else within
 
-    @property
-    def used_bytes(self) -> int:
-        """What is kept now, estimated."""
-        return self._rings.used_bytes
+    def get(self, partition: int, entity: str) -> Rings | None:
+        """Return the rings of an entity, or None when they are not kept."""
+        return self._memory.get((self, partition, entity))
 
-    def get(self, partition: int, entity: str) -> Slots | None:
-        """Return the slots of an entity by their keys, or None when they are not kept."""
-        return self._rings.get((partition, entity))
-
-    def put(self, partition: int, entity: str, slots: Slots) -> None:
-        """Keep the slots of an entity; the caller may go on changing them and puts them again then."""
-        size = ENTRY_BYTES * len(slots) + sum(len(entry.payload) for entry in slots.values())
-        self._rings.put((partition, entity), slots, size)
+    def put(self, partition: int, entity: str, rings: Rings) -> None:
+        """Keep the rings of an entity, as large as they are now; whoever changes them puts them again."""
+        self._memory.put((self, partition, entity), rings, rings.size_bytes)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._rings.clear()
+        """Forget everything of this table."""
+        own = [key for key in self._memory.keys() if key[0] is self]  # noqa: SIM118 - no dict
+        for key in own:
+            self._memory.drop(key)

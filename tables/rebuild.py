@@ -24,13 +24,16 @@ from typing import Final, cast
 
 import rocksdict
 
-from tables import ring, rings, window
-from tables.cache import RingCache
+from tables import ring
+from tables.cache import ByteCache, RingCache
+from tables.rings import Rings
 from tables.store import StoreOptions
 from tables.window import Entry, WindowSpec
 
 #: Further back no ring looks, whatever its size: those of earlier versions had up to 10,000 events.
 _FARTHEST: Final = 1 << 15
+#: Of the rings folded last. Nothing is parsed here (own choice).
+_RING_BYTES: Final = 128 * 1024 * 1024
 #: A rebuild is of one partition.
 _HERE: Final = 0
 
@@ -50,7 +53,7 @@ class PartitionRebuild:
         self._old = StoreOptions().open(directory / "old")
         shutil.rmtree(directory / "new", ignore_errors=True)
         self._new = StoreOptions().open(directory / "new")
-        self._cache = RingCache()
+        self._cache = RingCache(ByteCache(_RING_BYTES))
         self._first_seq = 0
 
     def close(self) -> None:
@@ -90,24 +93,12 @@ class PartitionRebuild:
 
     def fold(self, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes) -> None:
         """Remember an event, as `WindowTable.fold` does."""
-        slots = self._cache.get(_HERE, entity)
-        if slots is None:
-            slots = rings.decoded(_items(self._new, ring.prefix(entity)), self._spec)
-        entry = window.fold(
-            rings.entries(slots, self._spec),
-            offset=offset,
-            time=time,
-            event_id=event_id,
-            payload=payload,
-            ring=self._spec.ring_of(payload),
-        )
-        if entry is not None:
-            # The first of its ring.
-            numbered = replace(entry, seq=self._first_seq) if entry.seq == 0 else entry
-            for key, written in rings.writes(entity, slots, numbered, self._spec):
-                self._new.put(key, ring.encode(written))
-                slots[key] = written
-        self._cache.put(_HERE, entity, slots)
+        found = self._cache.get(_HERE, entity)
+        if found is None:
+            found = Rings.read(entity, _items(self._new, ring.prefix(entity)), self._spec, first_seq=self._first_seq)
+        for key, entry in found.fold(offset=offset, time=time, event_id=event_id, payload=payload):
+            self._new.put(key, ring.encode(entry))
+        self._cache.put(_HERE, entity, found)
 
     def changes(self, *, to_empty: bool = False) -> Iterator[Change]:
         """What to append to the changelog, ring by ring: its entries from the oldest on, then what is removed.

@@ -28,6 +28,7 @@ VERSION: Final = 1
 _LENGTH: Final = struct.Struct(">H")
 _SLOT: Final = struct.Struct(">HH")
 _HEADER: Final = struct.Struct(">BQQqH")
+_HEADER_SIZE: Final = _HEADER.size
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MAX_LENGTH: Final = 0xFFFF
@@ -54,6 +55,11 @@ def number_of(slot_key: bytes) -> int:
     """Return the number of the ring that a key belongs to."""
     number, _ = _SLOT.unpack_from(slot_key, len(slot_key) - _SLOT.size)
     return int(number)
+
+
+def is_own(slot_key: bytes, entry: Entry, capacity: int) -> bool:
+    """Whether a key is that of the slot in which an entry lies, in the ring it belongs to with this capacity."""
+    return slot_key[-_SLOT.size :] == _SLOT.pack(entry.ring, entry.seq % capacity)
 
 
 def entity_of(slot_key: bytes) -> str:
@@ -93,10 +99,10 @@ def decode(value: bytes) -> Entry:
         version, seq, offset, micros, length = _HEADER.unpack_from(value)
         if version != VERSION:
             raise RingCorrupt(f"ring value has version {version}, expected {VERSION}")
-        end = _HEADER.size + length
+        end = _HEADER_SIZE + length
         if end > len(value):
             raise RingCorrupt(f"ring value ends after {len(value)} bytes, within its event id")
-        event_id = value[_HEADER.size : end].decode()
+        event_id = value[_HEADER_SIZE:end].decode()
         time = _EPOCH + timedelta(0, 0, micros)
     except (struct.error, UnicodeDecodeError, OverflowError) as exc:
         raise RingCorrupt(f"ring value of {len(value)} bytes cannot be read: {exc}") from exc

@@ -8,14 +8,98 @@ ring had lost already is not there; a rebuild brings it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from tables import ring
-from tables.window import MAX_RINGS, SHARED, Entry, WindowSpec
+from tables import ring, window
+from tables.footprint import RINGS_BYTES, entries_bytes, parsed_bytes
+from tables.window import MAX_RINGS, SHARED, UNKEPT, Entry, WindowSpec, latest, push
 
 #: Of a ring that the agent does not have any more everything counts: as much as keys have room for.
 _ANY: int = MAX_RINGS
+
+
+class Rings:
+    """What is remembered of one entity, and how it lies in its slots.
+
+    A fold changes it before anything is written. Whoever cannot write then has to forget it and read it anew.
+    """
+
+    __slots__ = ("_entity", "_first_seq", "_slots", "_spec", "entries", "size_bytes")
+
+    def __init__(self, entity: str, spec: WindowSpec, slots: Mapping[bytes, Entry], *, first_seq: int = 0) -> None:
+        """Take the slots of the entity, as `decoded` returns them; a ring without entries begins at `first_seq`."""
+        self._entity = entity
+        self._first_seq = first_seq
+        self._spec = spec
+        in_place = _in_place(slots, spec)
+        #: The slots, as long as an entry lies elsewhere than in the one it would be written to today.
+        self._slots: dict[bytes, Entry] | None = dict(slots) if in_place is None else None
+        #: What is remembered in log order, up to the capacity of each ring. It changes with the next fold.
+        self.entries: list[Entry] = entries(slots, spec) if in_place is None else in_place
+        #: What it takes in memory, estimated: with the events of a history parsed beside their entries.
+        self.size_bytes = self._measured()
+
+    @classmethod
+    def read(cls, entity: str, items: Iterable[tuple[bytes, bytes]], spec: WindowSpec, *, first_seq: int = 0) -> Rings:
+        """The rings of an entity from keys and values. Raises RingCorrupt when a value is no entry."""
+        return cls(entity, spec, decoded(items, spec), first_seq=first_seq)
+
+    def fold(self, *, offset: int, time: datetime, event_id: str, payload: bytes) -> Sequence[tuple[bytes, Entry]]:
+        """Remember an event by the rules of `tables.window.fold`; returns the slots to write, in order."""
+        number = self._spec.ring_of(payload)
+        entry = window.fold(self.entries, offset=offset, time=time, event_id=event_id, payload=payload, ring=number)
+        if entry is None:
+            return ()
+        if entry.seq == 0:
+            entry.seq = self._first_seq
+        if self._slots is not None:
+            return self._move(self._slots, entry)
+        if not self.entries or offset > self.entries[-1].offset:
+            self._push(entry)
+        return [(ring.key(self._entity, entry.seq % self._spec.ring(entry.ring).capacity, entry.ring), entry)]
+
+    def _push(self, entry: Entry) -> None:
+        dropped = push(self.entries, entry, self._spec)
+        self.size_bytes += entries_bytes([entry]) + parsed_bytes(entry.payload)
+        if dropped is not None:
+            self.size_bytes -= entries_bytes([dropped])
+        left = self._left_by(entry)
+        if left is not None:
+            left.parsed = UNKEPT
+            self.size_bytes -= parsed_bytes(left.payload)
+
+    def _measured(self) -> int:
+        kept = self._slots.values() if self._slots else self.entries
+        read = latest(self.entries, self._spec)
+        before = [entry.parsed for entry in read]
+        for entry in kept:
+            entry.parsed = UNKEPT
+        for entry, parsed in zip(read, before, strict=True):
+            entry.parsed = parsed
+        return RINGS_BYTES + entries_bytes(kept) + parsed_bytes(*[entry.payload for entry in read])
+
+    def _left_by(self, newest: Entry) -> Entry | None:
+        """The entry that the newest one of its ring has pushed out of the histories to come."""
+        events = self._spec.ring(newest.ring).events
+        for place in range(len(self.entries) - 1 - events, -1, -1):
+            entry = self.entries[place]
+            if entry.ring == newest.ring:
+                return entry if entry.seq == newest.seq - events else None
+        return None
+
+    def _move(self, slots: dict[bytes, Entry], entry: Entry) -> Sequence[tuple[bytes, Entry]]:
+        """Lay an entry into rings that were written with others: slots may have to change places."""
+        written = writes(self._entity, slots, entry, self._spec)
+        slots.update(written)
+        in_place = _in_place(slots, self._spec)
+        if in_place is None:
+            self.entries = entries(slots, self._spec)
+        else:
+            self._slots, self.entries = None, in_place
+        self.size_bytes = self._measured()
+        return written
 
 
 def decoded(items: Iterable[tuple[bytes, bytes]], spec: WindowSpec) -> dict[bytes, Entry]:
@@ -23,9 +107,12 @@ def decoded(items: Iterable[tuple[bytes, bytes]], spec: WindowSpec) -> dict[byte
 
     Raises RingCorrupt when a value is no entry.
     """
-    slots = {key: ring.decode(value) for key, value in items}
+    decode = ring.decode
+    slots = {key: decode(value) for key, value in items}
     if spec.rings:
-        slots = {key: replace(entry, ring=spec.ring_of(entry.payload)) for key, entry in slots.items()}
+        ring_of = spec.ring_of
+        for entry in slots.values():
+            entry.ring = ring_of(entry.payload)
     return slots
 
 
@@ -65,6 +152,28 @@ def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, spec: Window
 def _is_plain(slots: Mapping[bytes, Entry], spec: WindowSpec) -> bool:
     """Whether everything is of the shared ring. Keys of other rings come behind its keys."""
     return not spec.rings and (not slots or ring.number_of(max(slots)) == SHARED)
+
+
+def _in_place(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry] | None:
+    """The entries in log order, if each lies where it would be written today; else None, and `entries` knows them.
+
+    What a larger ring has left behind, and no ring counts any more, may lie where it is.
+    """
+    found: list[Entry] = []
+    newest: dict[int, int] = {}
+    capacities = {SHARED: spec.capacity, **{each.number: each.capacity for each in spec.rings}}
+    for key, entry in sorted(slots.items(), key=_log_place, reverse=True):
+        behind = newest.setdefault(entry.ring, entry.seq) - entry.seq
+        capacity = capacities[entry.ring]
+        if 0 <= behind < capacity and ring.is_own(key, entry, capacity):
+            found.append(entry)
+        elif behind < capacity or ring.number_of(key) != entry.ring:
+            return None
+    return found[::-1]
+
+
+def _log_place(slot: tuple[bytes, Entry]) -> int:
+    return slot[1].offset
 
 
 def _capacity(spec: WindowSpec, number: int) -> int:

@@ -21,10 +21,11 @@ from faust.streams import current_event
 from faust.tables import Table
 from faust.types import TP, EventT, FutureMessage, RecordMetadata
 
-from tables import ring, rings, window
+from tables import ring
 from tables.cache import RingCache
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.ring import RingCorrupt
+from tables.rings import Rings
 from tables.store import URL, Store
 
 if TYPE_CHECKING:
@@ -209,26 +210,16 @@ class WindowTable:
         `partition` is not the one of Faust's current event, SlotUnreadable when a stored value cannot be read.
         """
         _require_current(partition)
-        spec = self.spec
         cache = self.table.cache
-        slots = cache.get(partition, entity)
-        if slots is None:
-            slots = self._slots(partition, entity)
-        entries = rings.entries(slots, spec)
-        entry = window.fold(
-            entries, offset=offset, time=time, event_id=event_id, payload=payload, ring=spec.ring_of(payload)
-        )
-        if entry is None:
-            cache.put(partition, entity, slots)
-            return Folded(entries)
-        stored = []
-        for key, written in rings.writes(entity, slots, entry, spec):
-            stored.append(self.table.put(key, ring.encode(written)))
-            slots[key] = written
-        cache.put(partition, entity, slots)
-        if not entries or offset > entries[-1].offset:
-            window.push(entries, written, spec)
-        return Folded(entries, stored)
+        found = cache.get(partition, entity) or self._rings(partition, entity)
+        written = found.fold(offset=offset, time=time, event_id=event_id, payload=payload)
+        try:
+            stored = [self.table.put(key, ring.encode(entry)) for key, entry in written]
+        except BaseException:
+            cache.clear()  # what is remembered in memory alone is remembered nowhere
+            raise
+        cache.put(partition, entity, found)
+        return Folded(tuple(found.entries), stored)
 
     def read(self, partition: int, entity: str) -> list[Entry]:
         """Return the rings of an entity in log order; empty when nothing is remembered in this partition.
@@ -237,12 +228,12 @@ class WindowTable:
         partition; elsewhere it creates an empty database. Raises SlotUnreadable when a stored value cannot be
         read.
         """
-        return rings.entries(self._slots(partition, entity), self.spec)
+        return self._rings(partition, entity).entries
 
-    def _slots(self, partition: int, entity: str) -> dict[bytes, Entry]:
+    def _rings(self, partition: int, entity: str) -> Rings:
         data = self.table.data
         try:
-            return rings.decoded(data.scan(partition, ring.prefix(entity)), self.spec)
+            return Rings.read(entity, data.scan(partition, ring.prefix(entity)), self.spec)
         except RingCorrupt as error:
             # What recovery has checked is readable: the disk is not as it was written.
             data.distrust(partition)

@@ -22,7 +22,10 @@ The rules, each a function of the log alone:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -30,7 +33,7 @@ from tables.event import source_of, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 #: Largest window. A fold and a decision read the whole ring, so this also bounds the cost of one event: with every rule
 #: linear, a decision on a full one takes some tens of milliseconds (own choice).
@@ -42,6 +45,13 @@ MAX_RINGS: Final = 1 << 16
 #: Smallest capacity of a ring of its own: of a tiny one so many entries are slack that it does not hold an entity up
 #: (own choice).
 _MIN_CAPACITY: Final = 32
+
+#: Stands where nothing may be kept beside an entry.
+UNKEPT: Final = object()
+#: What stands before the type of an event in JSON without spaces.
+_TYPE: Final = b'"type":"'
+
+_offset: Final = attrgetter("offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,8 @@ class WindowSpec:
     events: int
     age: timedelta
     rings: tuple[TypeRing, ...] = ()
+    #: The ring of each type that has one of its own.
+    _numbers: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.events <= MAX_EVENTS:
@@ -96,6 +108,7 @@ class WindowSpec:
             raise ValueError(f"slots of {', '.join(twice)} are given twice")
         if len({ring.number for ring in self.rings}) < len(self.rings):
             raise ValueError("two of the slots would lie in one place: group their types otherwise")
+        object.__setattr__(self, "_numbers", {kind: ring.number for ring in self.rings for kind in ring.types})
 
     @property
     def capacity(self) -> int:
@@ -116,10 +129,14 @@ class WindowSpec:
 
     def ring_of(self, payload: bytes) -> int:
         """The number of the ring that an event belongs to."""
-        if not self.rings:
+        if not self._numbers:
             return SHARED
-        kind = type_of(payload)
-        return next((ring.number for ring in self.rings if kind in ring.types), SHARED)
+        # As timelines have it: before anything nested, and nothing escaped in it. All else is read.
+        begin = payload.find(_TYPE, 0, payload.find(b"{", 1)) + len(_TYPE)
+        if begin < len(_TYPE) or b"\\" in payload:
+            return self._numbers.get(type_of(payload) or "", SHARED)
+        kind = payload[begin : payload.find(b'"', begin)]
+        return self._numbers.get(kind.decode(), SHARED)
 
     def ring(self, number: int) -> WindowSpec | TypeRing:
         """What has this number: `events` and `capacity` are those of the ring.
@@ -133,9 +150,12 @@ def _capacity(events: int) -> int:
     return 1 << (2 * events - 1).bit_length()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One remembered event."""
+    """One remembered event. A value: nobody changes it, but for `parsed`.
+
+    It is not frozen for what that costs: a ring that is read makes all of its entries, each four times as dear.
+    """
 
     #: Position in the ring's own count, without gaps: copies do not count. From 0, or from where a rebuild begins.
     seq: int
@@ -148,6 +168,9 @@ class Entry:
     payload: bytes
     #: The number of the ring it belongs to by its type.
     ring: int = SHARED
+    #: What somebody read of the payload and does not want to read again; nothing here looks into it. `UNKEPT` where
+    #: nothing may be kept: no history to come holds the entry, and nobody counts what it would take.
+    parsed: object = field(default=None, repr=False, compare=False)
 
     def is_of(self, event_id: str, source: str | None) -> bool:
         """Whether this is the event with this id and source, under whatever offset."""
@@ -164,7 +187,8 @@ def fold(
     redelivery: the answer is the entry it has already, or None when it never got one or has been overwritten since.
     """
     if entries and offset <= entries[-1].offset:
-        return next((entry for entry in entries if entry.offset == offset), None)
+        place = bisect_left(entries, offset, key=_offset)
+        return entries[place] if entries[place].offset == offset else None
     same_id = [entry for entry in entries if entry.event_id == event_id]
     if same_id:
         source = source_of(payload)
@@ -184,6 +208,11 @@ def push(entries: list[Entry], entry: Entry, spec: WindowSpec) -> Entry | None:
 def latest(entries: Sequence[Entry], spec: WindowSpec) -> Sequence[Entry]:
     """Return the last `events` entries of each ring, in log order."""
     newest_seq = {entry.ring: entry.seq for entry in entries}
+    if len(newest_seq) == 1:
+        ((number, newest),) = newest_seq.items()
+        events = spec.ring(number).events
+        # One count: the last lie at the end, behind older ones where some were lost.
+        return [entry for entry in entries[-events:] if entry.seq > newest - events]
     first_seq = {ring: seq - spec.ring(ring).events + 1 for ring, seq in newest_seq.items()}
     return [entry for entry in entries if entry.seq >= first_seq[entry.ring]]
 
@@ -198,7 +227,15 @@ def history(
     such as a replayed dead letter). The event does not have to be in the ring: an agent may react to what it
     does not remember. An entry exactly `spec.age` older than `time` is included.
     """
-    before = [entry for entry in entries if entry.offset < offset]
+    before = entries[: bisect_left(entries, offset, key=_offset)]
+    try:
+        oldest = time - spec.age
+    except OverflowError:  # older than the calendar: nothing is
+        oldest = datetime.min.replace(tzinfo=UTC)
     return tuple(
-        entry for entry in latest(before, spec) if time - entry.time <= spec.age and not entry.is_of(event_id, source)
+        [
+            entry
+            for entry in latest(before, spec)
+            if entry.time >= oldest and not (entry.event_id == event_id and entry.is_of(event_id, source))
+        ]
     )

@@ -66,7 +66,7 @@ Answer with one JSON object of the given schema and nothing else."""
 def prompt_for(agent: Agent, history: History, redaction: Redaction) -> Prompt:
     """Write the prompt for deciding on `history.event`. The agent must leave something to a model."""
     assert agent.choosing is not None
-    remembered = [history.types.read(entry.payload) for entry in history.entries[-_MAX_EVENTS:]]
+    remembered = [history.types.receive(event) for event in history.events()[-_MAX_EVENTS:]]
     mask = Mask(redaction, (received.event.data for received in (history.received, *remembered)))
     names = history.names()
     document: dict[str, Any] = {

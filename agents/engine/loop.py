@@ -23,7 +23,7 @@ from agents.engine.record import HOLD_FOR, decision_record, escalations
 from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
 from agents.model.agent import Agent
-from agents.model.history import History
+from agents.model.history import History, keep
 from agents.model.types import Received, Types
 from outbox.errors import Echo
 from outbox.records import DeadLetter, DecisionRecord, Origin
@@ -190,7 +190,6 @@ class StreamLoop:
         event = received.event
         if event.type in self._agent.remembers:
             assert delivery.value is not None
-            self._types.remember(delivery.value, received)
             folded = self._windows.fold(
                 delivery.partition,
                 entity_id,
@@ -199,6 +198,8 @@ class StreamLoop:
                 event_id=event.id,
                 payload=delivery.value,
             )
+            if folded.entries and folded.entries[-1].payload is delivery.value:
+                keep(folded.entries[-1], received, self._types)
             return folded.entries, folded.stored
         if event.type in self._agent.reacts_to:
             return self._windows.read(delivery.partition, entity_id), ()

@@ -7,16 +7,17 @@ is cheap when the same events are read again for the entity's next decision.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from agents.model.event import DomainEvent
 from agents.model.types import Received, Types
-from tables.event import Event
-from tables.window import Entry
+from tables.event import Event, parse
+from tables.window import UNKEPT, Entry
 
 T = TypeVar("T", bound=DomainEvent)
 
@@ -74,6 +75,37 @@ def past_of(event: Event, data: T) -> Past[T]:
     return Past(data, event.time, event.id, event.causationid, event.source)
 
 
+class Known(NamedTuple):
+    """A remembered event as it was read: kept beside its entry, so that nobody reads it again."""
+
+    #: Who read it.
+    types: Types
+    key: EventKey
+    #: None where nobody here knows the type.
+    past: Past[DomainEvent] | None
+
+
+def keep(entry: Entry, received: Received, types: Types) -> None:
+    """Keep what was received beside its entry."""
+    event, data = received.event, received.data
+    past = None if data is None else Past(data, entry.time, entry.event_id, event.causationid, sys.intern(event.source))
+    entry.parsed = Known(types, event.key, past)
+
+
+def _known(entry: Entry, types: Types) -> Known:
+    kept = entry.parsed
+    if isinstance(kept, Known) and kept.types is types:
+        return kept
+    source, causationid, data = types.recall(entry.payload)
+    # Few sources, many events.
+    source = sys.intern(source)
+    past = None if data is None else Past(data, entry.time, entry.event_id, causationid, source)
+    known = Known(types, (source, entry.event_id), past)
+    if kept is not UNKEPT:
+        entry.parsed = known
+    return known
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """The window of one entity as of the event received, oldest first."""
@@ -83,6 +115,9 @@ class History:
     entries: Sequence[Entry]
     #: What reads the entries.
     types: Types
+    #: The entries as they were read, once anybody asks, and what was found of each type.
+    _read: list[Sequence[Known]] = field(default_factory=list, init=False, repr=False, compare=False)
+    _found: dict[type[DomainEvent], Sequence[Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def event(self) -> Event:
@@ -92,22 +127,37 @@ class History:
     @property
     def at(self) -> datetime:
         """When the event decided on happened: the only "now" a rule may know."""
-        return self.event.time
+        return self.received.event.time
 
     def events(self) -> Sequence[Event]:
-        """Every remembered event, typed or not, in log order."""
-        return [self.types.read(entry.payload).event for entry in self.entries]
+        """Every remembered event, typed or not, in log order; each is read anew."""
+        return [parse(entry.payload, ()) for entry in self.entries]
 
     def of(self, kind: type[T]) -> Sequence[Past[T]]:
         """The remembered events of one type, in log order; `DomainEvent` gives all whose type is known."""
-        return [past for _, past in self.placed(kind)]
+        found = self._found.get(kind)
+        if found is None:
+            # Of a type that has subclasses pydantic's `isinstance` takes several times as long.
+            found = [
+                known.past
+                for known in self._known()
+                if known.past is not None and kind in type(known.past.data).__mro__
+            ]
+            self._found[kind] = found
+        return found
 
     def placed(self, kind: type[T]) -> Iterator[tuple[int, Past[T]]]:
         """The same, each with its place among the entries."""
-        for place, entry in enumerate(self.entries):
-            received = self.types.read(entry.payload)
-            if isinstance(received.data, kind):
-                yield place, past_of(received.event, received.data)
+        for place, known in enumerate(self._known()):
+            past: Any = known.past
+            if past is not None and isinstance(past.data, kind):
+                yield place, past
+
+    def _known(self) -> Sequence[Known]:
+        if not self._read:
+            types = self.types
+            self._read.append([_known(entry, types) for entry in self.entries])
+        return self._read[0]
 
     def trusts(self, source: str, *agents: str) -> bool:
         """Whether a verdict of this source counts as one of these agents; see the setting `TRUSTED_SOURCES`."""
@@ -146,7 +196,7 @@ class History:
         return len(sources) > 1
 
     def _keys(self) -> Sequence[EventKey]:
-        return [event.key for event in self.events()]
+        return [known.key for known in self._known()]
 
     def recent(self, kind: type[T], age: timedelta) -> Sequence[Past[T]]:
         """Those of one type that happened no longer than `age` before the event decided on, and not after it.

@@ -10,28 +10,20 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+import orjson
 from pydantic import ValidationError
 
 from agents.model.decision import Decision
 from agents.model.effect import Effect
 from agents.model.event import DomainEvent, OpenEvent
 from agents.model.refusal import Escalates, Refusal
-from tables.cache import ByteCache
 from tables.event import Event, InvalidEvent, parse
 
 log = logging.getLogger(__name__)
 
 _MESSAGE_LIMIT: Final = 500
-
-#: What a parsed event takes in memory is at most so many times the bytes of its JSON: objects nested in objects, six
-#: bytes a level, take a dict of 184 bytes each. Small events take 7 times theirs, long ones with lists 13
-#: (`tracemalloc`, CPython 3.11).
-PARSED_FACTOR: Final = 32
-#: Bytes, by that estimate, of events kept parsed, over all entities: some 13,000 of 300 bytes. An entity's window is
-#: read again with each of its decisions.
-PARSED_BYTES: Final = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +31,15 @@ class Received:
     """An event, and its data as the model of its type; None where nobody here knows the type."""
 
     event: Event
+    data: DomainEvent | None
+
+
+class Recalled(NamedTuple):
+    """What is read of a remembered event; its id and its time are known."""
+
+    source: str
+    causationid: str | None
+    #: None where nobody here knows the type.
     data: DomainEvent | None
 
 
@@ -66,42 +67,54 @@ class Types:
         self.trusted = frozenset(trusted)
         self._carried = frozenset(carried)
         self._escalates = escalates
-        self._received = ByteCache[bytes, Received](PARSED_BYTES)
+        #: What an open event may say, by its type.
+        self._open = {
+            model.__name__: self._carried | {field.alias or name for name, field in model.model_fields.items()}
+            for model in self.events.values()
+            if issubclass(model, OpenEvent)
+        }
 
     def parse(self, event: Event) -> DomainEvent | None:
         """Read the data of an event as the model of its type; None when the type is unknown.
 
         Raises `InvalidEvent` ("invalid_data") that names every field at fault, in at most 500 characters.
         """
-        model = self.events.get(event.type)
+        return self._typed(event.type, event.data)
+
+    def receive(self, event: Event) -> Received:
+        """The event with its data. Raises `InvalidEvent`."""
+        return Received(event, self.parse(event))
+
+    def recall(self, payload: bytes) -> Recalled:
+        """Read an event that was remembered. Raises `InvalidEvent`.
+
+        Its envelope was checked before it was remembered, so only its data is checked: the model may be another by now.
+        """
+        try:
+            document = orjson.loads(payload)
+            kind, data = document["type"], document["data"]
+            source, cause = document["source"], document.get("causationid") or None
+            is_plain = isinstance(data, dict) and isinstance(cause, str | None) and isinstance(source, str)
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            is_plain = False
+        if is_plain and isinstance(kind, str):
+            return Recalled(source, cause, self._typed(kind, data))
+        event = parse(payload, ())
+        return Recalled(event.source, event.causationid, self.parse(event))
+
+    def _typed(self, kind: str, data: Mapping[str, Any]) -> DomainEvent | None:
+        model = self.events.get(kind)
         if model is None:
             return None
-        data = event.data
-        if issubclass(model, OpenEvent):
-            known = self._carried | {field.alias or name for name, field in model.model_fields.items()}
+        known = self._open.get(kind)
+        if known is not None:
             data = {name: value for name, value in data.items() if name in known}
         try:
             return model.model_validate(data)
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False, include_input=False)
         message = "; ".join(f"{_place(problem['loc'])}: {_lower_first(problem['msg'])}" for problem in problems)
-        raise InvalidEvent("invalid_data", f"{event.type} {message}"[:_MESSAGE_LIMIT])
-
-    def receive(self, event: Event) -> Received:
-        """The event with its data. Raises `InvalidEvent`."""
-        return Received(event, self.parse(event))
-
-    def remember(self, payload: bytes, received: Received) -> None:
-        """Keep what was read of a payload, for as long as there is room."""
-        self._received.put(payload, received, PARSED_FACTOR * len(payload))
-
-    def read(self, payload: bytes) -> Received:
-        """Read an event that was written to a timeline; cheap when it was read lately. Raises `InvalidEvent`."""
-        received = self._received.get(payload)
-        if received is None:
-            received = self.receive(parse(payload, ()))
-            self.remember(payload, received)
-        return received
+        raise InvalidEvent("invalid_data", f"{kind} {message}"[:_MESSAGE_LIMIT])
 
     def carried(self, data: Mapping[str, object]) -> Mapping[str, str]:
         """The ids in the data of an event that open events carry, by their fields."""

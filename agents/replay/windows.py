@@ -17,18 +17,16 @@ from typing import Final, cast
 
 import rocksdict
 
-from tables import ring, rings, window
+from tables import ring
 from tables.errors import Fatal
+from tables.rings import Rings
 from tables.store import StoreOptions
 from tables.window import Entry, WindowSpec
 
-#: Decoded rings kept that are written already, and those that are not, in bytes (own choice). Both are estimates.
-CLEAN_BYTES: Final = 32 * 1024**2
-DIRTY_BYTES: Final = 32 * 1024**2
-#: What an entry takes beside its payload: the entry, its time, its id (measured with tracemalloc, rounded up).
-_ENTRY_BYTES: Final = 400
-#: What an empty ring takes.
-_RING_BYTES: Final = 500
+#: Decoded rings kept that are written already, and those that are not, in bytes (own choice). Both are estimates, with
+#: what is parsed beside the entries.
+CLEAN_BYTES: Final = 96 * 1024**2
+DIRTY_BYTES: Final = 96 * 1024**2
 #: What a note takes until it is written.
 _NOTE_BYTES: Final = 250
 #: No ring's key starts so: it would be that of an entity without a name.
@@ -43,12 +41,15 @@ class StateInUse(Fatal):
 
 
 @dataclass(slots=True)
-class _Ring:
-    entries: list[Entry]
+class _Kept:
+    rings: Rings
     spec: WindowSpec
     #: Offset of the newest entry that is in RocksDB; -1 when none is.
     stored_offset: int
-    size: int
+
+    @property
+    def size(self) -> int:
+        return self.rings.size_bytes
 
 
 class ReplayWindows:
@@ -70,8 +71,8 @@ class ReplayWindows:
         self._options.disable_wal = not durable  # type: ignore[method-assign, assignment]  # an attribute
         self._clean_bytes = clean_bytes
         self._dirty_bytes = dirty_bytes
-        self._clean: OrderedDict[Place, _Ring] = OrderedDict()
-        self._dirty: dict[Place, _Ring] = {}
+        self._clean: OrderedDict[Place, _Kept] = OrderedDict()
+        self._dirty: dict[Place, _Kept] = {}
         self._notes: dict[bytes, bytes] = {}
         self._clean_size = 0
         self._dirty_size = 0
@@ -87,28 +88,26 @@ class ReplayWindows:
 
     def read(self, place: Place, spec: WindowSpec) -> Sequence[Entry]:
         """The rings in log order, up to their capacity. It changes with the next fold."""
-        return self._ring(place, spec).entries
+        return self._ring(place, spec).rings.entries
 
     def fold(
         self, place: Place, spec: WindowSpec, *, offset: int, time: datetime, event_id: str, payload: bytes
     ) -> Sequence[Entry]:
         """Remember an event by the rules of `tables.window.fold`; returns the rings. It changes with the next fold."""
         found = self._ring(place, spec)
-        entries = found.entries
-        entry = window.fold(
-            entries, offset=offset, time=time, event_id=event_id, payload=payload, ring=spec.ring_of(payload)
-        )
-        if entry is None or (entries and offset <= entries[-1].offset):
+        entries, before = found.rings.entries, found.size
+        newest = entries[-1].offset if entries else -1
+        found.rings.fold(offset=offset, time=time, event_id=event_id, payload=payload)
+        entries = found.rings.entries
+        if not entries or entries[-1].offset == newest:
             return entries
-        if place not in self._dirty:
+        if place in self._dirty:
+            self._dirty_size -= before
+        else:
             self._clean.pop(place)
-            self._clean_size -= found.size
+            self._clean_size -= before
             self._dirty[place] = found
-            self._dirty_size += found.size
-        dropped = window.push(entries, entry, spec)
-        change = _size([entry]) - (_size([dropped]) if dropped else 0)
-        found.size += change
-        self._dirty_size += change
+        self._dirty_size += found.size
         return entries
 
     def note(self, key: bytes, value: bytes = b"") -> None:
@@ -128,12 +127,12 @@ class ReplayWindows:
         batch = rocksdict.WriteBatch(raw_mode=True)
         for place, each in self._dirty.items():
             entity = _entity(place)
-            for entry in reversed(each.entries):
+            for entry in reversed(each.rings.entries):
                 if entry.offset <= each.stored_offset:
                     break
                 slot = entry.seq % each.spec.ring(entry.ring).capacity
                 batch.put(ring.key(entity, slot, entry.ring), ring.encode(entry))
-            each.stored_offset = each.entries[-1].offset
+            each.stored_offset = each.rings.entries[-1].offset
             self._clean[place] = each
             self._clean_size += each.size
         for key, value in self._notes.items():
@@ -142,7 +141,7 @@ class ReplayWindows:
         self._dirty, self._notes, self._dirty_size = {}, {}, 0
         self._forget()
 
-    def _ring(self, place: Place, spec: WindowSpec) -> _Ring:
+    def _ring(self, place: Place, spec: WindowSpec) -> _Kept:
         found = self._dirty.get(place)
         if found is not None:
             return found
@@ -150,21 +149,22 @@ class ReplayWindows:
         if found is not None:
             self._clean.move_to_end(place)
             return found
-        entries = self._stored(place, spec)
-        newest = entries[-1].offset if entries else -1
-        found = self._clean[place] = _Ring(entries, spec, newest, _size(entries) + _RING_BYTES)
+        rings = self._stored(place, spec)
+        newest = rings.entries[-1].offset if rings.entries else -1
+        found = self._clean[place] = _Kept(rings, spec, newest)
         self._clean_size += found.size
         self._forget()
         return found
 
-    def _stored(self, place: Place, spec: WindowSpec) -> list[Entry]:
-        prefix = ring.prefix(_entity(place))
+    def _stored(self, place: Place, spec: WindowSpec) -> Rings:
+        entity = _entity(place)
+        prefix = ring.prefix(entity)
         options = rocksdict.ReadOptions()
         # The slots of an entity come behind its prefix, four bytes each.
         options.set_iterate_upper_bound(prefix + b"\xff" * 5)
         slots = self._db.items(from_key=prefix, read_opt=options)
         found = cast("list[tuple[bytes, bytes]]", list(slots))  # raw mode knows bytes only
-        return rings.entries(rings.decoded(found, spec), spec)
+        return Rings.read(entity, found, spec)
 
     def _forget(self) -> None:
         """Drop the rings read longest ago; the newest stays, somebody works with it."""
@@ -177,7 +177,3 @@ def _entity(place: Place) -> str:
     # Neither names nor entity ids hold a NUL.
     agent, partition, entity = place
     return f"{agent}\0{partition}\0{entity}"
-
-
-def _size(entries: Sequence[Entry]) -> int:
-    return sum(len(entry.payload) + _ENTRY_BYTES for entry in entries)

@@ -11,10 +11,10 @@ the last payment before this one came last whatever either says. A payment stamp
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from agents.model.history import History, Past
 from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
@@ -33,8 +33,7 @@ BURST_FROM: Final = 3
 ENOUGH_ORDERS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What was paid for one order."""
 
     id: str
@@ -92,26 +91,30 @@ class CustomerPast:
 def past_of_customer(payment: PaymentSucceeded, history: History) -> CustomerPast:
     """Read the history of a payment, in one go."""
     log = history.of(PaymentEvent)
-    disputed = {past.data.order_id: payment_of(past.data) for past in log if isinstance(past.data, ChargebackReceived)}
-    accepted = _once(past for past in log if isinstance(past.data, PaymentSucceeded))
-    paid = [past for past in accepted if payment_of(past.data) != payment_of(payment)]
+    this = payment_of(payment)
+    accepted, disputed = _accepted_and_disputed(log)
+    accepted.pop(this, None)
+    paid = list(accepted.values())
     parts: dict[str, list[Past[PaymentEvent]]] = defaultdict(list)
     for past in paid:
         parts[past.data.order_id].append(past)
     last_at = paid[-1].at if paid else history.at
-    tenders = [past for past in parts.pop(payment.order_id, []) if _is_near(past.at, PURCHASE, history.at, last_at)]
+    is_of_purchase = _near(PURCHASE, history.at, last_at)
+    tenders = [past for past in parts.pop(payment.order_id, []) if is_of_purchase(past.at)]
     others = [_order(each) for each in parts.values()]
-    burst = [each for each in others if _is_near(each.at, BURST, history.at, last_at)]
+    is_of_burst = _near(BURST, history.at, last_at)
+    burst = [each for each in others if is_of_burst(each.at)]
     # A payment stamped before the one that precedes it in the log came late: the log says when it was.
     nows = (history.at, max(history.at, last_at))
     left_out = disputed.keys() | ({each.id for each in burst} if len(burst) >= BURST_FROM else set())
+    declined = _declined(log, paid[-1] if paid else None, nows) if history.of(PaymentFailed) else ()
     return CustomerPast(
         this=_order([*tenders, Past(payment, history.at, history.event.id)]),
         burst=burst,
         settled=[each for each in others if each.id not in left_out],
-        tries=_tries(_declined(log, paid[-1] if paid else None, nows), payment.country),
+        tries=_tries(declined, payment.country),
         disputed=len(disputed),
-        paid=len({payment_of(payment), *disputed.values(), *(payment_of(past.data) for past in paid)}),
+        paid=len({this, *disputed.values(), *accepted}),
         last_at=last_at,
     )
 
@@ -126,25 +129,42 @@ def _attempt_of(data: PaymentEvent) -> Hashable:
     return data.payment_id, data.order_id, data.card_id
 
 
-def _once(reports: Iterable[Past[PaymentEvent]]) -> list[Past[PaymentEvent]]:
-    """The first report of each payment, in the order of the log."""
-    first: dict[Hashable, Past[PaymentEvent]] = {}
-    for past in reports:
-        first.setdefault(payment_of(past.data), past)
-    return list(first.values())
+def _accepted_and_disputed(
+    log: Sequence[Past[PaymentEvent]],
+) -> tuple[dict[Hashable, Past[PaymentEvent]], Mapping[str, Hashable]]:
+    """The first report of each payment accepted, in the order of the log; the payments charged back, by order."""
+    accepted: dict[Hashable, Past[PaymentEvent]] = {}
+    disputed: dict[str, Hashable] = {}
+    for past in log:
+        data = past.data
+        if isinstance(data, PaymentSucceeded):
+            accepted.setdefault((data.payment_id, data.order_id), past)
+        elif isinstance(data, ChargebackReceived):
+            disputed[data.order_id] = payment_of(data)
+    return accepted, disputed
 
 
 def _order(parts: Sequence[Past[PaymentEvent]]) -> Order:
+    if len(parts) == 1:  # as nearly every order is paid
+        payment = parts[0].data
+        return Order(payment.order_id, (payment,), parts[0].at, euros(payment.amount_minor, payment.currency))
     payments = [past.data for past in parts]
     worths = [euros(each.amount_minor, each.currency) for each in payments]
-    known = [worth for worth in worths if worth is not None]
-    worth = sum(known) if len(known) == len(worths) else None
+    worth = None if None in worths else sum(worth for worth in worths if worth is not None)
     return Order(payments[0].order_id, payments, parts[0].at, worth)
 
 
-def _is_near(at: datetime, span: timedelta, *nows: datetime) -> bool:
-    """Clocks of one shop differ, so what is near may as well seem to come after."""
-    return any(abs(now - at) <= span for now in nows)
+def _near(span: timedelta, *nows: datetime) -> Callable[[datetime], bool]:
+    """Whether something was near a "now". Clocks of one shop differ, so it may as well seem to come after."""
+    bounds = [(now - span, now + span) for now in dict.fromkeys(nows)]
+
+    def is_near(at: datetime) -> bool:
+        for first, last in bounds:  # noqa: SIM110 - a generator costs more than what it does, for every event
+            if first <= at <= last:
+                return True
+        return False
+
+    return is_near
 
 
 def _declined(
@@ -152,12 +172,14 @@ def _declined(
 ) -> Sequence[Past[PaymentEvent]]:
     first: dict[Hashable, Past[PaymentEvent]] = {}
     counted = []
+    is_near = _near(TRIES, *nows)
+    last_key = None if last_paid is None else last_paid.key
     is_since = last_paid is None
     for past in log:
         if isinstance(past.data, PaymentFailed):
-            if first.setdefault(_attempt_of(past.data), past) is past and (is_since or _is_near(past.at, TRIES, *nows)):
+            if first.setdefault(_attempt_of(past.data), past) is past and (is_since or is_near(past.at)):
                 counted.append(past)
-        elif last_paid is not None and past.key == last_paid.key:
+        elif not is_since and past.key == last_key:
             is_since = True
     named = {payment_of(past.data) for past in counted if past.data.card_id is not None}
     return [past for past in counted if past.data.card_id is not None or payment_of(past.data) not in named]

@@ -68,8 +68,17 @@ PER_EURO: Final[Mapping[str, float]] = {
 }
 
 
+#: Minor units to one unit of each currency, and such units to one euro.
+_SCALES: Final[Mapping[str, tuple[int, float]]] = {
+    currency: (10 ** exponent_of(currency), rate) for currency, rate in PER_EURO.items()
+}
+
+
 def euros(amount_minor: int, currency: str) -> float | None:
     """What an amount of minor units is worth in euros, roughly; None for a currency without a rate."""
-    rate = PER_EURO.get(currency)
+    scale = _SCALES.get(currency)
+    if scale is None:
+        return None
+    units, rate = scale
     # Rounded, so that twenty times an amount is not a little less in another currency.
-    return None if rate is None else round(amount_minor / 10 ** exponent_of(currency) / rate, 6)
+    return round(amount_minor / units / rate, 6)

@@ -128,8 +128,9 @@ def _novelty(past: CustomerPast) -> Sign | None:
     if len(known) < ENOUGH_ORDERS:
         return None
     payment = past.this.payments[-1]
-    country = _is_new([{each.country for each in order.payments} for order in known], payment.country)
-    device = _is_new([{each.device_id for each in order.payments} for order in known], payment.device_id)
+    payments = [each for order in known for each in order.payments]
+    country = _is_new({each.country for each in payments}, payment.country, len(known))
+    device = _is_new({each.device_id for each in payments}, payment.device_id, len(known))
     if country and device:
         return Sign("novelty", 35, f"first payment from {payment.country} and from this device", is_strong=True)
     if country:
@@ -145,10 +146,9 @@ def _usual_orders(settled: Sequence[Order]) -> Sequence[Order]:
     return [each for each in settled if each.worth is None or each.worth < most]
 
 
-def _is_new(of_orders: Sequence[Collection[Hashable]], one: Hashable) -> bool:
+def _is_new(seen: Collection[Hashable], one: Hashable, orders: int) -> bool:
     """Whether it was never seen, with a customer who has habits: of many different ones another is nothing new."""
-    seen = {each for of_order in of_orders for each in of_order}
-    return one not in seen and 2 * len(seen) <= len(of_orders) + 1
+    return one not in seen and 2 * len(seen) <= orders + 1
 
 
 def _declines(past: CustomerPast) -> Sign | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tables import ring, rings, window
 from tables.event import type_of
+from tables.rings import Rings
 from tables.window import MAX_EVENTS, Entry, TypeRing, WindowSpec, history, latest, push
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
@@ -304,3 +305,40 @@ def test_changed_slots_keep_every_event_that_both_windows_hold(
             assert [each for each in expected if each >= log[since].offset] == [
                 each for each in found if each >= log[since].offset
             ]
+
+
+SPECS = [
+    FOUR,
+    APART,
+    replace(FOUR, events=2),
+    replace(APART, events=9),
+    replace(FOUR, rings=(TypeRing(("Failed",), 3),)),
+]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["Failed", "Deployed", "Configured"]),
+            st.sampled_from(["new", "new", "new", "copy", "again"]),
+            st.sampled_from([None, None, None, None, *SPECS]),
+        ),
+        max_size=70,
+    )
+)
+def test_rings_that_are_kept_are_what_the_slots_hold(events: list[tuple[str, str, WindowSpec | None]]) -> None:
+    """Of events that are new, a copy or redelivered, while the window's specification changes now and then."""
+    spec, slots, kept, log = FOUR, Slots(), Rings("web", FOUR, {}), [at(0)]
+    for kind, what, changed in events:
+        if changed is not None:
+            spec, slots = changed, reopened(slots, changed)
+            kept = Rings("web", spec, slots)
+        event = log[len(log) // 2] if what == "again" else at(len(log), kind, event_id="e1" if what == "copy" else None)
+        if what != "again":
+            log.append(event)
+
+        written = kept.fold(offset=event.offset, time=event.time, event_id=event.event_id, payload=event.payload)
+
+        assert list(written) == fold(slots, event, spec)
+        assert kept.entries == rings.entries(slots, spec)
+        assert kept.size_bytes <= Rings("web", spec, reopened(slots, spec)).size_bytes

@@ -1,35 +1,58 @@
-"""Parsed events that are kept for the next decision: bounded by bytes, and counted honestly."""
+"""Parsed events are kept beside their entries for the next decision: counted honestly, and as long as they are read."""
 
 from __future__ import annotations
 
 import json
 import tracemalloc
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import Field
 
-from agents.model.types import PARSED_FACTOR, Types
-from agents.shop.events import SHOP_EVENTS
+from agents.model.event import DomainEvent
+from agents.model.history import History, keep
+from agents.model.types import Received, Types
+from agents.shop.events import SHOP_EVENTS, OrderPlaced, PaymentSucceeded
+from tables.event import InvalidEvent, parse
+from tables.footprint import parsed_bytes
+from tables.ring import key
+from tables.rings import Rings
+from tables.window import UNKEPT, Entry, WindowSpec
 
-LIMIT_BYTES = 128 * 1024 * 1024
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+SPEC = WindowSpec(events=2, age=timedelta(days=1))
 
 
-@pytest.fixture
-def types() -> Types:
-    return Types(SHOP_EVENTS)
+class Anything(DomainEvent):
+    """Of a domain that leaves open what it is told."""
+
+    said: Any
+    rows: tuple[Any, ...] = Field(default=(), strict=False)
 
 
-def event(number: int, kind: str, data: Mapping[str, Any]) -> bytes:
-    envelope = {"specversion": "1.0", "id": f"e{number}", "source": "urn:shop", "type": kind}
-    document = {**envelope, "time": "2024-05-01T12:00:00Z", "data": data}
-    return json.dumps(document, separators=(",", ":")).encode()
+TYPES = Types([*SHOP_EVENTS, Anything])
+
+
+def event(number: int, kind: str, data: Mapping[str, Any], **envelope: str) -> bytes:
+    required = {"specversion": "1.0", "id": f"e{number}", "source": "urn:shop", "type": kind}
+    document = {**required, "time": "2024-05-01T12:00:00Z", **envelope, "data": data}
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def order(number: int, items: int) -> bytes:
     item = {"sku": "sku-1", "quantity": 1, "price_minor": 100}
     data = {"order_id": f"o{number}", "customer_id": "ada", "items": [item] * items}
     return event(number, "OrderPlaced", {**data, "total_minor": 1, "currency": "EUR"})
+
+
+def payment(number: int) -> bytes:
+    ids = {"payment_id": f"p-{number}", "order_id": f"o-{number}", "customer_id": "ada", "device_id": "phone"}
+    rest = {"amount_minor": 1999, "currency": "EUR", "method": "card", "country": "DE", "card_id": "card-1"}
+    return event(number, "PaymentSucceeded", ids | rest, correlationid=f"o-{number}")
 
 
 def nested(levels: int) -> Mapping[str, Any]:
@@ -40,44 +63,107 @@ def nested(levels: int) -> Mapping[str, Any]:
     return data
 
 
-def test_a_hundred_large_events_do_not_fill_the_memory(types: Types) -> None:
-    payloads = [order(number, 7_500) for number in range(100)]
-    assert len(payloads[0]) > 300_000
+def entry_of(payload: bytes) -> Entry:
+    read = parse(payload, ())
+    return Entry(0, 0, read.time, read.id, payload)
 
-    for payload in payloads:
-        types.read(payload)
 
-    kept = types._received  # noqa: SLF001
-    assert 0 < len(kept) < 100
-    assert kept.used_bytes <= LIMIT_BYTES
+def history_of(*entries: Entry, types: Types = TYPES) -> History:
+    return History(Received(parse(payment(9), ()), None), entries, types)
+
+
+def taken_by_reading(payload: bytes) -> int:
+    """The bytes of memory that stay when an event is read."""
+    history_of(entry_of(payload)).of(DomainEvent)  # what is made once is no event's
+    entry = entry_of(payload)
+    tracemalloc.start()
+    try:
+        history_of(entry).of(DomainEvent)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert entry.parsed is not None
+    return taken
 
 
 @pytest.mark.parametrize(
     "payload",
     [
+        payment(1),
         order(1, 0),
         order(1, 1_000),
         event(1, "Unheard", {"deep": [nested(60) for _ in range(200)]}),
-        event(1, "Unheard", {"lists": [[[]] for _ in range(5_000)]}),
-        event(1, "Unheard", {"texts": [chr(0xE9)] * 5_000}),
+        event(1, "Anything", {"said": [nested(60) for _ in range(200)]}),
+        event(1, "Anything", {"said": 1, "rows": [[[]] for _ in range(5_000)]}),
+        event(1, "Anything", {"said": [chr(0xE9) * 2] * 5_000}),
+        event(1, "Anything", {"said": chr(0x1F600) + "x" * 50_000}),
+        event(1, "Anything", {"said": {f"k{number}": number for number in range(1_000)}}),
+        event(1, "Anything", {"said": "x" * 50_000}),
     ],
-    ids=["short", "long", "nested", "lists", "texts"],
+    ids=["payment", "short", "long", "unknown", "nested", "lists", "texts", "wide", "members", "text"],
 )
-def test_no_event_takes_more_memory_than_it_is_counted_with(types: Types, payload: bytes) -> None:
-    types.read(payload)  # what is made once is no event's
-    types._received.clear()  # noqa: SLF001
-    tracemalloc.start()
-    try:
-        types.read(payload)
-        taken, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert types._received.used_bytes == PARSED_FACTOR * len(payload)  # noqa: SLF001
-    assert taken <= PARSED_FACTOR * len(payload)
+def test_no_event_takes_more_memory_than_it_is_counted_with(payload: bytes) -> None:
+    assert taken_by_reading(payload) <= parsed_bytes(payload)
 
 
-def test_an_event_that_is_read_again_is_not_parsed_again(types: Types) -> None:
-    payload = order(1, 1)
+@pytest.mark.parametrize("payload", [payment(1), order(1, 3), order(1, 1_000)], ids=["payment", "order", "long"])
+def test_an_ordinary_event_is_counted_with_no_more_than_twice_what_it_takes(payload: bytes) -> None:
+    assert parsed_bytes(payload) <= 2 * taken_by_reading(payload)
 
-    assert types.read(payload) is types.read(payload)
+
+def test_an_event_that_is_read_again_is_not_parsed_again() -> None:
+    entry = entry_of(payment(1))
+
+    assert history_of(entry).of(PaymentSucceeded)[0] is history_of(entry).of(PaymentSucceeded)[0]
+
+
+def test_an_event_is_read_as_it_was_received() -> None:
+    received = TYPES.receive(parse(payment(1), ()))
+    kept, read = entry_of(payment(1)), entry_of(payment(1))
+    keep(kept, received, TYPES)
+
+    assert history_of(kept).of(PaymentSucceeded) == history_of(read).of(PaymentSucceeded)
+    assert history_of(kept).of(PaymentSucceeded)[0].data is received.data
+
+
+def test_what_other_types_have_read_is_read_anew() -> None:
+    entry = entry_of(payment(1))
+    assert len(history_of(entry).of(DomainEvent)) == 1
+
+    assert history_of(entry, types=Types([OrderPlaced])).of(DomainEvent) == []
+    assert len(history_of(entry).of(DomainEvent)) == 1
+
+
+def test_an_event_that_no_history_will_hold_any_more_is_not_kept_parsed() -> None:
+    rings = Rings("ada", SPEC, {})
+    for number in range(4):
+        rings.fold(offset=number, time=NOON, event_id=f"e{number}", payload=payment(number))
+    again = Rings("ada", SPEC, {key("ada", number): replace(entry) for number, entry in enumerate(rings.entries)})
+
+    for entries in (rings.entries, again.entries):
+        assert len(history_of(*entries).of(DomainEvent)) == 4
+        assert [entry.event_id for entry in entries if entry.parsed is not UNKEPT] == ["e2", "e3"]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        event(1, "PaymentSucceeded", {"payment_id": 7}),
+        b'{"specversion":"1.0","id":"e1","source":1,"type":"Anything","time":"2024-05-01T12:00:00Z","data":{"said":1}}',
+        b'{"specversion":"1.0","id":"e1","source":"urn:shop","type":"Anything","time":"2024-05-01T12:00:00Z"}',
+        b"[]",
+        b"{",
+    ],
+    ids=["data", "source", "no data", "list", "no JSON"],
+)
+def test_what_no_model_takes_any_more_is_refused_as_it_is_when_it_arrives(payload: bytes) -> None:
+    entry = Entry(0, 0, NOON, "e1", payload)
+
+    with pytest.raises(InvalidEvent):
+        history_of(entry).of(DomainEvent)
+
+
+def test_a_cause_that_is_empty_is_none() -> None:
+    entry = entry_of(event(1, "Anything", {"said": 1}, causationid=""))
+
+    assert history_of(entry).of(Anything)[0].causationid is None
