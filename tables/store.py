@@ -112,6 +112,13 @@ class Store(rocksdb.Store):
                 raise RingCorrupt(str(error)) from error
             raise
 
+    def write(self, partition: int, writes: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write these keys and values at once: all of them or, when this process dies meanwhile, none."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in writes:
+            batch.put(key, value)
+        self._db_for_partition(partition).write(batch)
+
     def newest_offset(self, partition: int) -> int:
         """Return the highest offset of the timeline that a window of the partition holds; -1 where none does.
 

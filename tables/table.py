@@ -1,9 +1,9 @@
 """Window table: one agent's windows, a Faust table of raw bytes with a changelog in Kafka.
 
-Remembering an event is one put and one changelog record of about the event's own size. A fold works only
-inside the stream, while its event is Faust's current event, because Faust takes the partition of a write from
-there; anywhere else it raises TypeError before anything is written. Offsets are those of the timeline: in a timeline
-that was created again the new events would pass for redelivered ones, so such windows are not used (`tables.lineage`).
+Remembering an event is one entry in a write to RocksDB and one changelog record, each of about the event's own size.
+What is folded is in memory until `flush` writes it, as one piece; whoever folds flushes before anybody else can run.
+Offsets are those of the timeline: in a timeline that was created again the new events would pass for redelivered ones,
+so such windows are not used (`tables.lineage`).
 
 The rings folded last stay decoded in memory (`tables.cache`): decoding costs most of a fold. Every rebalance
 and every record recovered from the changelog empties that memory.
@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from faust.streams import current_event
 from faust.tables import Table
-from faust.types import TP, EventT, FutureMessage, RecordMetadata
+from faust.types import TP, EventT
 
 from tables import ring
 from tables.cache import RingCache
+from tables.changelog import Changelog, Write
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.ring import RingCorrupt
 from tables.rings import Rings
@@ -32,19 +31,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import faust
+    from aiokafka import AIOKafkaProducer
 
     from tables.lineage import Lineage
     from tables.window import Entry, WindowSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """What folding an event left behind."""
-
-    #: The rings of the entity afterwards, in log order.
-    entries: Sequence[Entry]
-    #: One per changelog record: done when Kafka has it, failed when it never will. Acknowledge after these.
-    stored: Sequence[FutureMessage] = ()
 
 
 class SlotTable(Table[bytes, bytes]):
@@ -55,32 +45,33 @@ class SlotTable(Table[bytes, bytes]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cache = RingCache()
+        self.changelog = Changelog(
+            lambda: self.changelog_topic_name, lambda: producer_of(self.app), on_stored=self._on_stored
+        )
         #: The topic the windows are filled from, where its ends are known exactly.
         self.timeline: str | None = None
         #: The newest offset of the timeline that was recovered, by partition.
         self._newest: dict[int, int] = {}
         self._has_stopped = False
 
-    def put(self, key: bytes, value: bytes) -> FutureMessage:
-        """Write a slot to the local database, then to the changelog; returns the changelog's acknowledgement.
+    def write(self, partition: int, writes: Sequence[Write]) -> asyncio.Future[None]:
+        """Write slots to the local database at once, and send them to the changelog; done when that has them.
 
-        Raises TypeError outside the stream, and what RocksDB raises when it cannot write.
+        Raises what RocksDB raises when it cannot write.
         """
-        partition = self.partition_for_key(key)
-        self.data[key] = value
-        self._sensor_on_set(self, key, value)
-        return self.send_changelog(partition, key, value)
+        self.data.write(partition, writes)
+        return self.changelog.send(partition, writes)
 
-    def _on_changelog_sent(self, fut: FutureMessage) -> None:
-        """Say that the local database knows the changelog up to this record, if it knows everything before it.
+    def _on_stored(self, partition: int, first: int, count: int) -> None:
+        """Say that the local database knows the changelog up to these records, if it knows everything before them.
 
         A gap means that another worker wrote in between: this one was frozen, or cut off, and its partition given away.
-        Faust would take its own late record for the newest it has to know and never read the others' back.
+        Its own late record would be taken for the newest it has to know, and the others never be read back.
         """
-        sent: RecordMetadata = fut.result()
-        known = self.data.persisted_offset(sent.topic_partition)
-        if sent.offset == (-1 if known is None else known) + 1:
-            super()._on_changelog_sent(fut)
+        tp = TP(self.changelog_topic_name, partition)
+        known = self.data.persisted_offset(tp)
+        if first == (-1 if known is None else known) + 1:
+            self.data.set_persisted_offset(tp, first + count - 1)
 
     async def on_changelog_event(self, event: EventT[Any]) -> None:
         """Look at a record before it is recovered; one that is no entry of a window ends the worker."""
@@ -191,6 +182,9 @@ class WindowTable:
             help=f"windows: last {spec.events} events, no older than {spec.age}{_own_rings(spec)}",
         )
         app.tables.add(self.table)
+        #: What was folded and is not written yet: slots by partition, and whose they are.
+        self._folded: dict[int, dict[bytes, bytes]] = {}
+        self._unwritten: set[tuple[int, str]] = set()
 
     def require(self, lineage: Lineage, *, timeline: str | None = None) -> None:
         """Use no windows that were filled from anything else; to be called before the app opens them.
@@ -202,24 +196,41 @@ class WindowTable:
 
     def fold(
         self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
-    ) -> Folded:
-        """Remember an event.
+    ) -> Sequence[Entry]:
+        """Remember an event, written by the next `flush`; returns the rings of the entity afterwards, in log order.
 
         `partition` and `offset` are those of the event in the timeline, `time` is UTC. Copies and redelivered
-        events change nothing (see `tables.window.fold`). Raises TypeError outside the stream, ValueError when
-        `partition` is not the one of Faust's current event, SlotUnreadable when a stored value cannot be read.
+        events change nothing (see `tables.window.fold`). Raises SlotUnreadable when a stored value cannot be read.
         """
-        _require_current(partition)
         cache = self.table.cache
         found = cache.get(partition, entity) or self._rings(partition, entity)
         written = found.fold(offset=offset, time=time, event_id=event_id, payload=payload)
         try:
-            stored = [self.table.put(key, ring.encode(entry)) for key, entry in written]
+            writes = [(key, ring.encode(entry)) for key, entry in written]
         except BaseException:
             cache.clear()  # what is remembered in memory alone is remembered nowhere
             raise
+        if writes:
+            folded = self._folded.setdefault(partition, {})
+            for key, value in writes:
+                # Of two entries for one slot the later one stays, and is last in its turn.
+                folded.pop(key, None)
+                folded[key] = value
+            self._unwritten.add((partition, entity))
         cache.put(partition, entity, found)
-        return Folded(tuple(found.entries), stored)
+        return tuple(found.entries)
+
+    def flush(self, partition: int) -> asyncio.Future[None] | None:
+        """Write what was folded in a partition, and send it to the changelog; None where nothing was folded.
+
+        What is returned is done when Kafka has the records, failed when it never will: acknowledge after it. Raises
+        what RocksDB raises when it cannot write.
+        """
+        folded = self._folded.pop(partition, None)
+        if not folded:
+            return None
+        self._unwritten = {place for place in self._unwritten if place[0] != partition}
+        return self.table.write(partition, list(folded.items()))
 
     def read(self, partition: int, entity: str) -> list[Entry]:
         """Return the rings of an entity in log order; empty when nothing is remembered in this partition.
@@ -232,8 +243,14 @@ class WindowTable:
 
     def _rings(self, partition: int, entity: str) -> Rings:
         data = self.table.data
+        key_prefix = ring.prefix(entity)
         try:
-            return Rings.read(entity, data.scan(partition, ring.prefix(entity)), self.spec)
+            items = data.scan(partition, key_prefix)
+            if (partition, entity) in self._unwritten:
+                folded = self._folded[partition]
+                newer = {key: value for key, value in folded.items() if key.startswith(key_prefix)}
+                items = sorted((dict(items) | newer).items())
+            return Rings.read(entity, items, self.spec)
         except RingCorrupt as error:
             # What recovery has checked is readable: the disk is not as it was written.
             data.distrust(partition)
@@ -245,12 +262,9 @@ def _own_rings(spec: WindowSpec) -> str:
     return "".join(f"; last {each.events} of {', '.join(each.types)}" for each in spec.rings)
 
 
-def _require_current(partition: int) -> None:
-    event = current_event()
-    if event is None:
-        raise TypeError("a window can be folded only inside the stream")
-    if event.message.partition != partition:
-        raise ValueError(f"folding into partition {partition} during an event of {event.message.partition}")
+def producer_of(app: Any) -> AIOKafkaProducer:
+    """The producer that Faust sends with: its recoveries and commits wait for what is under way on it."""
+    return app.producer._ensure_producer()  # noqa: SLF001
 
 
 def require_entry(key: bytes | None, value: bytes | None) -> Entry | None:

@@ -39,6 +39,11 @@ class ModelBrain:
         self._interviewer = interviewer
         self._redaction = redaction
 
+    def decide_now(self, history: History) -> Verdict | None:
+        """Decide by the rules where they leave nothing to the model."""
+        by_rules = self._agent.by_rules(history)
+        return None if self._agent.leaves_open(history, by_rules) else Verdict(decision=by_rules, brain=RULES)
+
     async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:
         """Decide by the model's choice, or by the rules when there is none to go by, or no time for it."""
         by_rules = self._agent.by_rules(history)

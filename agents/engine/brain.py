@@ -18,6 +18,12 @@ RULES: Final = "rules"
 class Brain(Protocol):
     """Decides for one agent."""
 
+    def decide_now(self, history: History) -> Verdict | None:
+        """Decide on `history.event` without waiting for anything; None when there is something to wait for.
+
+        Raises as `decide`.
+        """
+
     async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:
         """Decide on `history.event`; at once when `crowded` is set, for then too many events of its entity wait.
 
@@ -31,9 +37,13 @@ class RulesBrain:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
+    def decide_now(self, history: History) -> Verdict:
+        """Decide."""
+        return Verdict(decision=self._agent.by_rules(history), brain=RULES)
+
     async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:  # noqa: ARG002
         """Decide at once."""
-        return Verdict(decision=self._agent.by_rules(history), brain=RULES)
+        return self.decide_now(history)
 
 
 class HoldingBrain:
@@ -42,6 +52,11 @@ class HoldingBrain:
     def __init__(self, brain: Brain, policy: HoldPolicy) -> None:
         self._brain = brain
         self._policy = policy
+
+    def decide_now(self, history: History) -> Verdict | None:
+        """Decide, if the other brain does; raises as it does."""
+        verdict = self._brain.decide_now(history)
+        return None if verdict is None else held(verdict, self._policy)
 
     async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:
         """Decide; raises as the other brain does."""

@@ -18,7 +18,6 @@ class Lanes:
     def __init__(self) -> None:
         self._queues: dict[str, deque[Job]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._moved = asyncio.Event()
         self._crowded: dict[str, tuple[int, asyncio.Event]] = {}
 
     def submit(self, key: str, job: Job) -> None:
@@ -40,12 +39,6 @@ class Lanes:
         """Jobs of `key` that have not ended."""
         return len(self._queues.get(key, ()))
 
-    async def room(self, key: str, bound: int) -> None:
-        """Wait until fewer than `bound` jobs of `key` have not ended."""
-        while self.depth(key) >= bound:
-            self._moved.clear()
-            await self._moved.wait()
-
     def crowded(self, key: str, bound: int) -> asyncio.Event:
         """For the job of `key` that runs now: set as soon as more than `bound` jobs of `key` have not ended."""
         crowded = asyncio.Event()
@@ -66,5 +59,4 @@ class Lanes:
             await queue[0]()
             queue.popleft()
             self._crowded.pop(key, None)
-            self._moved.set()
         del self._queues[key]

@@ -1,113 +1,84 @@
-"""Stream loop: fold in arrival order, decide side by side, acknowledge in order.
+"""Stream loop: what was fetched of a partition is folded, decided and written in parts, and acknowledged in order.
 
-Events of one entity are decided one after another, those of different entities at the same time. An event is
-acknowledged when its window entry is in the changelog, its decision is committed, and the same holds for every
-earlier event of its partition; so whatever is killed, the event comes again until that is true. Input that can never
-be decided becomes a dead letter and is then acknowledged. Anything unexpected stops the worker (`crash`): redelivery
-is safe, going on is not.
+A part is some records that follow each other. Its events are folded and decided in arrival order without a pause; then
+its entries go to RocksDB and to the changelog as one piece, and its decisions to PostgreSQL as another, while the next
+part is decided. A part is acknowledged when its entries are in the changelog, its decisions are committed, and the same
+holds for everything earlier of its partition; so whatever is killed, it comes again until that is true.
+
+Only an event whose brain waits, or whose decision has effects, is a part of its own: it and what follows of its entity
+are decided one after another, beside those of other entities (`agents.engine.lanes`). Input that can never be decided
+becomes a dead letter and is then acknowledged. Anything unexpected stops the worker (`crash`): redelivery is safe,
+going on is not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from functools import partial
+from typing import Any, Final
 
-from agents.engine.acks import Acknowledgeable, OrderedAcks
+from agents.engine.acks import OrderedAcks, Ticket
 from agents.engine.brain import Brain
 from agents.engine.lanes import Lanes
+from agents.engine.ports import Batch, Record, Windows, Writer
 from agents.engine.record import HOLD_FOR, decision_record, escalations
 from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
+from agents.engine.undecided import Mark, Undecided
 from agents.model.agent import Agent
+from agents.model.decision import Verdict
 from agents.model.history import History, keep
 from agents.model.types import Received, Types
 from outbox.errors import Echo
 from outbox.records import DeadLetter, DecisionRecord, Origin
 from outbox.supervision import is_being_cancelled
 from tables.errors import Permanent
-from tables.event import Event, InvalidEvent
-from tables.window import Entry, WindowSpec, history
+from tables.event import InvalidEvent
+from tables.window import history
 
 log = logging.getLogger(__name__)
 
 #: Events of one agent and worker that may be in flight. Bounds memory: 1,000 histories of 50 events are some 20 MB.
 IN_FLIGHT: Final = 1000
 
+#: Records of a part. Each part costs a transaction and a batch of the changelog, and nothing else of the worker runs
+#: while it is folded and decided: some tens of milliseconds (own choice).
+PART_RECORDS: Final = 100
+
 #: Events of one entity that may wait for a slow brain before it is told to decide at once: a busy entity would wait
 #: ever longer, and hold up all others when its ring has no slack left. Own choice.
 CROWD: Final = 16
 
 
-class Delivery(Acknowledgeable, Protocol):
-    """One record of a timeline."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An event to decide on, and where it stands."""
+
+    batch: Batch
+    record: Record
+    known: History
+    entity_id: str
 
     @property
-    def key(self) -> bytes | None:
-        """The entity id."""
-
-    @property
-    def value(self) -> bytes | None:
-        """A structured CloudEvent."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Kafka headers."""
-
-    @property
-    def stamp_ms(self) -> int | None:
-        """The record's timestamp as it was written, in milliseconds since 1970: any number, or none."""
-
-    @property
-    def stale(self) -> bool:
-        """Whether a rebalance began since this was read: nothing may be written for it, it comes again."""
-
-    def discard(self) -> None:
-        """Give the input up unacknowledged."""
+    def origin(self) -> Origin:
+        return _origin(self.batch, self.record)
 
 
-class Folded(Protocol):
-    """What folding an event left behind."""
+@dataclass(slots=True)
+class _Part:
+    """Records that end together."""
 
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The ring of the entity afterwards."""
-
-    @property
-    def stored(self) -> Sequence[Awaitable[object]]:
-        """One per changelog record: done when Kafka has it; fails when Kafka never will."""
-
-
-class Windows(Protocol):
-    """The agent's windows (`tables.table.WindowTable`)."""
-
-    @property
-    def spec(self) -> WindowSpec:
-        """How much is remembered."""
-
-    def fold(
-        self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
-    ) -> Folded:
-        """Remember an event."""
-
-    def read(self, partition: int, entity: str) -> Sequence[Entry]:
-        """The ring of an entity."""
-
-
-class Writer(Protocol):
-    """Where decisions and dead letters are committed (`outbox.writer.DecisionWriter`)."""
-
-    async def record(self, record: DecisionRecord) -> bool:
-        """Commit a decision."""
-
-    async def record_all(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Permanent]:
-        """Commit decisions in their order; one outcome each, where `record` raises."""
-
-    async def bury(self, letter: DeadLetter) -> None:
-        """Commit a dead letter."""
+    #: Those that are remembered or decided on.
+    marks: list[Mark] = field(default_factory=list)
+    decided: list[tuple[_Asked, DecisionRecord]] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    records: int = 0
+    #: The offset behind the last one.
+    end: int = 0
 
 
 class StreamLoop:
@@ -138,147 +109,241 @@ class StreamLoop:
         self._now = now
         self._crash = crash
         self._hold_for = hold_for
-        self._room = asyncio.Semaphore(in_flight)
+        self._most_in_flight = in_flight
         self._lanes = Lanes()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._undecided = Undecided()
+        self._in_flight = 0
+        self._ended = asyncio.Event()
         #: Inputs in flight, for readiness.
         self.acks = OrderedAcks()
 
-    async def accept(self, delivery: Delivery) -> None:
-        """Take one input; returns when it is folded and on its way, or waits while too much is in flight.
+    async def accept(self, batch: Batch) -> None:
+        """Take what was fetched; returns when it is folded and on its way, or waits while too much is in flight.
 
-        Must be called in the order of the timeline, inside Faust's stream iteration. Raises what the window table
-        raises when it cannot read or write: then the worker must stop.
+        Must be called in the order of the timeline. Raises what the window table raises when it cannot read or write:
+        then the worker must stop.
         """
-        await self._room.acquire()
-        try:
-            # Read as the history will read it: what the window holds must stay readable for every later decision.
-            event, entity_id = read_timeline(delivery.key, delivery.value)
-            matters = event.type in self._agent.remembers or event.type in self._agent.reacts_to
-            received = self._types.receive(event) if matters else Received(event, None)
-        except InvalidEvent as error:
-            self._give_up(delivery, error.reason, str(error))
-            return
-        except Exception as error:
-            # Reading is pure: it would end the worker at every start.
-            log.exception("agent %s cannot read %s", self._agent.name, _origin(delivery))
-            self._give_up(delivery, "unprocessable", type(error).__name__)
-            return
-        await self._lanes.room(entity_id, self._windows.spec.slack + 1)
-        if delivery.stale:
-            delivery.discard()
-            self._room.release()
-            return
-        ring, stored = self._remember(received, entity_id, delivery)
-        if event.type in self._agent.reacts_to:
-            known = History(received, self._known(event, ring, delivery), self._types)
-            self._submit(entity_id, delivery, lambda: self._decide(known, entity_id, delivery, stored))
-        else:
-            self._submit(entity_id, delivery, lambda: _all(stored))
-
-    def _give_up(self, delivery: Delivery, reason: str, detail: str) -> None:
-        letter = _dead_letter(self._agent, delivery, reason, detail)
-        self._submit(f"dead letter {delivery.partition}", delivery, lambda: self._writer.bury(letter))
+        part = _Part()
+        batch.hold()
+        for record in batch.records:
+            read = self._read(batch, record)
+            entity_id = None if isinstance(read, DeadLetter) else read[1]
+            if part.records >= PART_RECORDS or not self._has_room(entity_id):
+                self._close(batch, part)
+                part = _Part()
+                await asyncio.sleep(0)
+                await self._room(entity_id)
+            if batch.stale:
+                break
+            self._count(part, record)
+            if isinstance(read, DeadLetter):
+                part.letters.append(read)
+            elif (asked := self._take(batch, record, *read, part=part)) is not None:
+                part = self._decide(asked, part)
+        self._close(batch, part)
+        batch.release()
 
     async def stop(self) -> None:
         """Drop what is in flight unacknowledged; it comes again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lanes.cancel()
 
-    def _remember(
-        self, received: Received, entity_id: str, delivery: Delivery
-    ) -> tuple[Sequence[Entry], Sequence[Awaitable[object]]]:
-        """The ring of the entity with this event, if it is to be remembered, and its pending changelog records."""
+    def _read(self, batch: Batch, record: Record) -> tuple[Received, str] | DeadLetter:
+        """The event and its entity, or what becomes of a record that is none."""
+        try:
+            # Read as the history will read it: what the window holds must stay readable for every later decision.
+            event, entity_id = read_timeline(record.key, record.value)
+            matters = event.type in self._agent.remembers or event.type in self._agent.reacts_to
+            return self._types.receive(event) if matters else Received(event, None), entity_id
+        except InvalidEvent as error:
+            return self._dead_letter(batch, record, error.reason, str(error))
+        except Exception as error:
+            # Reading is pure: it would end the worker at every start.
+            log.exception("agent %s cannot read %s", self._agent.name, _origin(batch, record))
+            return self._dead_letter(batch, record, "unprocessable", type(error).__name__)
+
+    def _count(self, part: _Part, record: Record) -> None:
+        part.records += 1
+        part.end = record.offset + 1
+        self._in_flight += 1
+
+    def _take(self, batch: Batch, record: Record, received: Received, entity_id: str, *, part: _Part) -> _Asked | None:
+        """Fold an event, if it is to be remembered; what is to be decided, if there is something."""
         event = received.event
+        reacts = event.type in self._agent.reacts_to
         if event.type in self._agent.remembers:
-            assert delivery.value is not None
-            folded = self._windows.fold(
-                delivery.partition,
+            assert record.value is not None
+            ring = self._windows.fold(
+                batch.partition,
                 entity_id,
-                offset=delivery.offset,
+                offset=record.offset,
                 time=event.time,
                 event_id=event.id,
-                payload=delivery.value,
+                payload=record.value,
             )
-            if folded.entries and folded.entries[-1].payload is delivery.value:
-                keep(folded.entries[-1], received, self._types)
-            return folded.entries, folded.stored
-        if event.type in self._agent.reacts_to:
-            return self._windows.read(delivery.partition, entity_id), ()
-        return (), ()
-
-    def _known(self, event: Event, ring: Sequence[Entry], delivery: Delivery) -> tuple[Entry, ...]:
+            if ring and ring[-1].payload is record.value:
+                keep(ring[-1], received, self._types)
+        elif reacts:
+            ring = self._windows.read(batch.partition, entity_id)
+        else:
+            return None
+        mark = self._undecided.add(entity_id)
+        part.marks.append(mark)
+        if not reacts:
+            return None
         spec = self._windows.spec
-        return history(ring, spec, offset=delivery.offset, time=event.time, event_id=event.id, source=event.source)
+        entries = history(ring, spec, offset=record.offset, time=event.time, event_id=event.id, source=event.source)
+        return _Asked(batch, record, History(received, entries, self._types), entity_id)
 
-    async def _decide(
-        self, known: History, entity_id: str, delivery: Delivery, stored: Sequence[Awaitable[object]]
-    ) -> None:
+    def _decide(self, asked: _Asked, part: _Part) -> _Part:
+        """Decide at once where that can be; the part that what follows belongs to."""
+        if self._lanes.depth(asked.entity_id):
+            return self._apart(asked, part, self._ask)
         try:
-            crowded = self._lanes.crowded(entity_id, min(CROWD, self._windows.spec.slack))
-            verdict = await self._brain.decide(known, crowded)
-            record = decision_record(
-                self._agent,
-                known,
-                verdict,
-                origin=_origin(delivery),
-                entity_id=entity_id,
-                decided_at=self._now(),
-                hold_for=self._hold_for,
-            )
-            if await self._writer.record(record):
-                log.debug("decided %s on %s: %s", record.agent, record.event_id, record.outcome)
-        except Echo as echo:
-            # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
-            log.warning("refused, agents answer each other: %s", echo)
-            letter = _dead_letter(self._agent, delivery, echo.reason, str(echo), about=echo.correlation_id)
-            await self._bury(letter, known, entity_id)
+            verdict = self._brain.decide_now(asked.known)
+            if verdict is None:
+                return self._apart(asked, part, self._ask)
+            record = self._record(asked, verdict)
         except Permanent as error:
-            log.exception("agent %s cannot decide on event %s", self._agent.name, known.event.id)
-            await self._bury(_dead_letter(self._agent, delivery, error.reason, str(error)), known, entity_id)
-        await _all(stored)
+            part.letters.append(self._refused(asked, error))
+        else:
+            if record.effects:
+                # They may have to wait, and what follows of the entity behind them.
+                return self._apart(asked, part, partial(self._write, record))
+            part.decided.append((asked, record))
+        return part
 
-    async def _bury(self, letter: DeadLetter, known: History, entity_id: str) -> None:
-        """Bury what cannot be decided; whom it is about and a person hear of it as well."""
-        tells = escalations(self._agent, known, entity_id, failure=letter.reason, why=letter.detail)
-        await self._writer.bury(replace(letter, tells=tells))
-
-    def _submit(self, key: str, delivery: Delivery, job: Callable[[], Awaitable[None]]) -> None:
-        ticket = self.acks.track(delivery)
+    def _apart(
+        self, asked: _Asked, part: _Part, job: Callable[[_Asked], Coroutine[Any, Any, DeadLetter | None]]
+    ) -> _Part:
+        """Do this in the turn of the entity, behind what came before it; the part that what follows belongs to."""
+        part.records -= 1
+        mark = part.marks.pop()
+        stored = self._close(asked.batch, part, end=asked.record.offset)
+        ticket = self.acks.track(asked.batch, end=asked.record.offset + 1, records=1)
 
         async def run() -> None:
-            try:
-                await job()
-            except asyncio.CancelledError as error:
-                if is_being_cancelled():
-                    raise
-                await self._crash(error)
-            except Exception as error:  # noqa: BLE001 - whatever it is, this event must not be acknowledged
-                await self._crash(error)
-            else:
-                ticket.finish()
-                self._room.release()
+            letter = await job(asked)
+            if letter is not None:
+                await self._writer.bury(letter)
+            if stored is not None:
+                await stored
 
-        self._lanes.submit(key, run)
+        self._lanes.submit(asked.entity_id, lambda: self._end(ticket, [mark], run()))
+        return _Part()
+
+    def _close(self, batch: Batch, part: _Part, *, end: int | None = None) -> Awaitable[None] | None:
+        """Write a part; what is done when its entries, and whatever else was folded, are in the changelog."""
+        flushed = self._windows.flush(batch.partition)
+        stored = None if flushed is None else asyncio.ensure_future(flushed)
+        if part.records:
+            ticket = self.acks.track(batch, end=part.end if end is None else end, records=part.records)
+            task = asyncio.create_task(
+                self._end(ticket, part.marks, self._settle(part, stored)), name=f"part of {self._agent.name}"
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return stored
+
+    async def _settle(self, part: _Part, stored: Awaitable[None] | None) -> None:
+        """Commit what was decided and what is dead; return when the changelog has the entries as well."""
+        if part.decided:
+            outcomes = await self._writer.record_all([record for _, record in part.decided])
+            for (asked, _), outcome in zip(part.decided, outcomes, strict=True):
+                if isinstance(outcome, Permanent):
+                    part.letters.append(self._refused(asked, outcome))
+        if part.letters:
+            await asyncio.gather(*map(self._writer.bury, part.letters))
+        if stored is not None:
+            await stored
+
+    async def _ask(self, asked: _Asked) -> DeadLetter | None:
+        """Decide when the brain has, and commit; what is dead, if it is."""
+        crowded = self._lanes.crowded(asked.entity_id, min(CROWD, self._windows.spec.slack))
+        try:
+            record = self._record(asked, await self._brain.decide(asked.known, crowded))
+        except Permanent as error:
+            return self._refused(asked, error)
+        return await self._write(record, asked)
+
+    async def _write(self, record: DecisionRecord, asked: _Asked) -> DeadLetter | None:
+        try:
+            await self._writer.record(record)
+        except Permanent as error:
+            return self._refused(asked, error)
+        return None
+
+    def _record(self, asked: _Asked, verdict: Verdict) -> DecisionRecord:
+        return decision_record(
+            self._agent,
+            asked.known,
+            verdict,
+            origin=asked.origin,
+            entity_id=asked.entity_id,
+            decided_at=self._now(),
+            hold_for=self._hold_for,
+        )
+
+    async def _end(self, ticket: Ticket, marks: Sequence[Mark], work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError as error:
+            if is_being_cancelled():
+                raise
+            await self._crash(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this must not be acknowledged
+            await self._crash(error)
+        else:
+            self._in_flight -= ticket.records
+            for mark in marks:
+                self._undecided.done(mark)
+            ticket.finish()
+            self._ended.set()
+
+    def _has_room(self, entity_id: str | None) -> bool:
+        """Whether one more event may be in flight, and of this entity.
+
+        Of an entity no more than its ring can still tell apart when they come again.
+        """
+        if self._in_flight >= self._most_in_flight:
+            return False
+        return entity_id is None or self._undecided.count(entity_id) <= self._windows.spec.slack
+
+    async def _room(self, entity_id: str | None) -> None:
+        while not self._has_room(entity_id):
+            self._ended.clear()
+            await self._ended.wait()
+
+    def _refused(self, asked: _Asked, error: Permanent) -> DeadLetter:
+        """What becomes of an event that cannot be decided on; whom it is about and a person hear of it as well."""
+        about = None
+        if isinstance(error, Echo):
+            # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
+            log.warning("refused, agents answer each other: %s", error)
+            about = error.correlation_id
+        else:
+            log.error("agent %s cannot decide on event %s", self._agent.name, asked.known.event.id, exc_info=error)
+        letter = self._dead_letter(asked.batch, asked.record, error.reason, str(error), about=about)
+        tells = escalations(self._agent, asked.known, asked.entity_id, failure=letter.reason, why=letter.detail)
+        return replace(letter, tells=tells)
+
+    def _dead_letter(
+        self, batch: Batch, record: Record, reason: str, detail: str, *, about: str | None = None
+    ) -> DeadLetter:
+        return DeadLetter(
+            consumer=self._agent.name,
+            reason=reason,
+            detail=detail + remark(record.timestamp),
+            origin=_origin(batch, record),
+            key=record.key,
+            value=record.value,
+            headers=tuple((name, value or b"") for name, value in record.headers),
+            about=about,
+        )
 
 
-async def _all(stored: Sequence[Awaitable[object]]) -> None:
-    for one in stored:
-        await one
-
-
-def _origin(delivery: Delivery) -> Origin:
-    return Origin(
-        topic=delivery.topic, partition=delivery.partition, offset=delivery.offset, at=instant(delivery.stamp_ms)
-    )
-
-
-def _dead_letter(agent: Agent, delivery: Delivery, reason: str, detail: str, *, about: str | None = None) -> DeadLetter:
-    return DeadLetter(
-        consumer=agent.name,
-        reason=reason,
-        detail=detail + remark(delivery.stamp_ms),
-        origin=_origin(delivery),
-        key=delivery.key,
-        value=delivery.value,
-        headers=tuple(delivery.headers),
-        about=about,
-    )
+def _origin(batch: Batch, record: Record) -> Origin:
+    return Origin(topic=batch.topic, partition=batch.partition, offset=record.offset, at=instant(record.timestamp))

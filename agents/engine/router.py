@@ -40,7 +40,7 @@ from aiokafka.errors import (
 
 from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.intake import Intake
-from agents.engine.loop import Writer
+from agents.engine.ports import Writer
 from agents.engine.record import STRUCTURED
 from agents.engine.routing import EntityRef, route, timeline
 from agents.engine.routing import Routed as RoutedEvent

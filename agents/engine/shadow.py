@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agents.brains.interview import Budget, Journal
-from agents.engine.loop import Writer
+from agents.engine.ports import Writer
 from outbox.budget import Reservation
 from outbox.journal import LlmCall, StoredReply
 from outbox.records import SHADOW_MARK, DeadLetter, DecisionRecord

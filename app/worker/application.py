@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, cast
 
 import faust
@@ -18,6 +19,7 @@ from faust.types import TransportT
 from mode import ServiceT
 from yarl import URL
 
+from agents.engine.routing import timeline
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.web.connections import Connections, Limits
@@ -47,6 +49,9 @@ CRASHED_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 30.0
 #: How long it may take in all, in seconds: docs/operations.md promises to be done within 60.
 STOP_SECONDS: Final = 50.0
+
+#: The largest batch of a changelog, if more than one record has it; below 1 MiB, what brokers take by default.
+CHANGELOG_BATCH_BYTES: Final = 512 * 1024
 
 #: New objects before the youngest are looked through, and how often the older ones are then.
 GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -100,7 +105,8 @@ class Innervate(faust.App):
             topic_replication_factor=settings.topic_replication_factor,
             topic_disable_leader=True,
             producer_acks=-1,
-            producer_linger=0.01,
+            # Changelogs send batches of their own making: to wait for more would only delay them.
+            producer_linger=0,
             producer_max_request_size=2 * 1024 * 1024,
             web_bind=settings.web_bind,
             web_port=settings.web_port,
@@ -113,13 +119,22 @@ class Innervate(faust.App):
                 "middlewares": middlewares(settings.api_token, self.connections, self.query_parameters),
                 "client_max_size": MAX_BODY_BYTES,
             },
-            **{"broker_session_timeout": SESSION_TIMEOUT_SECONDS, **TUNING[settings.kafka_profile].faust},
+            **{
+                "broker_session_timeout": SESSION_TIMEOUT_SECONDS,
+                "producer_max_batch_size": CHANGELOG_BATCH_BYTES,
+                **TUNING[settings.kafka_profile].faust,
+            },
         )
         #: Set when this worker has to stop because going on is not safe, and when stopping has taken too long: nothing
         #: that is in flight is waited for.
         self.has_crashed = asyncio.Event()
         self.runtime = Runtime(settings, group=self.conf.id)
         self.agent_streams = self.runtime.agent_streams
+        #: The agents of each timeline, by name.
+        self.readers: Mapping[str, AbstractSet[str]] = {
+            topic: {agent.name for agent in settings.running if timeline(agent.entity.name) == topic}
+            for topic in {timeline(agent.entity.name) for agent in settings.running}
+        }
         for agent in settings.running:
             brains, writer = self.runtime.brains, self.runtime.agents_writer
             self.agent_streams.append(AgentStream(self, agent, settings=settings, brains=brains, writer=writer))

@@ -5,6 +5,7 @@ records then arrive between others, or are dropped although the position has mov
 before earlier ones, or the earlier ones never come at all. Here
 
 - no position changes while a fetch is under way,
+- what was fetched of a timeline partition is handed on as one message, and what of it is done is counted by offsets,
 - what was fetched before or during a rebalance is not handed on after it, for it will be read again,
 - nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
 - only what is in no transaction, or in one that was committed, is read; ends are those of all records,
@@ -21,7 +22,8 @@ import asyncio
 import copy
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, Final, Protocol, cast
@@ -30,20 +32,29 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka
-from faust.types import TP
+from faust.types import TP, Message
+from mode.utils.futures import notify
 
 from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.rests import Rests
+from app.worker.fetched import Backlog, Fetched
+from app.worker.fetched import messages as fetched_messages
 
 #: Kafka's number for reading what is in open and aborted transactions too.
 _READ_UNCOMMITTED: Final = 0
 
 
-class Crashing(Protocol):
+#: How long a fetch waits for records while a partition has its backlog full, in seconds (own choice).
+HELD_UP_SECONDS: Final = 0.02
+
+
+class Reading(Protocol):
     """What of its app a consumer looks at."""
 
     #: Set when nothing that is in flight is to be waited for.
     has_crashed: asyncio.Event
+    #: The agents of each timeline, by name.
+    readers: Mapping[str, AbstractSet[str]]
 
 
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
@@ -144,27 +155,70 @@ class Consumer(aiokafka.Consumer):
         self._left_out.clear()
         self._fetched.clear()
         await super().on_partitions_revoked(revoked)
+        self._progress.clear()
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """A rebalance is over, but for the recovery of the windows."""
         self._epoch += 1
+        self._progress.clear()
+        self._backlog.clear()
         await super().on_partitions_assigned(assigned, generation_id)
+
+    @cached_property
+    def _progress(self) -> dict[TP, dict[str, int]]:
+        """Of each partition since the last rebalance: what each agent is done with everything before."""
+        return {}
+
+    @cached_property
+    def _backlog(self) -> Backlog:
+        return Backlog()
+
+    @cached_property
+    def _moved(self) -> asyncio.Event:
+        """Set when something came to its end."""
+        return asyncio.Event()
 
     @cached_property
     def _in_flight(self) -> Counter[Any]:
         """How many agents have taken each message and not ended it."""
         return Counter()
 
-    def taken(self, message: Any) -> None:
+    def taken(self, message: Fetched) -> None:
         """An agent has taken a message from its stream."""
         self._in_flight[message] += 1
 
-    def ended(self, message: Any) -> None:
-        """An agent that has taken a message is done with it."""
+    def done(self, message: Fetched, agent: str, offset: int) -> None:
+        """An agent is done with everything of the partition before this offset, which is of a message it holds."""
+        self._progress.setdefault(message.tp, {})[agent] = offset
+
+    def ended(self, message: Fetched) -> None:
+        """An agent that has taken a message is done with it, or has given it up."""
         self._in_flight[message] -= 1
         if self._in_flight[message] <= 0:
             del self._in_flight[message]
             self._give_up({message})
+
+    def ack(self, message: Message) -> bool:
+        """All agents have acknowledged a message; what of it was done they have said themselves."""
+        message.acked = True
+        self.discard(message)
+        notify(self._waiting_for_ack)
+        return True
+
+    def discard(self, message: Message) -> None:
+        """Wait for a message no more: it is done, or was given up and comes again."""
+        self.unacked.discard(message)
+        self._backlog.end(message)
+        self._moved.set()
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (tp for tp in list(self._progress) if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """Where a partition is to be read on: before what some agent is not done with; None while one has done none."""
+        progress = self._progress.get(tp, {})
+        readers = cast("Reading", self.app).readers[tp.topic]
+        return min(progress.values()) if readers <= progress.keys() else None
 
     def _give_up(self, messages: Collection[Any]) -> None:
         """Do not wait for these in a rebalance, nor at the end.
@@ -175,13 +229,13 @@ class Consumer(aiokafka.Consumer):
         """
         if not self.app.flow_control.is_active():
             for message in messages:
-                self.unacked.discard(message)
+                self.discard(message)
 
     async def wait_empty(self) -> None:
         """Wait until nothing is in flight; after a crash that may never be, and what is comes again anyway."""
         self._give_up([message for message in list(self.unacked) if message not in self._in_flight])
         empty = asyncio.ensure_future(super().wait_empty())
-        crashed = asyncio.ensure_future(cast("Crashing", self.app).has_crashed.wait())
+        crashed = asyncio.ensure_future(cast("Reading", self.app).has_crashed.wait())
         try:
             await asyncio.wait({empty, crashed}, return_when=asyncio.FIRST_COMPLETED)
             if empty.done():
@@ -244,11 +298,63 @@ class Consumer(aiokafka.Consumer):
         async with self._positions:
             await super()._seek(partition, offset)
 
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
+        """Fetch, and hand on what came of timelines as messages of many records, of changelogs record by record."""
+        fetched, active = await self._wait_next_records(timeout)
+        if fetched is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self._seek_back()
+            return
+        generation = self.app.consumer_generation_id
+        wanted = {
+            tp: records
+            for tp, records in fetched.items()
+            if active is None or tp in active or tp in self._buffered_partitions
+        }
+        for tp in wanted:
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+        for tp, message in self._as_messages(wanted, generation):
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if isinstance(message, Fetched):
+                self._backlog.add(message)
+            yield tp, message
+
+    async def _seek_back(self) -> None:
+        """Read again what was fetched and cannot be handed on now."""
+        try:
+            await self.perform_seek()
+        except Exception as error:  # noqa: BLE001 - it is sought again when the flow begins
+            self.log.warning("nothing could be sought while no records flow: %r", error)
+
+    def _as_messages(self, fetched: Mapping[TP, Sequence[Any]], generation: int) -> Iterator[tuple[TP, Any]]:
+        is_timeline = self.app.topics.acks_enabled_for
+        timelines = {tp: self._unread(tp, records) for tp, records in fetched.items() if is_timeline(tp.topic)}
+        for tp, records in fetched.items():
+            if tp not in timelines:
+                yield from ((tp, self._to_message(tp, record)) for record in records)
+        yield from fetched_messages(timelines, generation_id=generation)
+
+    def _unread(self, tp: TP, records: Sequence[Any]) -> Sequence[Any]:
+        """Those from where the partition is to be read."""
+        read = self._read_offset[tp]
+        return records if read is None or records[0].offset >= read else [r for r in records if r.offset >= read]
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing to note: what agents are done with is counted by the offsets behind it, gaps and all."""
+
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109 - Faust's
         """Fetch from the partitions that are active now; Faust goes on changing the set it hands over."""
         async with self._positions:
             epoch, wanted = self._epoch, None if active_partitions is None else self._readable(active_partitions)
+            is_held_up = wanted is not None and any(map(self._backlog.is_full, wanted))
+            if wanted is not None and is_held_up:
+                wanted = {tp for tp in wanted if not self._backlog.is_full(tp)}
+                # What is full now may have room long before others have something to read.
+                timeout = HELD_UP_SECONDS
             if wanted is not None and not wanted:
+                await self._wait_for_room(timeout)
                 return {}
             try:
                 records = await super()._getmany(wanted, timeout)
@@ -262,6 +368,12 @@ class Consumer(aiokafka.Consumer):
             return {}
         self._fetched.update({tp: batch[-1].offset for tp, batch in records.items() if batch})
         return records
+
+    async def _wait_for_room(self, seconds: float) -> None:
+        self._moved.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
 
     def _readable(self, partitions: set[TP]) -> set[TP]:
         # A topic whose rest is over fails once more for each of its partitions before its records come: aiokafka holds

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from mode import Service
 
-from agents.engine.loop import Writer
+from agents.engine.ports import Writer
 from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics

@@ -1,15 +1,16 @@
-"""Between Faust and the stream loop: an agent as a Faust agent, a Faust event as a delivery."""
+"""Between Faust and the stream loop: an agent as a Faust agent, a Faust event as a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import faust
 
-from agents.engine.loop import StreamLoop, Writer
+from agents.engine.loop import StreamLoop
+from agents.engine.ports import Writer
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from app.kafka.topic_ids import KnownTopics
@@ -17,85 +18,66 @@ from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.brains import Brains
 from app.worker.consumer import Consumer
+from app.worker.fetched import AsFetched, Fetched
 from tables.lineage import Lineage
 from tables.table import WindowTable
 
 
-class FaustDelivery:
-    """One event of a Faust stream, acknowledged by hand."""
+class FaustBatch:
+    """What one event of a Faust stream holds: records of a partition, acknowledged by hand."""
 
-    __slots__ = ("_app", "_event")
+    __slots__ = ("_agent", "_app", "_done", "_event", "_held", "_message", "partition", "records", "topic")
 
-    def __init__(self, app: faust.App, event: faust.EventT[Any]) -> None:
+    def __init__(self, app: faust.App, event: faust.EventT[Any], agent: str) -> None:
         self._app = app
         self._event = event
-        self._consumer.taken(event.message)
+        self._agent = agent
+        message = cast("Fetched", event.message)
+        self._message = message
+        #: The timeline, the partition and the records of it.
+        self.topic: str = message.topic
+        self.partition: int = message.partition
+        self.records = message.records
+        self._held = 0
+        self._done = 0
+        self._consumer.taken(message)
 
     @property
     def _consumer(self) -> Consumer:
         return cast("Consumer", self._app.consumer)
 
     @property
-    def topic(self) -> str:
-        """The timeline."""
-        return self._event.message.topic
-
-    @property
-    def partition(self) -> int:
-        """The partition of the timeline."""
-        return self._event.message.partition
-
-    @property
-    def offset(self) -> int:
-        """The offset in the partition."""
-        return self._event.message.offset
-
-    @property
-    def stamp_ms(self) -> int | None:
-        """The record's timestamp in milliseconds; Faust rounds what is beyond the year 285,000."""
-        seconds = self._event.message.timestamp
-        return None if seconds is None else round(seconds * 1000)
-
-    @property
-    def key(self) -> bytes | None:
-        """The entity id as it was written."""
-        return self._event.message.key
-
-    @property
-    def value(self) -> bytes | None:
-        """The event as it was written."""
-        return self._event.message.value
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Kafka headers; a header without value has none here either."""
-        headers: Any = self._event.message.headers or ()
-        return [(name, value or b"") for name, value in headers]
-
-    @property
     def stale(self) -> bool:
-        """Whether a rebalance began or ended since the event was read: a table must not be written for it."""
+        """Whether a rebalance began or ended since the records were read: a table must not be written for them."""
         return self._of_an_earlier_assignment or not self._app.flow_control.is_active()
 
     @property
     def _of_an_earlier_assignment(self) -> bool:
-        return self._event.message.generation_id != self._app.consumer_generation_id
+        return self._message.generation_id != self._app.consumer_generation_id
 
-    def ack(self) -> None:
-        """Acknowledge; for an earlier assignment only stop waiting for it, since it will be read again.
+    def hold(self) -> None:
+        """Something of it is in flight."""
+        self._held += 1
 
-        Acknowledging such an offset would let Faust commit past it; leaving it would hang the shutdown for ever.
+    def release(self) -> None:
+        """Something of it is in flight no more; with the last of it the message is acknowledged, or given up.
+
+        What is left of it will be read again. Leaving it would hang the shutdown for ever.
         """
-        if self._of_an_earlier_assignment:
-            self.discard()
-        else:
+        self._held -= 1
+        if self._held:
+            return
+        if self._done > self._message.offset and not self._of_an_earlier_assignment:
             self._event.ack()
-            self._consumer.ended(self._event.message)
+        else:
+            self._consumer.discard(self._message)
+        self._consumer.ended(self._message)
 
-    def discard(self) -> None:
-        """Give the event up unacknowledged."""
-        self._consumer.unacked.discard(self._event.message)
-        self._consumer.ended(self._event.message)
+    def done(self, offset: int) -> None:
+        """Everything before this offset is done; what is of an earlier assignment will be read again."""
+        self._done = offset
+        if not self._of_an_earlier_assignment:
+            self._consumer.done(self._message, self._agent, offset)
 
 
 class AgentStream:
@@ -114,17 +96,13 @@ class AgentStream:
         self._writer = writer
         topic = app.topic(
             timeline(agent.entity.name),
-            key_type=bytes,
-            value_type=bytes,
-            # The types alone leave Faust reading JSON, and it ends the worker where there is none.
-            key_serializer="raw",
-            value_serializer="raw",
+            schema=AsFetched(),
             allow_empty=True,
             partitions=settings.topic_partitions,
         )
 
         async def consume(stream: faust.StreamT[Any]) -> None:
-            await self._consume(cast("faust.Stream[bytes]", stream))
+            await self._consume(cast("faust.Stream[Any]", stream))
 
         consume.__doc__ = f"Reacts to {', '.join(sorted(agent.reacts_to))} of a {agent.entity.name}."
         app.agent(topic, name=agent.name)(consume)
@@ -154,7 +132,7 @@ class AgentStream:
         if self.loop is not None:
             await self.loop.stop()
 
-    async def _consume(self, stream: faust.Stream[bytes]) -> None:
+    async def _consume(self, stream: faust.Stream[Any]) -> None:
         self.loop = StreamLoop(
             self.agent,
             types=self._settings.catalogue.types,
@@ -168,6 +146,6 @@ class AgentStream:
         # An exception that leaves this body would restart the agent with its event unacknowledged for ever.
         try:
             async for event in stream.noack().events():
-                await self.loop.accept(FaustDelivery(self._app, event))
+                await self.loop.accept(FaustBatch(self._app, event, self.agent.name))
         except Exception as error:  # noqa: BLE001 - the worker stops, its events come again
             await self._app.crash(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from fakes import Folded as FakeFolded
 from fakes import Windows as FakeWindows
-from window_tables import FOUR, during
+from window_tables import FOUR
 from window_tables import windows as window_table
 
-from agents.engine.loop import Folded, Windows
+from agents.engine.ports import Windows
 from agents.replay.windows import ReplayWindows
 from tables.window import Entry, TypeRing, WindowSpec, latest
 
@@ -25,6 +24,13 @@ APART = replace(FOUR, rings=(TypeRing(("ServiceDeployed",), 2),))
 DEPLOYED = b'{"source":"urn:shop","type":"ServiceDeployed"}'
 OURS, THEIRS = b'{"source":"urn:shop"}', b'{"source":"urn:till"}'
 ENTITIES = ("", "a", "ab", "a\x00", "a\x00\x00\x00\x00", "b", "\x00", "ÿ", "\U0010ffff")
+
+
+@dataclass(frozen=True)
+class Folded:
+    entries: Sequence[Entry]
+    #: What is awaited of it: one thing, or nothing.
+    stored: Sequence[Awaitable[None]]
 
 
 class OfReplay(Windows):
@@ -37,9 +43,12 @@ class OfReplay(Windows):
     def spec(self) -> WindowSpec:
         return self._spec
 
-    def fold(self, partition: int, entity: str, **event: Any) -> Folded:
+    def fold(self, partition: int, entity: str, **event: Any) -> Sequence[Entry]:
         # The ring that a replay hands out changes with the next fold.
-        return FakeFolded(tuple(self._rings.fold(("watcher", partition, entity), self._spec, **event)), ())
+        return tuple(self._rings.fold(("watcher", partition, entity), self._spec, **event))
+
+    def flush(self, partition: int) -> None:
+        """A replay writes in transactions of its own."""
 
     def read(self, partition: int, entity: str) -> Sequence[Entry]:
         return self._rings.read(("watcher", partition, entity), self._spec)
@@ -53,8 +62,9 @@ class Scene:
 
     def fold(self, entity: str, offset: int, *, partition: int = 0, **changes: Any) -> Folded:
         event: dict[str, Any] = {"time": NOON, "event_id": f"e{offset}", "payload": OURS} | changes
-        with during(partition):
-            return self.windows.fold(partition, entity, offset=offset, **event)
+        entries = self.windows.fold(partition, entity, offset=offset, **event)
+        stored = self.windows.flush(partition)
+        return Folded(entries, [] if stored is None else [stored])
 
     def ring(self, entity: str, partition: int = 0) -> list[tuple[int, str]]:
         return seen(self.windows.read(partition, entity))

@@ -16,7 +16,7 @@ from fake_writer import Writer as FakeWriter
 from refunding import refund
 from waiting import PATIENCE_SECONDS
 
-from agents.engine.loop import Writer
+from agents.engine.ports import Writer
 from outbox.chains import ChainLimits
 from outbox.database import Database
 from outbox.errors import Echo, Permanent, StatementRejected

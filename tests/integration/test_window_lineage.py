@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +11,6 @@ from typing import Any
 import faust
 import pytest
 import rocksdict
-from faust import streams
 from faust.types import TP
 from waiting import PATIENCE_SECONDS
 
@@ -193,7 +189,7 @@ async def test_a_stored_slot_that_cannot_be_read_stops_the_worker_and_is_read_ba
     table.table.data._db_for_partition(0).put(ring.key("ada", 1), rubbish)  # noqa: SLF001
     with pytest.raises(SlotUnreadable, match=r"windows in .*windows-0\.db cannot be read: ring value"):
         table.read(0, "ada")
-    with during(0), pytest.raises(SlotUnreadable):
+    with pytest.raises(SlotUnreadable):
         table.fold(0, "ada", offset=2, time=NOON, event_id="e2", payload=b"")
     await table.table.data.stop()
 
@@ -201,17 +197,6 @@ async def test_a_stored_slot_that_cannot_be_read_stops_the_worker_and_is_read_ba
     assert again.table.persisted_offset(TP(CHANGELOG, 0)) is None
     again.table.apply_changelog_batch([slot(0), slot(1)])  # type: ignore[list-item]
     assert remembered(again) == ["e0", "e1"]
-
-
-@contextmanager
-def during(partition: int) -> Iterator[None]:
-    """Make an event of this timeline partition Faust's current event."""
-    event = Event(Message(0, b"", b"", partition, "timeline-customer"))
-    token = streams._current_event.set(weakref.ref(event))  # type: ignore[arg-type]  # noqa: SLF001
-    try:
-        yield
-    finally:
-        streams._current_event.reset(token)  # noqa: SLF001
 
 
 RUBBISH: dict[str, tuple[bytes | None, bytes | None]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +10,10 @@ from pathlib import Path
 import faust
 import pytest
 from faust.types import TP
-from window_tables import CHANGELOG, FOUR, Event, Message, during, windows
+from window_tables import CHANGELOG, FOUR, Event, Message, windows
 
 from tables import ring, window
+from tables.cache import RingCache
 from tables.table import WindowTable
 from tables.window import Entry, WindowSpec
 
@@ -22,9 +23,9 @@ NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
 def fold(table: WindowTable, entity: str, offset: int, *, partition: int = 0, size: int = 10) -> list[Entry]:
-    with during(partition):
-        folded = table.fold(partition, entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=b"x" * size)
-    return list(folded.entries)
+    entries = table.fold(partition, entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=b"x" * size)
+    table.flush(partition)
+    return list(entries)
 
 
 def restore(records: Sequence[Message], datadir: Path) -> WindowTable:
@@ -103,9 +104,8 @@ async def test_a_copy_writes_nothing_and_a_redelivered_event_writes_its_slot_aga
     table, changelog = windows(tmp_path)
     fold(table, "ada", 1)
     ring_before = fold(table, "ada", 2)
-    with during(0):
-        copy = list(table.fold(0, "ada", offset=3, time=NOON, event_id="e1", payload=b"").entries)
-    assert copy == ring_before
+    assert table.fold(0, "ada", offset=3, time=NOON, event_id="e1", payload=b"") == ring_before
+    assert table.flush(0) is None
     assert len(changelog.records) == 2
     assert fold(table, "ada", 1) == ring_before
     assert table.read(0, "ada") == ring_before
@@ -203,14 +203,32 @@ async def test_a_changed_window_keeps_what_both_sizes_hold(tmp_path: Path, befor
         assert seen(new.read(0, "ada"))[-4:] == [(seq, f"e{seq}") for seq in range(offset - 3, offset + 1)]
 
 
-async def test_a_fold_outside_its_own_partition_of_the_stream_writes_nothing(tmp_path: Path) -> None:
+async def test_what_was_folded_is_written_as_one_piece_of_each_partition(tmp_path: Path) -> None:
     table, changelog = windows(tmp_path)
-    with pytest.raises(TypeError, match="only inside the stream"):
-        table.fold(0, "ada", offset=1, time=NOON, event_id="e1", payload=b"")
-    with during(1), pytest.raises(ValueError, match="partition 0 during an event of 1"):
-        table.fold(0, "ada", offset=1, time=NOON, event_id="e1", payload=b"")
-    assert table.read(0, "ada") == []
+    table.table.cache = RingCache(max_bytes=0)  # nothing is read back from memory
+    for offset, entity in enumerate(["ada", "bob", "ada", "ada"]):
+        table.fold(0, entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=b"{}")
+    table.fold(1, "ada", offset=7, time=NOON, event_id="e7", payload=b"{}")
+
     assert changelog.records == []
+    assert seen(table.read(0, "ada")) == [(0, "e0"), (1, "e2"), (2, "e3")]
+
+    await _done(table.flush(0))
+    assert [record.key for record in changelog.records] == [
+        ring.key("ada", 0),
+        ring.key("bob", 0),
+        ring.key("ada", 1),
+        ring.key("ada", 2),
+    ]
+    assert table.flush(0) is None
+    await _done(table.flush(1))
+    assert [(record.partition, record.offset) for record in changelog.records[4:]] == [(1, 0)]
+    assert seen(table.read(0, "ada")) == [(0, "e0"), (1, "e2"), (2, "e3")]
+
+
+async def _done(stored: Awaitable[None] | None) -> None:
+    assert stored is not None
+    await stored
 
 
 async def test_the_table_and_its_changelog_carry_the_name_given(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agents.engine.loop import Writer as WriterPort
+from agents.engine.ports import Writer as WriterPort
 from outbox.chains import ChainLimits
 from outbox.errors import Echo, Permanent, StatementRejected
 from outbox.records import DeadLetter, DecisionRecord, Message
@@ -28,6 +28,8 @@ class Writer(WriterPort):
 
     def __init__(self, limits: ChainLimits = ChainLimits()) -> None:  # noqa: B008 - immutable
         self.asked: list[str] = []
+        #: What was asked for together.
+        self.calls: list[list[str]] = []
         self.decisions: list[DecisionRecord] = []
         self.letters: list[DeadLetter] = []
         #: What comes of asking for the decision on an event, by its id; a `StatementRejected` is one of its effects.
@@ -51,6 +53,7 @@ class Writer(WriterPort):
         return outcome
 
     async def record_all(self, records: Sequence[DecisionRecord]) -> Sequence[bool | Permanent]:
+        self.calls.append([record.event_id for record in records])
         outcomes: dict[int, bool | Permanent] = {}
         waiting: dict[tuple[str, str, str], list[int]] = {}
         for position, record in enumerate(records):

@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shop_catalogue import shop_history
 
-from agents.engine.loop import Windows as WindowsPort
-from agents.model.decision import Decision
+from agents.engine.ports import Windows as WindowsPort
+from agents.model.decision import Decision, Verdict
 from agents.model.history import History
 from agents.shop.events import ChargebackReceived, DomainEvent, PaymentFailed, PaymentSucceeded
 from tables import ring, rings, window
@@ -81,29 +81,69 @@ class Consumer:
 
 @dataclass
 class Delivery:
-    """One record of a timeline."""
+    """One record of a timeline; and the batch of it alone, for who fetched no other."""
 
     consumer: Consumer
     offset: int
     key: bytes | None
     value: bytes | None
     partition: int = 0
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
     topic: str = "timeline-customer"
-    stamp_ms: int | None = NOON_MS
+    timestamp: int | None = NOON_MS
     stale: bool = False
+    held: int = 0
 
-    def ack(self) -> None:
+    @property
+    def records(self) -> Sequence[Delivery]:
+        return [self]
+
+    def hold(self) -> None:
+        self.held += 1
+
+    def release(self) -> None:
+        self.held -= 1
+        place = (self.partition, self.offset)
+        if not self.held and place not in self.consumer.acknowledged:
+            self.consumer.discarded.append(place)
+
+    def done(self, offset: int) -> None:
+        assert offset == self.offset + 1
         self.consumer.acknowledged.append((self.partition, self.offset))
 
-    def discard(self) -> None:
-        self.consumer.discarded.append((self.partition, self.offset))
 
+@dataclass
+class Batch:
+    """Records of a partition that were fetched together."""
 
-@dataclass(frozen=True)
-class Folded:
-    entries: Sequence[Entry]
-    stored: Sequence[asyncio.Future[None]]
+    consumer: Consumer
+    records: Sequence[Delivery]
+    stale: bool = False
+    held: int = 0
+    #: Everything before this offset was done.
+    done_before: int = 0
+
+    @property
+    def topic(self) -> str:
+        return self.records[0].topic
+
+    @property
+    def partition(self) -> int:
+        return self.records[0].partition
+
+    def hold(self) -> None:
+        self.held += 1
+
+    def release(self) -> None:
+        self.held -= 1
+        if not self.held:
+            left = [record.offset for record in self.records if record.offset >= self.done_before]
+            self.consumer.discarded += [(self.partition, offset) for offset in left]
+
+    def done(self, offset: int) -> None:
+        covered = [r.offset for r in self.records if self.done_before <= r.offset < offset]
+        self.consumer.acknowledged += [(self.partition, each) for each in covered]
+        self.done_before = offset
 
 
 class Windows(WindowsPort):
@@ -112,6 +152,9 @@ class Windows(WindowsPort):
     def __init__(self, spec: WindowSpec) -> None:
         self._spec = spec
         self.folded: list[int] = []
+        #: The offsets of what was written together.
+        self.flushed: list[list[int]] = []
+        self._unwritten: list[int] = []
         self.held: dict[int, asyncio.Future[None]] = {}
         self._slots: dict[tuple[int, str], dict[bytes, bytes]] = {}
 
@@ -126,7 +169,7 @@ class Windows(WindowsPort):
 
     def fold(
         self, partition: int, entity: str, *, offset: int, time: datetime, event_id: str, payload: bytes
-    ) -> Folded:
+    ) -> list[Entry]:
         self.folded.append(offset)
         before = self.read(partition, entity)
         entry = window.fold(
@@ -138,15 +181,24 @@ class Windows(WindowsPort):
             ring=self.spec.ring_of(payload),
         )
         if entry is None:
-            return Folded(before, ())
+            return before
         slots = self._slots.setdefault((partition, entity), {})
         writes = rings.writes(entity, rings.decoded(slots.items(), self.spec), entry, self.spec)
         slots.update((key, ring.encode(written)) for key, written in writes)
-        stored = self.held.get(offset)
-        if stored is None:
-            stored = asyncio.get_running_loop().create_future()
-            stored.set_result(None)
-        return Folded(self.read(partition, entity), (stored,))
+        self._unwritten.append(offset)
+        return self.read(partition, entity)
+
+    def flush(self, partition: int) -> Awaitable[None] | None:  # noqa: ARG002 - one changelog for all
+        written, self._unwritten = self._unwritten, []
+        if not written:
+            return None
+        self.flushed.append(written)
+        return asyncio.ensure_future(self._stored([self.held[offset] for offset in written if offset in self.held]))
+
+    @staticmethod
+    async def _stored(held: Sequence[asyncio.Future[None]]) -> None:
+        for each in held:
+            await each
 
     def read(self, partition: int, entity: str) -> list[Entry]:
         ring.prefix(entity)  # refuses what cannot be a key
@@ -163,3 +215,14 @@ async def idle() -> None:
 def tell_the_history(_: PaymentSucceeded, history: History) -> Decision:
     """Rules whose reason names what they knew."""
     return Decision(outcome="seen", reason=" ".join(event.id for event in history.events()))
+
+
+class Later:
+    """A brain that decides as `tell_the_history`, and has to be waited for."""
+
+    def decide_now(self, history: History) -> Verdict | None:  # noqa: ARG002 - it always waits
+        return None
+
+    async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:  # noqa: ARG002
+        reason = " ".join(event.id for event in history.events())
+        return Verdict(decision=Decision(outcome="seen", reason=reason), brain="later")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import faust
-from faust import streams
-from faust.types import TP, FutureMessage, PendingMessage, RecordMetadata
+from faust.types import TP
 
 from tables.table import WindowTable
 from tables.window import WindowSpec
@@ -48,20 +45,16 @@ class Changelog:
     """Stands where the changelog topic does: acknowledges every record at once and keeps it."""
 
     records: list[Message] = field(default_factory=list)
-    topics: tuple[str, ...] = (CHANGELOG,)
+    on_stored: Callable[[int, int, int], None] = lambda *_: None
 
-    def get_topic_name(self) -> str:
-        return CHANGELOG
-
-    def send_soon(self, *, key: bytes, value: bytes, partition: int, callback: Any, **_options: Any) -> FutureMessage:
-        offset = sum(record.partition == partition for record in self.records)
-        record = Message(CHANGELOG, partition, offset, key, value)
-        self.records.append(record)
-        pending = PendingMessage(self, key, value, partition, None, None, "raw", "raw", callback)  # type: ignore[arg-type]
-        sent = FutureMessage(pending)
-        sent.set_result(RecordMetadata(CHANGELOG, partition, record.tp, offset, None, None))
-        callback(sent)
-        return sent
+    def send(self, partition: int, writes: Sequence[tuple[bytes, bytes]]) -> asyncio.Future[None]:
+        first = sum(record.partition == partition for record in self.records)
+        for offset, (key, value) in enumerate(writes, first):
+            self.records.append(Message(CHANGELOG, partition, offset, key, value))
+        self.on_stored(partition, first, len(writes))
+        stored = asyncio.get_running_loop().create_future()
+        stored.set_result(None)
+        return stored
 
 
 class Consumer:
@@ -71,22 +64,12 @@ class Consumer:
         return 2
 
 
-@contextmanager
-def during(partition: int) -> Iterator[None]:
-    """Make an event of this timeline partition Faust's current event."""
-    event = Event(Message("timeline-customer", partition, 0))
-    token = streams._current_event.set(weakref.ref(event))  # type: ignore[arg-type]  # noqa: SLF001
-    try:
-        yield
-    finally:
-        streams._current_event.reset(token)  # noqa: SLF001
-
-
 def windows(datadir: Path, spec: WindowSpec = FOUR) -> tuple[WindowTable, Changelog]:
     """A table of windows in this folder, and its changelog."""
     app = faust.App("shop", broker="kafka://127.0.0.1:1", datadir=str(datadir), store="memory://")
     app.consumer = Consumer()  # type: ignore[assignment]
     table = WindowTable(app, "windows", spec, partitions=2)
     changelog = Changelog()
-    table.table.changelog_topic = changelog  # type: ignore[assignment]
+    changelog.on_stored = table.table._on_stored  # noqa: SLF001
+    table.table.changelog = changelog  # type: ignore[assignment]
     return table, changelog

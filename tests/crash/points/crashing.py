@@ -24,8 +24,9 @@ from app.settings import load_settings
 from outbox.database import Database, Transaction
 from outbox.fenced import FencedPublisher
 from outbox.publisher import Publisher
+from tables.changelog import Changelog
 from tables.recovery import WindowRecovery
-from tables.table import SlotTable, WindowTable
+from tables.table import WindowTable
 
 _point, _, _passing = os.environ.get("CRASH_POINT", "").partition(":")
 _left = {_point: int(_passing or 1)}
@@ -63,20 +64,20 @@ def _is_ordered(point: str) -> bool:
     return ordered
 
 
-def _around_folds(fold: Callable[..., Any], send_changelog: Callable[..., Any]) -> None:
+def _around_folds(fold: Callable[..., Any], send: Callable[..., Any]) -> None:
     def folding(self: WindowTable, *args: Any, **kwargs: Any) -> Any:
         passing("before_fold")
         return fold(self, *args, **kwargs)
 
-    def sending(self: SlotTable, *args: Any, **kwargs: Any) -> Any:
-        # The put into RocksDB is done, and this is the first the changelog hears of it.
+    def sending(self: Changelog, *args: Any, **kwargs: Any) -> Any:
+        # The write to RocksDB is done, and this is the first the changelog hears of it.
         passing("after_put")
-        sent = send_changelog(self, *args, **kwargs)
+        sent = send(self, *args, **kwargs)
         sent.add_done_callback(lambda _: passing("after_changelog"))
         return sent
 
     WindowTable.fold = folding  # type: ignore[method-assign]
-    SlotTable.send_changelog = sending  # type: ignore[method-assign,assignment]
+    Changelog.send = sending  # type: ignore[method-assign]
 
 
 def _around_statements(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
@@ -145,7 +146,7 @@ def _around_recovery(
     GroupCoordinator._do_heartbeat = beating
 
 
-_around_folds(WindowTable.fold, SlotTable.send_changelog)
+_around_folds(WindowTable.fold, Changelog.send)
 _around_recovery(WindowRecovery._build_highwaters, GroupCoordinator._do_heartbeat)
 _around_statements(Database.run)
 _around_effects(Transaction.run)

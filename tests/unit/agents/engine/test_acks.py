@@ -12,7 +12,7 @@ from agents.engine.acks import OrderedAcks
 
 
 def tracked(acks: OrderedAcks, consumer: Consumer, offset: int, partition: int = 0) -> Any:
-    return acks.track(Delivery(consumer, offset, b"ada", b"", partition=partition))
+    return acks.track(Delivery(consumer, offset, b"ada", b"", partition=partition), end=offset + 1, records=1)
 
 
 def test_an_input_is_acknowledged_when_it_is_finished_and_nothing_earlier_is_open() -> None:
@@ -39,8 +39,8 @@ def test_finishing_twice_acknowledges_once() -> None:
 
 def test_topics_with_the_same_partition_number_are_apart() -> None:
     acks, consumer = OrderedAcks(), Consumer()
-    acks.track(Delivery(consumer, 0, b"ada", b"", topic="timeline-customer"))
-    acks.track(Delivery(consumer, 7, b"o-1", b"", topic="timeline-order")).finish()
+    acks.track(Delivery(consumer, 0, b"ada", b"", topic="timeline-customer"), end=1, records=1)
+    acks.track(Delivery(consumer, 7, b"o-1", b"", topic="timeline-order"), end=8, records=1).finish()
     assert consumer.offsets() == [7]
 
 

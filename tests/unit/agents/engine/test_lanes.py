@@ -1,4 +1,4 @@
-"""Lanes: one after another for a key, side by side for different keys, bounded by whoever waits for room."""
+"""Lanes: one after another for a key, side by side for different keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from fakes import idle
-from waiting import PATIENCE_SECONDS
 
 from agents.engine.lanes import Lanes
 
@@ -79,29 +78,6 @@ async def test_a_job_counts_until_it_has_ended(lanes: Lanes, jobs: Jobs) -> None
     assert (lanes.depth("a"), lanes.depth("b")) == (2, 0)
     await jobs.end("a1")
     assert lanes.depth("a") == 1
-
-
-async def test_there_is_room_only_below_the_bound_and_only_of_the_same_key(lanes: Lanes, jobs: Jobs) -> None:
-    for key, name in (("a", "a1"), ("a", "a2"), ("b", "b1")):
-        lanes.submit(key, jobs.job(name))
-    waiting = asyncio.create_task(lanes.room("a", 2))
-    await jobs.end("b1")
-    assert not waiting.done()
-    await asyncio.wait_for(lanes.room("b", 1), timeout=PATIENCE_SECONDS)
-    await asyncio.wait_for(lanes.room("a", 3), timeout=PATIENCE_SECONDS)
-    await jobs.end("a1")
-    assert waiting.done()
-
-
-async def test_everybody_who_waits_for_room_is_told(lanes: Lanes, jobs: Jobs) -> None:
-    lanes.submit("a", jobs.job("a1"))
-    lanes.submit("b", jobs.job("b1"))
-    waiting = [asyncio.create_task(lanes.room(key, 1)) for key in ("a", "b", "a")]
-    await idle()
-    await jobs.end("a1")
-    assert [task.done() for task in waiting] == [True, False, True]
-    await jobs.end("b1")
-    assert all(task.done() for task in waiting)
 
 
 async def test_cancelling_stops_every_lane_where_it_stands(lanes: Lanes, jobs: Jobs) -> None:

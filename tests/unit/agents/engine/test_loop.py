@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import idle
+from fakes import Batch, Later, idle
 from waiting import PATIENCE_SECONDS
 
 from agents.model.decision import Decision, Verdict
 from agents.model.history import History
-from agents.shop.events import PaymentFailed
+from agents.shop.events import PaymentFailed, PaymentSucceeded
+from agents.shop.refunds import refund
 
 MakeRig = Callable[..., Any]
 
@@ -53,7 +54,10 @@ async def test_a_partition_does_not_wait_for_another(rig: Any) -> None:
     assert rig.consumer.acknowledged == [(1, 7)]
 
 
-async def test_events_of_one_entity_are_decided_one_after_another_while_others_go_on(rig: Any) -> None:
+async def test_where_a_brain_waits_events_of_one_entity_are_decided_one_after_another_while_others_go_on(
+    make_rig: MakeRig,
+) -> None:
+    rig = make_rig(brain=Later())
     committed = rig.writer.hold("e0")
     await rig.accept(rig.event(0, "ada"), rig.event(1, "ada"), rig.event(2, "bob"), rig.event(3, "bob"))
     assert rig.writer.asked == ["e0", "e2", "e3"]
@@ -169,8 +173,86 @@ async def test_stopping_drops_what_is_in_flight_unacknowledged(rig: Any) -> None
     committed.set()
     await idle()
     assert rig.acknowledged == []
-    assert rig.writer.decisions == []
+    assert [record.event_id for record in rig.writer.decisions] == ["e1"]
     assert rig.crashes == []
+
+
+def fetched(rig: Any, *deliveries: Any) -> Batch:
+    """These as they come when they are fetched together."""
+    return Batch(rig.consumer, deliveries)
+
+
+async def test_what_was_fetched_together_is_written_and_committed_as_one_piece(rig: Any) -> None:
+    batch = fetched(rig, *(rig.event(offset, entity) for offset, entity in enumerate(["ada", "bob", "ada", "cyd"])))
+    await rig.accept(batch)
+    assert rig.windows.flushed == [[0, 1, 2, 3]]
+    assert rig.writer.calls == [["e0", "e1", "e2", "e3"]]
+    assert [rig.known(f"e{offset}") for offset in range(4)] == ["", "", "e0", ""]
+    assert rig.acknowledged == [0, 1, 2, 3]
+
+
+async def test_a_long_batch_is_written_in_parts_and_acknowledged_part_by_part(rig: Any) -> None:
+    batch = fetched(rig, *(rig.event(offset, f"c-{offset}") for offset in range(250)))
+    rig.writer.hold("e150")
+    await rig.offer(batch)
+    assert rig.windows.flushed == [list(range(100)), list(range(100, 200))]
+    assert rig.acknowledged == list(range(100))
+    assert rig.consumer.discarded == []
+
+
+async def test_a_bad_record_becomes_a_dead_letter_and_those_fetched_with_it_are_decided(rig: Any) -> None:
+    await rig.accept(fetched(rig, rig.event(0), rig.raw(1, b"{"), rig.event(2), rig.event(3, kind="SomeOther")))
+    assert [letter.origin.offset for letter in rig.writer.letters] == [1]
+    assert rig.known("e2") == "e0"
+    assert rig.acknowledged == [0, 1, 2, 3]
+
+
+async def test_one_of_a_batch_whose_brain_waits_holds_up_no_other_entity_of_it(make_rig: MakeRig) -> None:
+    rig = make_rig(brain=Slow())
+    await rig.accept(fetched(rig, *(rig.event(offset, name) for offset, name in enumerate(["bob", "ada", "cyd"]))))
+    assert [record.event_id for record in rig.writer.decisions] == ["e0", "e2"]
+    assert rig.acknowledged == [0]
+    assert rig.windows.folded == [0, 1, 2]
+
+
+async def test_a_decision_with_effects_is_written_alone_and_what_follows_of_its_entity_behind_it(
+    make_rig: MakeRig,
+) -> None:
+    def refunds(payment: PaymentSucceeded, _: History) -> Decision:
+        effects = (
+            [refund(capture=payment, amount_minor=1, cause="c", reason="so it is")] if payment.amount_minor == 1 else []
+        )
+        return Decision(outcome="done", reason="so it is", effects=effects)
+
+    rig = make_rig(refunds)
+    committed = rig.writer.hold("e1")
+    deliveries = [
+        rig.event(0, "ada"),
+        rig.event(1, "ada", amount_minor=1),
+        rig.event(2, "ada"),
+        rig.event(3, "bob"),
+    ]
+    await rig.accept(fetched(rig, *deliveries))
+    assert [record.event_id for record in rig.writer.decisions] == ["e0", "e3"]
+    committed.set()
+    await idle()
+    assert [record.event_id for record in rig.writer.decisions] == ["e0", "e3", "e1", "e2"]
+    assert rig.acknowledged == [0, 1, 2, 3]
+
+
+async def test_the_rest_of_a_batch_that_grows_stale_is_discarded_and_nothing_is_written_for_it(
+    make_rig: MakeRig,
+) -> None:
+    rig = make_rig(events=1)
+    committed = rig.writer.hold("e0")
+    batch = fetched(rig, *(rig.event(offset) for offset in range(3)))
+    taking = await rig.offer(batch)
+    assert rig.windows.folded == [0]
+    batch.stale = True
+    committed.set()
+    await asyncio.wait_for(taking, timeout=PATIENCE_SECONDS)
+    await idle()
+    assert (rig.windows.folded, rig.acknowledged, rig.consumer.discarded) == ([0], [0], [(0, 1), (0, 2)])
 
 
 class Slow:
@@ -178,6 +260,9 @@ class Slow:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+
+    def decide_now(self, history: History) -> Verdict | None:  # noqa: ARG002 - it always waits
+        return None
 
     async def decide(self, history: History, crowded: asyncio.Event | None = None) -> Verdict:
         self.asked.append(history.event.id)

@@ -78,7 +78,7 @@ async def test_a_dead_letter_holds_the_original_bytes_and_where_they_came_from(r
 
 async def test_a_dead_letter_says_a_timestamp_that_is_no_time_as_it_was_written(rig: Any) -> None:
     bad = [rig.raw(0, b"{"), rig.raw(1, b"{"), rig.raw(2, b"{")]
-    bad[0].stamp_ms, bad[1].stamp_ms = -62_135_683_200_000, None
+    bad[0].timestamp, bad[1].timestamp = -62_135_683_200_000, None
     await rig.accept(*bad)
     assert [letter.origin.at for letter in rig.writer.letters] == [NO_TIME, NO_TIME, NOON]
     assert [letter.detail.rpartition(" (")[2] for letter in rig.writer.letters[:2]] == [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from fakes import idle
+from fakes import Later, idle
 
 from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
 
@@ -19,7 +19,8 @@ async def test_a_history_is_what_was_remembered_before_the_event_oldest_first(ri
     assert rig.known("e2") == "e0 e1"
 
 
-async def test_what_arrives_while_an_event_waits_is_not_in_its_history(rig: Any) -> None:
+async def test_what_arrives_while_an_event_waits_is_not_in_its_history(make_rig: MakeRig) -> None:
+    rig = make_rig(brain=Later())
     committed = rig.writer.hold("e0")
     await rig.accept(*(rig.event(offset) for offset in range(4)))
     assert rig.windows.folded == [0, 1, 2, 3]
