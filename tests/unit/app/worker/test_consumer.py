@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiokafka.errors import TopicAuthorizationFailedError
@@ -17,6 +17,7 @@ from faust.types import TP
 
 from app.worker.consumer import Consumer
 from app.worker.consumer import ConsumerThread as CommittingThread
+from app.worker.fetched import BACKLOG_RECORDS, Fetched
 
 ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
 
@@ -24,6 +25,7 @@ ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
 @dataclass(frozen=True)
 class Record:
     offset: int
+    value: bytes = b"{}"
 
 
 RECORDS = {ZERO: [Record(5), Record(6)]}
@@ -84,6 +86,7 @@ class FlowControl:
 
 class App:
     topics = Topics()
+    readers: ClassVar = {"timeline-order": {"recovery", "root_cause"}}
 
     def __init__(self) -> None:
         self.has_crashed = asyncio.Event()
@@ -217,6 +220,39 @@ async def test_what_the_last_agent_ends_in_a_rebalance_is_not_waited_for_on_beha
     assert consumer.unacked == {message}
     consumer.ended(message)
     assert consumer.unacked == set()
+
+
+def test_a_partition_is_committed_to_where_its_slowest_agent_is_done(consumer: Any) -> None:
+    message = Fetched(ZERO, [Record(5), Record(6)], generation_id=1)
+    assert consumer._new_offset(ZERO) is None
+
+    consumer.done(message, "recovery", 7)
+    assert consumer._new_offset(ZERO) is None
+    consumer.done(message, "root_cause", 6)
+    assert consumer._new_offset(ZERO) == 6
+    consumer.done(message, "root_cause", 7)
+    assert consumer._new_offset(ZERO) == 7
+    assert consumer._new_offset(ONE) is None
+    assert list(consumer._filter_tps_with_pending_acks()) == [ZERO]
+    assert list(consumer._filter_tps_with_pending_acks({"timeline-customer"})) == []
+
+
+async def test_a_partition_with_a_full_backlog_is_not_fetched_until_some_of_it_ends(
+    consumer: Any, thread: ConsumerThread
+) -> None:
+    thread.fetched.set()
+    message = Fetched(ZERO, [Record(offset) for offset in range(BACKLOG_RECORDS)], generation_id=1)
+    consumer._backlog.add(message)
+
+    await consumer._getmany({ZERO, ONE}, 1.0)
+    waiting = asyncio.create_task(consumer._getmany({ZERO}, 1.0))
+    await asyncio.sleep(0)
+    assert thread.asked == [("fetch", {ONE})]
+
+    consumer.discard(message)
+    assert await waiting == {}
+    await consumer._getmany({ZERO, ONE}, 1.0)
+    assert thread.asked[1:] == [("fetch", {ZERO, ONE})]
 
 
 async def test_outside_of_a_rebalance_what_one_agent_has_ended_others_may_still_take(
