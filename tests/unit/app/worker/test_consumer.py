@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -20,6 +21,7 @@ from app.worker.consumer import ConsumerThread as CommittingThread
 from app.worker.fetched import BACKLOG_RECORDS, Fetched
 
 ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
+CHANGES = TP("innervate-all-recovery-windows-changelog", 0)
 
 
 @dataclass(frozen=True)
@@ -419,3 +421,64 @@ async def test_a_commit_of_which_nothing_is_left_ends_no_worker() -> None:
     await thread._commit_what_may_be(commit, offsets)
 
     assert written == [offsets]
+
+
+class Handing(Consumer):
+    """What was fetched is there already."""
+
+    fetched: Mapping[TP, Any]
+
+    async def _wait_next_records(self, _timeout: float) -> tuple[Any, Any]:
+        return self.fetched, set(self.fetched)
+
+    def highwater(self, _tp: TP) -> int:
+        return 100
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        return (tp, record.offset)
+
+    @property
+    def should_stop(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def handing() -> Any:
+    consumer: Any = Handing.__new__(Handing)
+    consumer.app = App()
+    consumer.app.consumer_generation_id = 4
+    consumer.app.monitor = SimpleNamespace(track_tp_end_offset=lambda *_: None)
+    consumer.flow_active, consumer._buffered_partitions = True, set()
+    consumer._read_offset = dict.fromkeys((ZERO, ONE, CHANGES))
+    return consumer
+
+
+async def test_a_timeline_is_handed_on_as_it_was_fetched_and_a_changelog_record_by_record(handing: Any) -> None:
+    handing.fetched = {CHANGES: [Record(1), Record(2)], ZERO: [Record(5), Record(7)]}
+
+    handed = [message async for _, message in handing.getmany(1.0)]
+
+    assert handed[:2] == [(CHANGES, 1), (CHANGES, 2)]
+    assert [record.offset for record in handed[2].records] == [5, 7]
+    assert handed[2].generation_id == 4
+
+
+async def test_what_lies_before_the_offset_to_read_from_is_not_handed_on(handing: Any) -> None:
+    handing.fetched = {ZERO: [Record(5), Record(6), Record(8)], ONE: [Record(3)]}
+    handing._read_offset |= {ZERO: 6, ONE: 4}
+
+    [message] = [message async for _, message in handing.getmany(1.0)]
+
+    assert [record.offset for record in message.records] == [6, 8]
+
+
+async def test_nothing_more_is_handed_on_once_a_rebalance_begins_or_is_over(handing: Any) -> None:
+    for change in ({"flow_active": False}, {"generation": 5}):
+        handing.flow_active, handing.app.consumer_generation_id = True, 4
+        handing.fetched = {ZERO: [Record(5)], ONE: [Record(3)]}
+        handed = []
+        async for tp, _ in handing.getmany(1.0):
+            handed.append(tp)
+            handing.flow_active = change.get("flow_active", True)
+            handing.app.consumer_generation_id = change.get("generation", 4)
+        assert handed == [ZERO]
