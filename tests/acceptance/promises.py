@@ -14,9 +14,10 @@ from shop_catalogue import DOMAIN_TOPICS
 from app.demo.checker import EventKey, check
 from app.demo.evidence import AGENTS_SOURCE, committed_decisions, published_messages
 from app.sandbox import Sandbox
+from outbox.relay import LANE_BATCH
 
-#: Far more than one batch of the relay holds at the speed facts are sent.
-COPIES_ALLOWED = 40
+#: What the guarantees allow of each lane that is cut off; the facts of a test are fewer than all lanes would allow.
+COPIES_ALLOWED = LANE_BATCH
 
 
 def due_of(facts: Sequence[Fact]) -> Mapping[str, set[EventKey]]:

@@ -148,8 +148,8 @@ async def test_rings_recovered_from_the_changelog_replace_those_in_memory(tmp_pa
 
 async def test_what_another_worker_wrote_in_between_is_read_back_at_the_next_recovery(tmp_path: Path) -> None:
     frozen, changelog = windows(tmp_path / "frozen")
-    successor, _ = windows(tmp_path / "successor")
-    successor.table.changelog_topic = changelog  # type: ignore[assignment]
+    successor, theirs = windows(tmp_path / "successor")
+    theirs.records = changelog.records
     tp = TP(CHANGELOG, 0)
     fold(frozen, "ada", 0)
     fold(frozen, "ada", 1)
