@@ -22,6 +22,10 @@ class Fixed:
     """Always says the same."""
 
     verdict: Verdict
+    is_ready: bool = True
+
+    def decide_now(self, _history: History) -> Verdict | None:
+        return self.verdict if self.is_ready else None
 
     async def decide(self, _history: History, _crowded: asyncio.Event | None = None) -> Verdict:
         return self.verdict
@@ -46,3 +50,9 @@ async def test_a_person_is_asked_for_the_first_reason_there_is(own: str | None, 
     policy = HoldPolicy(outcomes={"go"})
     held = await HoldingBrain(Fixed(verdict), policy).decide(HISTORY)
     assert (held.hold, held.decision, held.brain) == (reason, decision, "tiny")
+    assert HoldingBrain(Fixed(verdict), policy).decide_now(HISTORY) == held
+
+
+def test_what_has_to_be_waited_for_is_waited_for_behind_a_policy_as_well() -> None:
+    verdict = Verdict(decision=Decision(outcome="go", reason="because"), brain="tiny")
+    assert HoldingBrain(Fixed(verdict, is_ready=False), HoldPolicy()).decide_now(HISTORY) is None
