@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from math import ceil, inf
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -97,18 +98,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self._consumer.resume(partition)
         return {partition: self.held.pop(partition) for partition in partitions}
 
-    async def read(self) -> tuple[list[ConsumerRecord], dict[TopicPartition, int]]:
+    async def read(self, *, within_seconds: float = inf) -> tuple[list[ConsumerRecord], dict[TopicPartition, int]]:
         """Wait a while for records that are due; returns them by time, and the offsets to commit when they are routed.
 
-        No records are no end. Raises aiokafka's errors.
+        No records are no end; they are not waited for longer than `within_seconds`. Raises aiokafka's errors.
         """
-        await self._poll()
+        await self._poll(min(POLL_MS, ceil(within_seconds * 1000)) if within_seconds < inf else POLL_MS)
         if not self._merge:
             return [], {}
         partitions = self._consumer.assignment()
         resting = self._resting(partitions)
         ends = {partition: self._end(partition) for partition in partitions if partition not in resting}
-        positions = {partition: await self._position(partition) for partition in ends}
+        positions = {partition: self._position(partition) for partition in ends}
         # After a rebalance meanwhile nothing is left to take, so these are the positions of what is taken.
         behind = {partition for partition, end in ends.items() if _has_more(positions[partition], end)}
         awaited = set() if self._merge.bytes > HELD_BYTES else behind - self._over(behind)
@@ -116,7 +117,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._held_up = not records
         return records, self._offsets(positions)
 
-    async def _poll(self) -> None:
+    async def _poll(self, wait_ms: int) -> None:
         await self._ask_again()
         partitions = self._consumer.assignment()
         resting = self._resting(partitions)
@@ -127,11 +128,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         if self._merge:
             await self._fetch(empty, HELD_UP_POLL_MS if self._held_up else 0)
         elif not resting:  # also those that are assigned while this waits
-            await self._fetch((), POLL_MS)
+            await self._fetch((), wait_ms)
         elif empty:
-            await self._fetch(empty, POLL_MS)
+            await self._fetch(empty, wait_ms)
         else:
-            await asyncio.sleep(POLL_MS / 1000)
+            await asyncio.sleep(wait_ms / 1000)
         self._polled_seconds += self._clock() - began
 
     async def _ask_again(self) -> None:
@@ -169,11 +170,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         end: int | None = self._consumer.highwater(partition)
         return end if end is None or stable is None or stable < 0 else min(end, stable)
 
-    async def _position(self, partition: TopicPartition) -> int | None:
+    def _position(self, partition: TopicPartition) -> int | None:
         """The offset that is read next; None, without waiting, while it is not known."""
-        with suppress(TimeoutError, IllegalStateError):
-            async with asyncio.timeout(0):
-                return await self._consumer.position(partition)  # type: ignore[no-any-return]  # see above
+        asking = self._consumer.position(partition)
+        try:
+            # One step: a task or a time-out for each partition would cost more than all of them know.
+            asking.send(None)
+        except StopIteration as known:
+            return known.value  # type: ignore[no-any-return]  # see above
+        except IllegalStateError:
+            pass
+        finally:
+            asking.close()
         return None
 
     def _over(self, behind: Collection[TopicPartition]) -> set[TopicPartition]:

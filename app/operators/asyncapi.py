@@ -56,7 +56,7 @@ def asyncapi_document(catalogue: Catalogue, *, version: str, topics: Iterable[st
         read = {kind for agent in catalogue.agents.values() if agent.entity == entity for kind in agent.kinds}
         about = [event for event in events.values() if event in read or _may_name(event, entity, carried)]
         channels[f"{TIMELINE}{entity.name}"] = _channel(
-            f"{TIMELINE}{entity.name}", about, f"Every event of each {entity.name}, keyed by {entity.field}."
+            f"{TIMELINE}{entity.name}", about, f"What agents want of each {entity.name}, keyed by {entity.field}."
         )
     dead = _channel(DEAD_LETTERS, (), "What could not be processed, as it came.")
     channels[DEAD_LETTERS] = {**dead, "messages": {_DEAD_LETTER: {"$ref": f"#/components/messages/{_DEAD_LETTER}"}}}

@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from agents.engine.routing import MAX_PAYLOAD_BYTES
 from agents.engine.shadow import Shadow
+from agents.engine.wanted import Wanted, problem_of
 from agents.model.agent import Agent
 from agents.model.catalogue import TIMELINE, TOPIC
 from agents.model.text import escaped
@@ -62,6 +63,8 @@ class Settings(KafkaSettings, ModelSettings):
     shadow_label: str = "shadow"
     #: Topics the router reads; those that the domains declare when empty.
     event_topics: Names = Field((), validate_default=True)
+    #: What is written to timelines beyond what agents want: `all`, names of entities, `entity:Type`.
+    timelines: Names = ()
     #: Partitions of topics that are created: the most workers that can share an agent set.
     topic_partitions: int = Field(8, ge=1, le=1024)
     topic_replication_factor: int = Field(1, ge=1, le=15)
@@ -114,6 +117,15 @@ class Settings(KafkaSettings, ModelSettings):
             raise ValueError("expected at least one topic: the domains declare no event")
         return declared
 
+    @field_validator("timelines")
+    @classmethod
+    def _of_the_entities(cls, asked: Sequence[str], info: ValidationInfo) -> Sequence[str]:
+        catalogue = catalogue_of(info.data["domains"]) if "domains" in info.data else None
+        problems = [problem_of(one, catalogue) for one in asked] if catalogue else []
+        if problem := next(filter(None, problems), None):
+            raise ValueError(problem)
+        return asked
+
     @field_validator("api_token", mode="before")
     @classmethod
     def _no_token(cls, value: object) -> object:
@@ -144,6 +156,15 @@ class Settings(KafkaSettings, ModelSettings):
         if fenced and info.data.get("kafka_profile") == "tansu":
             raise ValueError("the embedded broker has no transactions that aiokafka can use; run an Apache Kafka")
         return fenced
+
+    @model_validator(mode="after")
+    def _shadow_sees_what_it_wants(self) -> Settings:
+        for agent in self.running if self.shadow else ():
+            if missing := Wanted(self.catalogue, self.timelines).missing(agent):
+                types = ",".join(f"{agent.entity.name}:{name}" for name in missing)
+                problem = f"SHADOW: no timeline has all that {agent.name} wants"
+                raise ValueError(f"{problem}: set TIMELINES={types}, here and on every live worker")
+        return self
 
     @model_validator(mode="after")
     def _token_off_loopback(self) -> Settings:

@@ -20,6 +20,7 @@ from mode import Service
 from agents.engine.ports import Writer
 from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
+from agents.engine.wanted import Wanted
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
@@ -94,6 +95,7 @@ class Runtime(Service):
             publisher=self._router_publisher,
             writer=self.writer,
             max_event_bytes=settings.max_event_bytes,
+            wanted=Wanted(settings.catalogue, settings.timelines),
         )
         self.probe = ProgressProbe(
             group=group,

@@ -25,7 +25,9 @@ def provider(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def first_worker(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    process = WorkerProcess(sandbox, tmp_path_factory.mktemp("worker") / "first")
+    # One type that no agent wants is asked for, in one timeline; see `test_bad_input`.
+    settings = {"TIMELINES": "customer:LoyaltyPointsEarned"}
+    process = WorkerProcess(sandbox, tmp_path_factory.mktemp("worker") / "first", settings)
     try:
         yield process
     finally:

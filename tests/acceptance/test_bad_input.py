@@ -205,15 +205,25 @@ def test_the_same_id_from_three_sources_is_three_events(sandbox: Sandbox, worker
     assert rows(sandbox.database_url, "SELECT 1 FROM dead_letters WHERE key = 'thrice-customer'") == []
 
 
-def test_an_unknown_type_is_kept_as_context(sandbox: Sandbox, worker: WorkerProcess) -> None:
-    asyncio.run(send(sandbox.kafka, [Payment("loyalty", "loyal-customer", kind="LoyaltyPointsEarned").structured()]))
+def test_a_type_that_no_agent_wants_is_only_in_the_timeline_it_was_asked_for(
+    sandbox: Sandbox, worker: WorkerProcess
+) -> None:
+    unknown = Payment("loyalty", "loyal-customer", kind="LoyaltyPointsEarned")
+    # Of the same order, so of the same partition: when the second one is decided the first one has been routed.
+    asyncio.run(send(sandbox.kafka, [unknown.structured(), Payment("bought", "loyal-customer").structured()]))
+    settled(sandbox.database_url, ["bought"])
 
-    [record] = eventually(
-        lambda: [record for record in read(sandbox.kafka, "timeline-customer") if record.key == b"loyal-customer"]
-    )
+    def in_timeline(name: str) -> list[str]:
+        ids = [json.loads(record.value or b"{}").get("id") for record in read(sandbox.kafka, name)]
+        return [each for each in ids if each in {"loyalty", "bought"}]
 
-    assert json.loads(record.value or b"")["type"] == "LoyaltyPointsEarned"
+    assert eventually(lambda: in_timeline("timeline-customer"), lambda found: "bought" in found) == [
+        "loyalty",
+        "bought",
+    ]
+    assert eventually(lambda: in_timeline("timeline-order"), lambda found: "bought" in found) == ["bought"]
     assert rows(sandbox.database_url, "SELECT 1 FROM decisions WHERE event_id = 'loyalty'") == []
+    assert rows(sandbox.database_url, "SELECT 1 FROM dead_letters WHERE position(%s IN value) > 0", b"loyalty") == []
 
 
 def test_an_event_of_no_entity_is_no_dead_letter_and_goes_nowhere(sandbox: Sandbox, worker: WorkerProcess) -> None:

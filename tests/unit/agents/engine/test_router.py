@@ -15,6 +15,7 @@ from shop_catalogue import CATALOGUE
 from agents.engine import router as routing
 from agents.engine.router import Router
 from agents.engine.routing import route as find_its_timelines
+from agents.engine.wanted import Wanted
 from outbox.errors import StatementRejected
 from outbox.records import DeadLetter, Message
 from tables.event import Event, Unreadable, to_json
@@ -120,6 +121,35 @@ async def test_an_unreadable_record_is_a_dead_letter_with_its_bytes_and_its_prob
         "offsets 4 to 9 cannot be read: its checksum is wrong (its record has the timestamp -1, which is no time)"
     )
     assert letter.origin.at == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def test_an_event_is_written_to_the_timelines_that_want_its_type_and_checked_in_any_case(
+    publisher: Publisher, writer: Writer
+) -> None:
+    router = Router(
+        ["orders"],
+        group="router",
+        options={},
+        publisher=publisher,  # type: ignore[arg-type]
+        writer=writer,
+        max_event_bytes=100_000,
+        catalogue=CATALOGUE,
+        wanted=Wanted(CATALOGUE, ["order:Noticed"]),
+    )
+
+    def event(number: int, kind: str, **data: str) -> ConsumerRecord:
+        found = Event(id=f"e-{number}", source="urn:test", type=kind, time=NOON, data={"order_id": "o-1", **data})
+        return record(number, to_json(found))
+
+    await router._route([
+        event(0, "OrderCancelled", reason="changed my mind", customer_id="c-1"),
+        event(1, "Noticed"),
+        event(2, "Overlooked"),
+        record(3, b'{"type": "Overlooked"}'),
+    ])  # fmt: skip
+
+    assert publisher.published == ["e-0", "e-1"]
+    assert [letter.origin.offset for letter in writer.letters] == [3]
 
 
 async def test_an_event_is_bounded_by_the_time_of_its_record(router: Router, publisher: Publisher) -> None:

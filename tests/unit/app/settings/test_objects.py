@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 from shop_catalogue import AGENTS, CATALOGUE
@@ -49,6 +51,29 @@ def test_without_a_shadow_the_agents_are_live() -> None:
 def test_a_shadow_runs_beside_no_other_agent() -> None:
     with pytest.raises(ValidationError, match="a shadow has a worker of its own"):
         Settings(_env_file=None, agents="fraud", shadow="agents.shop.fraud.rules:fraud")
+
+
+CURIOUS = """
+from agents import Agent
+from agents.shop.entities import customer
+from agents.shop.events import FraudScored, PaymentSucceeded
+from agents.shop.fraud.rules import fraud as live, score
+
+fraud = Agent(name="fraud", entity=customer, reacts_to=[PaymentSucceeded], remembers=[FraudScored], window=live.window)
+fraud.rules(score)
+"""
+
+
+def test_a_shadow_that_wants_what_no_timeline_has_is_told_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "curious.py").write_text(CURIOUS, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ValidationError, match="set TIMELINES=customer:FraudScored, here and on every live worker"):
+        Settings(_env_file=None, shadow="curious:fraud")
+
+    assert Settings(_env_file=None, shadow="curious:fraud", timelines="customer:FraudScored").shadowing is not None
 
 
 def test_a_domain_that_ships_is_found_in_its_package() -> None:

@@ -62,6 +62,9 @@ def test_nothing_set_is_a_worker_of_all_agents_on_loopback(load: Load) -> None:
         ("MIGRATE_AT_START", "perhaps"),
         ("AGENTS", "nobody"),
         ("AGENTS", "fraud,nobody"),
+        ("TIMELINES", "customers"),
+        ("TIMELINES", "customer:"),
+        ("TIMELINES", "all,PaymentFailed"),
         ("TOPIC_PARTITIONS", "0"),
         ("TOPIC_PARTITIONS", "1025"),
         ("TOPIC_PARTITIONS", "eight"),
@@ -129,6 +132,18 @@ def test_a_set_of_agents_names_the_worker(load: Load, agents: str) -> None:
 
 def test_an_empty_set_of_agents_is_all_of_them(load: Load) -> None:
     assert load(AGENTS="").agent_set == "all"
+
+
+def test_timelines_are_asked_for_by_the_names_of_the_domains_that_are_loaded(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load().timelines == ()
+    assert load(TIMELINES="order:Noticed, service").timelines == ("order:Noticed", "service")
+    with pytest.raises(SystemExit):
+        load(TIMELINES="order", DOMAINS="agents.platform:platform")
+    assert capsys.readouterr().err == (
+        "innervate: TIMELINES: 'order' is neither all nor an entity nor entity:Type; the entities are service\n"
+    )
 
 
 def test_lists_are_separated_by_commas(load: Load) -> None:
