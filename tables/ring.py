@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 
 _LENGTH: Final = struct.Struct(">H")
-_SLOT: Final = struct.Struct(">HH")
+#: How a key ends: the number of the ring and the slot.
+SLOT: Final = struct.Struct(">HH")
 _HEADER: Final = struct.Struct(">BQQqH")
 _HEADER_SIZE: Final = _HEADER.size
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,28 +49,23 @@ def prefix(entity: str) -> bytes:
 
 def key(entity: str, slot: int, number: int = SHARED) -> bytes:
     """Return the key of one slot of the ring with this number; both are below 2**16."""
-    return prefix(entity) + _SLOT.pack(number, slot)
+    return prefix(entity) + SLOT.pack(number, slot)
 
 
 def number_of(slot_key: bytes) -> int:
     """Return the number of the ring that a key belongs to."""
-    number, _ = _SLOT.unpack_from(slot_key, len(slot_key) - _SLOT.size)
+    number, _ = SLOT.unpack_from(slot_key, len(slot_key) - SLOT.size)
     return int(number)
-
-
-def is_own(slot_key: bytes, entry: Entry, capacity: int) -> bool:
-    """Whether a key is that of the slot in which an entry lies, in the ring it belongs to with this capacity."""
-    return slot_key[-_SLOT.size :] == _SLOT.pack(entry.ring, entry.seq % capacity)
 
 
 def entity_of(slot_key: bytes) -> str:
     """Return the entity id of a key. Raises RingCorrupt when `key` cannot have made it."""
     try:
         (length,) = _LENGTH.unpack_from(slot_key)
-        entity = slot_key[_LENGTH.size : -_SLOT.size].decode()
+        entity = slot_key[_LENGTH.size : -SLOT.size].decode()
     except (struct.error, UnicodeDecodeError) as exc:
         raise RingCorrupt(f"ring key of {len(slot_key)} bytes cannot be read: {exc}") from exc
-    if len(slot_key) != _LENGTH.size + length + _SLOT.size:
+    if len(slot_key) != _LENGTH.size + length + SLOT.size:
         raise RingCorrupt(f"ring key has {len(slot_key)} bytes, its entity id {length}")
     return entity
 

@@ -162,18 +162,18 @@ def _in_place(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry] | N
     found: list[Entry] = []
     newest: dict[int, int] = {}
     capacities = {SHARED: spec.capacity, **{each.number: each.capacity for each in spec.rings}}
-    for key, entry in sorted(slots.items(), key=_log_place, reverse=True):
+    lying = list(slots.items())
+    offsets = [entry.offset for _, entry in lying]
+    # Newest first.
+    for place in sorted(range(len(lying)), key=offsets.__getitem__, reverse=True):
+        key, entry = lying[place]
         behind = newest.setdefault(entry.ring, entry.seq) - entry.seq
         capacity = capacities[entry.ring]
-        if 0 <= behind < capacity and ring.is_own(key, entry, capacity):
+        if 0 <= behind < capacity and key.endswith(ring.SLOT.pack(entry.ring, entry.seq % capacity)):
             found.append(entry)
         elif behind < capacity or ring.number_of(key) != entry.ring:
             return None
     return found[::-1]
-
-
-def _log_place(slot: tuple[bytes, Entry]) -> int:
-    return slot[1].offset
 
 
 def _capacity(spec: WindowSpec, number: int) -> int:

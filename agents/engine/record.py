@@ -5,6 +5,7 @@ The same event and history give the same messages, byte for byte, whenever they 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Sequence
@@ -128,10 +129,22 @@ def _escalation(agent: Agent, history: History, entity_id: str, failure: str, wh
 def _messages(
     agent: Agent, cause: Event, decision: uuid.UUID, emitted: Sequence[DomainEvent], prefix: str = ""
 ) -> tuple[Message, ...]:
+    namespace = decision.bytes if emitted else b""
     return tuple(
-        _message(agent, cause, data, str(uuid.uuid5(decision, f"{prefix}{position}")))
-        for position, data in enumerate(emitted)
+        [
+            _message(agent, cause, data, message_id(namespace, f"{prefix}{position}"))
+            for position, data in enumerate(emitted)
+        ]
     )
+
+
+def message_id(namespace: bytes, name: str) -> str:
+    """The UUIDv5 (RFC 9562, 5.5) of a name in a namespace, written out: `uuid.uuid5` in a quarter of the time."""
+    digest = bytearray(hashlib.sha1(namespace + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> Message:

@@ -38,13 +38,17 @@ class Decision:
         return [*(event for effect in self.effects for event in effect.events()), *self.emit]
 
     def __post_init__(self) -> None:
-        for name in ("outcome", "reason", "hold"):
-            text = getattr(self, name)
+        for name, text in (("outcome", self.outcome), ("reason", self.reason), ("hold", self.hold)):
             if not isinstance(text, str) and (name != "hold" or text is not None):
                 raise TypeError(f"{name} must be a text, got {type(text).__name__}")
-        for name, kind in (("effects", Effect), ("emit", DomainEvent), ("otherwise", DomainEvent)):
+        for name, given, kind in (
+            ("effects", self.effects, Effect),
+            ("emit", self.emit, DomainEvent),
+            ("otherwise", self.otherwise, DomainEvent),
+        ):
+            if given == ():
+                continue
             # An iterator would be empty for whoever goes through it second.
-            given = getattr(self, name)
             members = given if isinstance(given, list | tuple) else tuple(given)
             if strange := [type(member).__name__ for member in members if not isinstance(member, kind)]:
                 raise TypeError(f"{name} must be a sequence of {kind.__name__}, got {strange[0]} in it")

@@ -7,12 +7,13 @@ is cheap when the same events are read again for the entity's next decision.
 from __future__ import annotations
 
 import hashlib
+import struct
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from agents.model.event import DomainEvent
 from agents.model.types import Received, Types
@@ -23,6 +24,9 @@ T = TypeVar("T", bound=DomainEvent)
 
 #: Source and id of an event.
 EventKey = tuple[str, str]
+
+#: An offset and the length of a payload, big-endian, as they stand in a digest.
+_POSITION: Final = struct.Struct(">QI").pack
 
 
 def agent_source(name: str) -> str:
@@ -207,14 +211,11 @@ class History:
 
     def digest(self) -> str:
         """SHA-256 over offsets and events: equal digests, equal histories."""
-        return digest_of((entry.offset, entry.payload) for entry in self.entries)
+        return digest_of([(entry.offset, entry.payload) for entry in self.entries])
 
 
 def digest_of(events: Iterable[tuple[int, bytes]]) -> str:
     """The digest of the history that consists of these events, given by offset and payload."""
-    digest = hashlib.sha256()
-    for offset, payload in events:
-        digest.update(offset.to_bytes(8, "big"))
-        digest.update(len(payload).to_bytes(4, "big"))
-        digest.update(payload)
-    return digest.hexdigest()
+    # In one piece: a call for each part costs more than the hash itself.
+    parts = [part for offset, payload in events for part in (_POSITION(offset, len(payload)), payload)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +18,7 @@ from agents.model.decision import Decision, Verdict
 from agents.model.history import History
 from agents.shop.events import DomainEvent, FraudScored, ServiceDeployed
 from agents.shop.fraud.rules import fraud
-from outbox.records import DecisionRecord, Message, Origin
+from outbox.records import DecisionRecord, Message, Origin, decision_id
 from tables.event import Event, InvalidEvent, chain_depth, parse
 
 ORIGIN = Origin(topic="timeline-customer", partition=3, offset=17, at=NOON)
@@ -60,6 +61,12 @@ def test_the_history_is_kept_as_offsets_and_a_digest_that_can_be_recomputed() ->
     history = replace(before, entries=[replace(entry, offset=258)])
     digest = hashlib.sha256(b"\0\0\0\0\0\0\x01\x02" + len(entry.payload).to_bytes(4, "big") + entry.payload)
     assert record_of(paid("e-1"), history=history).history == {"offsets": [258], "sha256": digest.hexdigest()}
+
+
+def test_the_id_of_a_message_is_the_uuid_of_its_place_in_the_decision() -> None:
+    record = record_of(paid("e-1"), SCORED, SCORED)
+    decision = decision_id("fraud", "urn:test:shop", "e-1")
+    assert [message.id for message in record.messages] == [str(uuid.uuid5(decision, place)) for place in ("0", "1")]
 
 
 def test_an_emitted_event_is_a_structured_cloudevent_that_names_its_cause() -> None:
