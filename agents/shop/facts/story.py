@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from agents.model.history import EventKey, History, Past, Trace, trace
+from agents.model.history import EventKey, History, Past, Trace, those_of, trace
 from agents.shop.events import (
     AddressChanged,
     ConfirmationRequested,
@@ -105,7 +105,7 @@ class Chronicle:
     def _all(self, kind: type[T]) -> Sequence[Past[T]]:
         known = self._of.get(kind)
         if known is None:
-            known = self._of[kind] = [past for past in self._events if isinstance(past.data, kind)]
+            known = self._of[kind] = those_of(kind, self._events)
         return known
 
     def place(self, event: Past[T] | Trace) -> int:
