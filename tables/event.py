@@ -322,6 +322,14 @@ def _build(attributes: dict[str, Any], data: Mapping[str, Any]) -> Event:
 
 
 def _parse_time(text: object) -> datetime:
+    time = read_time(text)
+    if time is None:
+        raise InvalidEvent("invalid_envelope", "time must be an RFC 3339 time with a zone")
+    return time
+
+
+def read_time(text: object) -> datetime | None:
+    """The time, UTC, that an RFC 3339 text with a zone says; None for anything else."""
     if isinstance(text, str) and _RFC3339.fullmatch(text):
         try:
             # fromisoformat drops the digits beyond microseconds.
@@ -329,7 +337,7 @@ def _parse_time(text: object) -> datetime:
             return time if time.tzinfo is UTC else time.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    raise InvalidEvent("invalid_envelope", "time must be an RFC 3339 time with a zone")
+    return None
 
 
 def _written_time(time: datetime) -> str:

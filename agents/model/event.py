@@ -7,11 +7,13 @@ may add some. What breaks a rule fails with pydantic's `ValidationError`, which 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agents.model.entity import Entity
+from tables.event import read_time
 
 
 class Data(BaseModel):
@@ -118,6 +120,19 @@ Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 #: Probability, 0 to 1.
 Confidence = Annotated[float, Field(ge=0, le=1)]
+
+
+def _time(value: object) -> datetime:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    time = read_time(value)
+    if time is None:
+        raise ValueError("must be an RFC 3339 time with a zone")
+    return time
+
+
+#: A time, UTC; RFC 3339 in JSON.
+Time = Annotated[datetime, BeforeValidator(_time)]
 # JSON has lists only, so a list must do for a tuple; the members stay strict.
 #: Ids in the order given.
 Ids = Annotated[tuple[Id, ...], Field(strict=False)]

@@ -6,6 +6,7 @@ from typing import Final
 
 from agents.model.domain import Domain
 from agents.model.refusal import Refusal
+from agents.platform.cascade import cascade
 from agents.platform.entities import service
 from agents.platform.events import (
     ConfigChanged,
@@ -14,6 +15,17 @@ from agents.platform.events import (
     RootCauseIdentified,
     RootCauseSuspected,
     ServiceDeployed,
+)
+from agents.platform.events.calls import (
+    CauseSought,
+    CauseSuggested,
+    DependencyDeclared,
+    DependencyObserved,
+    DependentDeclared,
+    IncidentReported,
+    IncidentResolved,
+    MetricBreached,
+    MetricRecovered,
 )
 from agents.platform.incident import incident
 
@@ -39,7 +51,16 @@ platform: Final = Domain(
         RootCauseIdentified,
         RootCauseSuspected,
         EscalationRequested,
+        DependencyDeclared,
+        DependencyObserved,
+        DependentDeclared,
+        MetricBreached,
+        MetricRecovered,
+        CauseSuggested,
+        CauseSought,
+        IncidentReported,
+        IncidentResolved,
     ),
-    agents=(incident,),
+    agents=(cascade, incident),
     escalates=escalation,
 )

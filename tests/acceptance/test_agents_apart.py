@@ -21,7 +21,7 @@ from app.simulator import Simulation, simulated_until_now
 from app.simulator.sending import send_records
 
 #: Every agent runs in one of them, and none of them runs with those it listens to.
-SETS = ("bookkeeping,confirmation,incident,recovery", "fraud,fulfilment,root_cause")
+SETS = ("bookkeeping,cascade,confirmation,incident,recovery", "fraud,fulfilment,root_cause")
 
 
 @pytest.fixture

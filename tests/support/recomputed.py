@@ -57,6 +57,11 @@ class Memory:
         return kept
 
 
+_OF_CALLS: Final = (
+    "DependencyDeclared DependencyObserved DependentDeclared MetricBreached MetricRecovered CauseSuggested CauseSought"
+    " ServiceDeployed ConfigChanged ErrorOccurred RootCauseSuspected IncidentReported"
+)
+
 #: Every agent of every domain that is tried. No event is about entities of two domains.
 MEMORIES: Final[Mapping[str, Memory]] = {
     "fraud": Memory(
@@ -107,7 +112,8 @@ MEMORIES: Final[Mapping[str, Memory]] = {
     "incident": Memory(
         "service",
         "RootCauseSuspected ErrorOccurred ServiceDeployed ConfigChanged",
-        "ErrorOccurred RootCauseSuspected ServiceDeployed ConfigChanged RootCauseIdentified EscalationRequested",
+        "ErrorOccurred RootCauseSuspected ServiceDeployed ConfigChanged RootCauseIdentified EscalationRequested"
+        " DependencyDeclared DependencyObserved MetricBreached CauseSuggested",
         200,
         timedelta(days=7),
         {
@@ -115,6 +121,24 @@ MEMORIES: Final[Mapping[str, Memory]] = {
             "ServiceDeployed ConfigChanged": 50,
             "RootCauseIdentified": 100,
             "EscalationRequested": 20,
+            "DependencyDeclared DependencyObserved": 50,
+            "MetricBreached": 50,
+            "CauseSuggested": 200,
+        },
+    ),
+    "cascade": Memory(
+        "service",
+        _OF_CALLS,
+        _OF_CALLS,
+        200,
+        timedelta(days=30),
+        {
+            "MetricBreached MetricRecovered": 100,
+            "CauseSuggested": 300,
+            "ErrorOccurred RootCauseSuspected": 200,
+            "ServiceDeployed ConfigChanged": 50,
+            "IncidentReported": 50,
+            "CauseSought": 50,
         },
     ),
     "recovery": Memory(

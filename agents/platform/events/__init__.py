@@ -3,6 +3,7 @@
 from agents.platform.events.findings import (
     BAD_CONFIGURATION,
     BAD_DEPLOYMENT,
+    DEGRADED,
     GUESS_TO,
     INCONCLUSIVE,
     MOST_ALTERNATIVES,
@@ -11,6 +12,7 @@ from agents.platform.events.findings import (
     MOST_RULED_OUT,
     SURE_FROM,
     UNKNOWN,
+    BlamedService,
     EscalationRequested,
     RootCauseIdentified,
     RootCauseSuspected,
@@ -21,6 +23,7 @@ from agents.platform.events.services import ConfigChanged, ErrorOccurred, Servic
 __all__ = [
     "BAD_CONFIGURATION",
     "BAD_DEPLOYMENT",
+    "DEGRADED",
     "GUESS_TO",
     "INCONCLUSIVE",
     "MOST_ALTERNATIVES",
@@ -29,6 +32,7 @@ __all__ = [
     "MOST_RULED_OUT",
     "SURE_FROM",
     "UNKNOWN",
+    "BlamedService",
     "ConfigChanged",
     "ErrorOccurred",
     "EscalationRequested",

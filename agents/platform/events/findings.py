@@ -19,6 +19,8 @@ UNKNOWN: Final = "unknown"
 INCONCLUSIVE: Final = "inconclusive"
 BAD_DEPLOYMENT: Final = "bad_deployment"
 BAD_CONFIGURATION: Final = "bad_configuration"
+#: A service that became slow or fails for a reason nobody told of.
+DEGRADED: Final = "service_degraded"
 
 #: How many other candidates, and how many ids of evidence, a finding gives. A person reads them: own choice.
 MOST_ALTERNATIVES: Final = 5
@@ -49,6 +51,17 @@ class RuledOut(Data):
     why: Text
 
 
+class BlamedService(Data):
+    """A service that may be behind an error, and why or why not."""
+
+    service: Id
+    #: The breach of a metric that speaks for it.
+    event_id: Id
+    #: What it lost itself at that time: seconds, or failed requests.
+    loss: Annotated[float, Field(ge=0)]
+    why: Text
+
+
 class CauseEvent(Finding):
     """Which event led to which error; no event type itself."""
 
@@ -62,6 +75,10 @@ class CauseEvent(Finding):
     missing: Texts = ()
     #: What was looked at and found harmless.
     ruled_out: Annotated[tuple[RuledOut, ...], Field(strict=False)] = ()
+    #: The service behind the error; null where no metric tells.
+    culprit_service: Id | None = None
+    #: The services that may be behind it, the likeliest first.
+    candidates: Annotated[tuple[BlamedService, ...], Field(strict=False)] = ()
 
 
 class RootCauseIdentified(CauseEvent):

@@ -54,7 +54,7 @@ class IncidentChoice(Choice):
     confidence: Sureness
 
 
-@incident.model(IncidentChoice, on=(RootCauseSuspected, ErrorOccurred), settled=("left_to_others",))
+@incident.model(IncidentChoice, on=(RootCauseSuspected, ErrorOccurred), settled=("left_to_others", "left_to_cascade"))
 def investigate(
     choice: IncidentChoice, event: RootCauseSuspected | ErrorOccurred, history: History, by_rules: Decision
 ) -> Decision:

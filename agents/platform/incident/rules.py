@@ -32,6 +32,9 @@ from agents.platform.events import (
     RootCauseSuspected,
     ServiceDeployed,
 )
+from agents.platform.events.calls import CauseSuggested, DependencyDeclared, DependencyObserved, MetricBreached
+from agents.platform.facts.blame import NEAR
+from agents.platform.facts.standing import Standing
 from agents.platform.incident.findings import UNSURE, escalation, failure_of, identified, reason_for
 from agents.platform.incident.investigation import Investigation
 from tables.window import WindowSpec
@@ -55,6 +58,10 @@ incident = Agent(
         ConfigChanged,
         RootCauseIdentified,
         EscalationRequested,
+        DependencyDeclared,
+        DependencyObserved,
+        MetricBreached,
+        CauseSuggested,
     ),
     window=WindowSpec(events=ERRORS, age=timedelta(days=7)),
     slots={
@@ -62,6 +69,9 @@ incident = Agent(
         (ServiceDeployed, ConfigChanged): CHANGES,
         RootCauseIdentified: VERDICTS,
         EscalationRequested: ESCALATIONS,
+        (DependencyDeclared, DependencyObserved): 50,
+        MetricBreached: 50,
+        CauseSuggested: 200,
     },
 )
 
@@ -79,10 +89,17 @@ def investigate(
     service_id = event.service
     assert service_id is not None, "the timeline of a service holds what names one"
     known = history.of(DomainEvent)
-    investigation = Investigation(is_cut=_is_full(known))
+    investigation, standing = Investigation(is_cut=_is_full(known)), Standing(service_id)
     for past in known:
-        investigation.learn(past)
-    said = investigation.learn(past_of(history.event, event))
+        standing.learn(past)
+        if not _is_measured(past, standing):
+            investigation.learn(past)
+    received: Past[DomainEvent] = past_of(history.event, event)
+    if _is_measured(received, standing):
+        return Decision(
+            outcome="left_to_cascade", reason="metrics tell what was lost: that speaks before a change does"
+        )
+    said = investigation.learn(received)
     if not said.answers:
         return Decision(outcome="explains_nothing", reason="nothing failed after this change that is not explained")
     burst = said.answers[0].burst
@@ -95,6 +112,14 @@ def investigate(
         confidence=burst.confidence if burst and not burst.rivals else UNSURE,
         emit=emit,
     )
+
+
+def _is_measured(past: Past[DomainEvent], standing: Standing) -> bool:
+    """Whether an error asks for an answer that losses known by then can give: `cascade` answers it."""
+    is_asked = isinstance(past.data, RootCauseSuspected) or (
+        isinstance(past.data, ErrorOccurred) and not past.data.carried
+    )
+    return is_asked and any(standing.near(past.at, NEAR))
 
 
 def _is_full(known: Sequence[Past[DomainEvent]]) -> bool:

@@ -34,7 +34,7 @@ def test_it_imports_nothing_of_innervate_but_the_public_surface(file: Path) -> N
 def test_alone_it_brings_the_platform_and_no_shop() -> None:
     catalogue = ci_catalogue.CATALOGUE
 
-    assert list(catalogue.agents) == ["flaky", "blame", "incident"]
+    assert list(catalogue.agents) == ["flaky", "blame", "cascade", "incident"]
     assert list(catalogue.entities) == ["repository", "service"]
     assert list(catalogue.topics) == ["builds", "platform", "recovery"]
     assert list(catalogue.migrations) == ["ci"]
@@ -44,7 +44,10 @@ def test_beside_the_shop_the_platform_is_loaded_once() -> None:
     catalogue = ci_catalogue.BESIDE_THE_SHOP
 
     assert sorted(catalogue.agents) == sorted(
-        ["flaky", "blame", "incident", "fraud", "fulfilment", "confirmation", "root_cause", "recovery", "bookkeeping"]
+        [
+            *("flaky", "blame", "cascade", "incident"),
+            *("fraud", "fulfilment", "confirmation", "root_cause", "recovery", "bookkeeping"),
+        ]
     )
     assert sorted(catalogue.entities) == ["customer", "order", "repository", "service"]
     assert sorted(catalogue.migrations) == ["ci", "shop"]

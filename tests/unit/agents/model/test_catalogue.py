@@ -316,7 +316,7 @@ def test_an_agent_may_react_to_and_remember_what_a_used_domain_declares() -> Non
 
     catalogue = Catalogue([domain(agents=[watcher], uses=[platform])])
 
-    assert list(catalogue.agents) == ["watcher", "incident"]
+    assert list(catalogue.agents) == ["watcher", "cascade", "incident"]
 
 
 def test_an_agent_may_remember_nothing() -> None:

@@ -32,6 +32,7 @@ REFUND: dict[str, Any] = {
     "currency": "EUR",
     "reason": "cancelled",
 }
+SPAN: dict[str, Any] = {"from_at": "2026-11-27T10:00:00Z", "to_at": "2026-11-27T10:05:00Z"}
 SCORE: dict[str, Any] = {
     "payment_id": "p-1",
     "order_id": "o-1",
@@ -117,6 +118,46 @@ TYPES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         "recovery",
         {"failure": "price mismatch", "reason": "no culprit", "evidence": []},
         {"order_id": "o-1", "service": "pricing"},
+    ),
+    "DependencyDeclared": ("platform", {"service": "web", "calls": ["api"]}, {"kind": "container"}),
+    "DependencyObserved": ("platform", {"service": "web", "calls": "api"}, {}),
+    "DependentDeclared": (
+        "platform",
+        {"service": "api", "dependent": "web", "holds": True, "declared_at": "2026-11-27T10:00:00Z"},
+        {},
+    ),
+    "MetricBreached": (
+        "platform",
+        {"service": "api", "metric": "latency", "value": 1.5, "normal": 0.5, "requests": 100} | SPAN,
+        {},
+    ),
+    "MetricRecovered": ("platform", {"service": "api", "metric": "latency"}, {}),
+    "CauseSuggested": (
+        "platform",
+        {"service": "web", "suggested_by": "api", "metric": "latency", "candidates": []} | SPAN,
+        {"loss": 100.0},
+    ),
+    "CauseSought": (
+        "platform",
+        {"service": "unknown-caller", "sought_by": "web", "error_at": "2026-11-27T10:00:00Z"},
+        {},
+    ),
+    "IncidentReported": (
+        "platform",
+        {
+            "service": "api",
+            "reported_by": "web",
+            "error_event_id": "e-1",
+            "failure": "service_degraded",
+            "culprit_event_id": "b-1",
+            "loss": 100.0,
+        },
+        {},
+    ),
+    "IncidentResolved": (
+        "platform",
+        {"service": "api", "failure": "service_degraded", "culprit_event_id": "b-1", "reports": 2} | SPAN,
+        {"stopped_by": "d-2"},
     ),
     "LedgerEntryPosted": (
         "ledger",

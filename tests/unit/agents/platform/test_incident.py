@@ -295,7 +295,10 @@ def test_the_agent_decides_by_these_rules_in_the_timeline_of_a_service() -> None
     assert incident.by_rules(history_of(last, *earlier)).outcome == "bad_deployment"
     assert (incident.name, incident.entity.name) == ("incident", "service")
     assert incident.reacts_to == {"RootCauseSuspected", "ErrorOccurred", "ServiceDeployed", "ConfigChanged"}
-    assert incident.remembers == incident.reacts_to | {"RootCauseIdentified", "EscalationRequested"}
+    assert incident.remembers == incident.reacts_to | {
+        *("RootCauseIdentified", "EscalationRequested"),
+        *("DependencyDeclared", "DependencyObserved", "MetricBreached", "CauseSuggested"),
+    }
     assert (incident.window.events, incident.window.age) == (200, timedelta(days=7))
 
 

@@ -186,5 +186,5 @@ def test_the_command_prints_it_without_kafka_and_without_postgresql(tmp_path: Pa
 
     document = orjson.loads(done.stdout)
     assert document["info"]["title"] == "platform"
-    assert list(document["operations"]) == ["incident.receive"]
+    assert list(document["operations"]) == ["cascade.receive", "incident.receive"]
     assert list(document["channels"]) == ["platform", "recovery", "timeline-service", "dead-letters"]
