@@ -122,9 +122,10 @@ class Publisher:
         if not waiting:
             return False
 
-        def settle(index: int, outcome: Outcome) -> None:
-            call, position = waiting[index]
-            call.settle(position, outcome)
+        def settle(indexes: Sequence[int], outcome: Outcome) -> None:
+            for index in indexes:
+                call, position = waiting[index]
+                call.settle(position, outcome)
 
         producer = await self._ready()
         messages = [call.messages[position] for call, position in waiting]

@@ -18,11 +18,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalOperation, InvalidTopicError, KafkaError, UnknownTopicOrPartitionError
-from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
@@ -41,7 +42,9 @@ _NOT_ENCODABLE: Final = (ValueError, TypeError, OverflowError, struct.error)
 #: A transaction that has failed takes no more batches; aiokafka says so by these two, which are no `KafkaError`.
 _FAILED: Final = (KafkaError, OSError, IllegalOperation, AssertionError)
 
-_partitioner: Final = DefaultPartitioner()
+#: Hashes of keys that are remembered, and bytes of the longest such key: some 8 MB at most (own choice).
+_KEYS_REMEMBERED: Final = 65_536
+_SHORT_KEY: Final = 64
 
 
 class BatchLimits:
@@ -66,7 +69,7 @@ class BatchLimits:
 class Sending:
     """Messages on their way through a producer. `outcomes` fills as answers arrive: a time-out keeps what is known.
 
-    `on_settled` is told the position of each message and what became of it in this attempt.
+    `on_settled` is told the positions of messages and what became of all of them in this attempt.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class Sending:
         messages: Sequence[Message],
         limits: BatchLimits,
         *,
-        on_settled: Callable[[int, Outcome], None] = lambda _position, _outcome: None,
+        on_settled: Callable[[Sequence[int], Outcome], None] = lambda _positions, _outcome: None,
     ) -> None:
         self._producer = producer
         self._messages = messages
@@ -104,7 +107,7 @@ class Sending:
             return
         by_partition: dict[int, deque[int]] = {}
         for position in positions:
-            partition = _partitioner(self._messages[position].key, partitions, partitions)
+            partition = partition_of(self._messages[position].key, partitions)
             by_partition.setdefault(partition, deque()).append(position)
         async with asyncio.TaskGroup() as sending:
             for partition, waiting in by_partition.items():
@@ -141,15 +144,19 @@ class Sending:
         while waiting:
             message = self._messages[waiting[0]]
             try:
-                size = DefaultRecordBatchBuilder.estimate_size_in_bytes(
-                    message.key, message.value, list(message.headers)
-                )
+                headers = list(message.headers)
+                size = DefaultRecordBatchBuilder.estimate_size_in_bytes(message.key, message.value, headers)
                 if size > self._limits.largest_message:
                     refusal = f"MessageSizeTooLargeError: it has {size} bytes, at most {self._limits.largest_message}"
                     self._settle([waiting.popleft()], Refused(f"{refusal} are sent"))
                     continue
-                is_full = bool(taken) and batch.size() + size > limit
-                if is_full or batch.append(timestamp=None, **_record(message)) is None:
+                is_full = limit < sys.maxsize and bool(taken) and batch.size() + size > limit
+                added = (
+                    None
+                    if is_full
+                    else batch.append(timestamp=None, key=message.key, value=message.value, headers=headers)
+                )
+                if added is None:
                     break
             except _NOT_ENCODABLE as error:
                 self._settle([waiting.popleft()], Refused(f"{type(error).__name__}: {error}"))
@@ -174,8 +181,14 @@ class Sending:
     def _settle(self, positions: Sequence[int], outcome: Outcome) -> None:
         for position in positions:
             self.outcomes[position] = outcome
-            self._on_settled(position, outcome)
+        self._on_settled(positions, outcome)
 
 
-def _record(message: Message) -> dict[str, object]:
-    return {"key": message.key, "value": message.value, "headers": list(message.headers)}
+def partition_of(key: bytes, partitions: Sequence[int]) -> int:
+    """The partition of a key, as Kafka's own producers choose it of these in their order."""
+    # aiokafka computes the hash in Python, some 2 µs for a short key; those of entities come again and again.
+    found = _remembered_hash(key) if len(key) <= _SHORT_KEY else murmur2(key)
+    return partitions[(found & 0x7FFFFFFF) % len(partitions)]
+
+
+_remembered_hash: Final[Callable[[bytes], int]] = lru_cache(_KEYS_REMEMBERED)(murmur2)

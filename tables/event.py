@@ -212,7 +212,10 @@ def _read_headers(headers: Headers) -> tuple[str | None, dict[str, Any]]:
         name = key.lower()
         if raw is None or not (name == "content-type" or name.startswith("ce_")):
             continue
-        text = _decode(f"header {_shown(name)}", raw)
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = _decode(f"header {_shown(name)}", raw)
         if texts.setdefault(name, text) != text:
             raise InvalidEvent("invalid_envelope", f"header {_shown(name)} must be given once")
     content_type = texts.pop("content-type", None)

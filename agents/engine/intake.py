@@ -207,7 +207,7 @@ def _passed_over(partition: TopicPartition, offset: int) -> ConsumerRecord:
 
 def size_of(record: ConsumerRecord) -> int:
     """Bytes of a record's key, value and headers."""
-    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    headers = sum([len(name) + len(value or b"") for name, value in record.headers])
     return len(record.key or b"") + len(record.value or b"") + headers
 
 

@@ -38,8 +38,8 @@ class TimeMerge(Generic[Record]):
     """Records that were read and not yet taken, a queue for each partition. `size` says how many bytes a record has."""
 
     def __init__(self, size: Callable[[Record], int] = lambda _: 0) -> None:
-        #: None of the queues is empty. A record stands behind the time it is sorted by.
-        self._queues: dict[Partition, deque[tuple[float, Record]]] = {}
+        #: None of the queues is empty. A record stands behind the time it is sorted by and its size.
+        self._queues: dict[Partition, deque[tuple[float, int, Record]]] = {}
         self._size_of = size
         #: Bytes of all records.
         self.bytes = 0
@@ -49,19 +49,20 @@ class TimeMerge(Generic[Record]):
 
     def add(self, partition: Partition, records: Iterable[Record], *, now_ms: float = inf) -> None:
         """Put records of one partition behind those it has; they must come in the order of their offsets."""
-        added = deque((min(record.timestamp or 0, now_ms), record) for record in records)
+        size_of = self._size_of
+        added = deque((min(record.timestamp or 0, now_ms), size_of(record), record) for record in records)
         if added:
             self._queues.setdefault(partition, deque()).extend(added)
-            self.bytes += sum(self._size_of(record) for _, record in added)
+            self.bytes += sum(size for _, size, _ in added)
 
     def drop(self, partition: Partition) -> None:
         """Forget the records of one partition."""
-        self.bytes -= sum(self._size_of(record) for _, record in self._queues.pop(partition, ()))
+        self.bytes -= sum(size for _, size, _ in self._queues.pop(partition, ()))
 
     def first(self, partition: Partition) -> Record | None:
         """The record of this partition that is taken next; None when it has none."""
         queue = self._queues.get(partition)
-        return queue[0][1] if queue else None
+        return queue[0][2] if queue else None
 
     def take(self, limit: int, *, behind: Collection[Partition], max_bytes: int = NO_BOUND) -> list[Record]:
         """Take up to `limit` records, the oldest first; at the same time the first by topic, partition and offset.
@@ -78,10 +79,11 @@ class TimeMerge(Generic[Record]):
         while heads and len(taken) < limit:
             _, partition = heapq.heappop(heads)
             queue = self._queues[partition]
-            size = self._size_of(queue[0][1])
+            _, size, record = queue[0]
             if taken and size > room:
                 break
-            taken.append(queue.popleft()[1])
+            queue.popleft()
+            taken.append(record)
             self.bytes, room = self.bytes - size, room - size
             if queue:
                 heapq.heappush(heads, (queue[0][0], partition))

@@ -156,13 +156,16 @@ class Router:
     async def _route(self, records: Sequence[ConsumerRecord]) -> None:
         messages: list[Routed] = []
         letters: list[DeadLetter] = []
+        now = datetime.now(UTC)
         for record in records:
-            routed = self._routed(record)
+            routed = self._routed(record, now)
             if isinstance(routed, DeadLetter):
                 letters.append(routed)
-            else:
-                entities = [one for one in routed.entities if self._wanted.has(one.entity, routed.event.type)]
-                messages += [Routed(record, _message(record, routed, entity)) for entity in entities]
+                continue
+            entities = [one for one in routed.entities if self._wanted.has(one.entity, routed.event.type)]
+            if entities:
+                headers = (*STRUCTURED, ("innervate_origin", _place(record).encode()))
+                messages += [Routed(record, _message(routed, entity, headers)) for entity in entities]
         refused = await self._timelines.write(messages)
         for letter in letters:
             await self._bury(letter)
@@ -174,8 +177,8 @@ class Router:
         """The timelines that Kafka does not take events for now, and why."""
         return self._timelines.waiting
 
-    def _routed(self, record: ConsumerRecord) -> RoutedEvent | DeadLetter:
-        bound = latest(record.timestamp, now=datetime.now(UTC))
+    def _routed(self, record: ConsumerRecord, now: datetime) -> RoutedEvent | DeadLetter:
+        bound = latest(record.timestamp, now=now)
         try:
             return route(
                 record.value,
@@ -221,13 +224,13 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._intake.on_partitions_assigned(assigned)
 
 
-def _message(record: ConsumerRecord, routed: RoutedEvent, entity: EntityRef) -> Message:
+def _message(routed: RoutedEvent, entity: EntityRef, headers: tuple[tuple[str, bytes], ...]) -> Message:
     return Message(
         id=routed.event.id,
         topic=timeline(entity.entity),
         key=entity.id.encode(),
         value=routed.payload,
-        headers=(*STRUCTURED, ("innervate_origin", _place(record).encode())),
+        headers=headers,
     )
 
 

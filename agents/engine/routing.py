@@ -78,7 +78,7 @@ def route(
 
     Raises `InvalidEvent`.
     """
-    size = len(value or b"") + sum(len(name.encode()) + len(content or b"") for name, content in headers)
+    size = len(value or b"") + sum([len(name.encode()) + len(content or b"") for name, content in headers])
     _check_size("value with headers", size, max_bytes)
     event, payload = parse_and_write(value, headers)
     believed = _no_later_than(latest, event)
