@@ -90,6 +90,10 @@ class RingCache:
         """Keep the rings of an entity, as large as they are now; whoever changes them puts them again."""
         self._memory.put((self, partition, entity), rings, rings.size_bytes)
 
+    def drop(self, partition: int, entity: str) -> None:
+        """Forget the rings of an entity, if they are kept."""
+        self._memory.drop((self, partition, entity))
+
     def clear(self) -> None:
         """Forget everything of this table."""
         own = [key for key in self._memory.keys() if key[0] is self]  # noqa: SIM118 - no dict

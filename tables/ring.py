@@ -114,16 +114,17 @@ def seq_of(value: bytes) -> int:
     return int(seq)
 
 
-def check(slot_key: bytes | None, value: bytes | None) -> None:
-    """Raise RingCorrupt when a changelog record cannot be one of this layout.
+def check(slot_key: bytes | None, value: bytes | None) -> Entry | None:
+    """Return the entry of a changelog record; raises RingCorrupt when it cannot be one of this layout.
 
     A removal (None) is fine whatever key it has: it takes away what should never have been there.
     """
     if slot_key is None:
         raise RingCorrupt("ring key is null")
-    if value is not None:
-        entity_of(slot_key)
-        decode(value)
+    if value is None:
+        return None
+    entity_of(slot_key)
+    return decode(value)
 
 
 def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:

@@ -3,7 +3,8 @@
 Options hold for every opening. rocksdict reads its options argument only when it creates a database and falls
 back to its own defaults when it opens one again, unless the options are also given for the column family;
 here they are. Memory and files are bounded for the process, not per database: all databases share one block
-cache. Recovery, standbys and persisted offsets are Faust's own, inherited as they are.
+cache. A piece of a changelog is recovered with one write, its offset with it; where else offsets are persisted, it is
+as Faust does.
 
 A database that another process holds open cannot be opened; Faust retries that for half a minute at a
 rebalance.
@@ -16,17 +17,17 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import rocksdict
 from faust.stores import rocksdb
-from faust.types import TP, EventT
+from faust.types import TP
 
 from tables import lineage
 from tables.errors import TimelineReplaced
-from tables.ring import RingCorrupt, check, decode, end_of, seq_of
+from tables.ring import RingCorrupt, decode, end_of, seq_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,25 @@ MAX_OPEN_FILES: Final = 128
 WRITE_BUFFER_BYTES: Final = 8 * 1024**2
 #: About 1 % false positives (RocksDB wiki, "RocksDB Bloom Filter").
 BLOOM_BITS_PER_KEY: Final = 10
+
+#: Stands for what no slot has.
+_NO_SEQ: Final = -1
+
+
+class ChangelogRecord(Protocol):
+    """A record of a changelog, as far as it is recovered."""
+
+    @property
+    def offset(self) -> int:
+        """Its place."""
+
+    @property
+    def key(self) -> Any:
+        """The slot."""
+
+    @property
+    def value(self) -> Any:
+        """The entry; None removes it."""
 
 
 @cache
@@ -185,60 +205,48 @@ class Store(rocksdb.Store):
             level, "the windows of %s in %s are rebuilt from the changelog: %s", self.table_name, path.parent, reason
         )
 
-    def apply_changelog_batch(
-        self, batch: Iterable[EventT[Any]], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
-    ) -> None:
-        """Recover slots; of two entries for one slot the later `seq` stays, whichever the changelog has last.
+    def recover(self, tp: TP, records: Sequence[ChangelogRecord]) -> None:
+        """Write what a changelog partition says, and that it is known up to here, in one batch: both or neither.
 
-        A worker that was frozen beyond its session wakes up and writes what it had still to fold, behind what its
-        successor wrote: the same events in the same slots, but perhaps older than what stands there by then.
+        `records` is not empty and in the order of the changelog, and each is an entry of a ring or the removal of one.
+        Of two entries for one slot the later `seq` stays, whichever the changelog has last: a worker that was frozen
+        beyond its session wakes up and writes what it had still to fold, behind what its successor wrote: the same
+        events in the same slots, but perhaps older than what stands there by then.
 
-        Raises RingCorrupt, with the record's place and before anything is written, when one is no entry of a ring.
+        Raises what RocksDB raises when it cannot write.
         """
-        newest: dict[tuple[int, Any], int] = {}
-
-        def is_newest(event: EventT[Any]) -> bool:
-            key, value = event.message.key, event.message.value
-            place = (event.message.partition, key)
-            if value is None:  # a rebuild removed the entry; the slot takes any other again
-                newest[place] = -1
-                return True
-            if place not in newest:
-                newest[place] = self._stored_seq(*place)
-            seq = seq_of(value)
-            if seq < newest[place]:
-                return False
-            newest[place] = seq
-            return True
-
-        events = list(batch)
-        for event in events:
-            _check(event)
-        super().apply_changelog_batch(filter(is_newest, events), to_key, to_value)
-        for event in events:
-            # Skipped or not, everything up to here is known now.
-            self._advance(event.message.tp, event.message.offset)
-
-    def _stored_seq(self, partition: int, key: Any) -> int:
-        """The `seq` that stands in a slot; -1 when none does, or none that can be read."""
-        stored = self._db_for_partition(partition).get(key)
-        try:
-            return -1 if stored is None else seq_of(stored)
-        except RingCorrupt:
-            return -1
-
-    def _advance(self, tp: TP, offset: int) -> None:
+        database = self._db_for_partition(tp.partition)
+        keys = list({record.key: None for record in records})
+        newest = {key: _seq_or_none(stored) for key, stored in zip(keys, database.get(keys), strict=True)}
+        slots: dict[bytes, bytes | None] = {}
+        for record in records:
+            key, value = record.key, record.value
+            seq = _NO_SEQ if value is None else seq_of(value)
+            # A rebuild removed the entry; the slot takes any other again.
+            if value is None or seq >= newest[key]:
+                newest[key], slots[key] = seq, value
         known = self.persisted_offset(tp)
-        if known is None or offset > known:
-            self.set_persisted_offset(tp, offset)
+        last = records[-1].offset
+        database.write(self._batch(slots, last if known is None else max(last, known)))
+
+    def _batch(self, slots: Mapping[bytes, bytes | None], offset: int) -> rocksdict.WriteBatch:
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in slots.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        # Faust's own form of a persisted offset.
+        batch.put(self.offset_key, str(offset).encode())
+        return batch
 
 
-def _check(event: EventT[Any]) -> None:
-    message = event.message
+def _seq_or_none(stored: bytes | None) -> int:
+    """The `seq` that stands in a slot; -1 when none does, or none that can be read."""
     try:
-        check(message.key, message.value)
-    except RingCorrupt as error:
-        raise RingCorrupt(f"{message.tp.topic}[{message.partition}]@{message.offset}: {error}") from error
+        return _NO_SEQ if stored is None else seq_of(stored)
+    except RingCorrupt:
+        return _NO_SEQ
 
 
 def _is_empty(database: rocksdict.Rdict) -> bool:

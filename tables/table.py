@@ -6,18 +6,19 @@ Offsets are those of the timeline: in a timeline that was created again the new 
 so such windows are not used (`tables.lineage`).
 
 The rings folded last stay decoded in memory (`tables.cache`): decoding costs most of a fold. Every rebalance
-and every record recovered from the changelog empties that memory.
+empties that memory, and an entity whose record is recovered from the changelog leaves it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from faust.tables import Table
-from faust.types import TP, EventT
+from faust.types import TP
 
 from tables import ring
 from tables.cache import RingCache
@@ -25,7 +26,7 @@ from tables.changelog import Changelog, Write
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.ring import RingCorrupt
 from tables.rings import Rings
-from tables.store import URL, Store
+from tables.store import URL, ChangelogRecord, Store
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,7 +53,6 @@ class SlotTable(Table[bytes, bytes]):
         self.timeline: str | None = None
         #: The newest offset of the timeline that was recovered, by partition.
         self._newest: dict[int, int] = {}
-        self._has_stopped = False
 
     def write(self, partition: int, writes: Sequence[Write]) -> asyncio.Future[None]:
         """Write slots to the local database at once, and send them to the changelog; done when that has them.
@@ -73,18 +73,32 @@ class SlotTable(Table[bytes, bytes]):
         if first == (-1 if known is None else known) + 1:
             self.data.set_persisted_offset(tp, first + count - 1)
 
-    async def on_changelog_event(self, event: EventT[Any]) -> None:
-        """Look at a record before it is recovered; one that is no entry of a window ends the worker."""
-        message = event.message
-        try:
-            entry = require_entry(message.key, message.value)
-        except RingCorrupt as error:
-            place = f"{message.topic}[{message.partition}]@{message.offset}"
-            await self._stop_recovery(ChangelogUnreadable(self.name, f"{place} is no entry of a window: {error}"))
-        else:
-            if entry is not None:
-                known = self._newest.get(message.partition, -1)
-                self._newest[message.partition] = max(known, entry.offset)
+    def recover(self, tp: TP, records: Sequence[ChangelogRecord]) -> None:
+        """Recover a piece of the changelog, all of it or nothing; it changes rings behind the cache.
+
+        `records` is not empty and in the order of the changelog. Raises ChangelogUnreadable when one is no entry of a
+        window, and what RocksDB raises when it cannot write: either must end the worker.
+        """
+        newest = self._newest_of(tp, records)
+        # A worker that keeps standbys recovers all the time, and its own entities are to stay in memory.
+        for entity in _entities(records):
+            self.cache.drop(tp.partition, entity)
+        self.data.recover(tp, records)
+        if newest > self._newest.get(tp.partition, -1):
+            self._newest[tp.partition] = newest
+
+    def _newest_of(self, tp: TP, records: Iterable[ChangelogRecord]) -> int:
+        """The newest offset of the timeline that these hold; -1 when they only remove."""
+        newest = -1
+        for record in records:
+            try:
+                entry = require_entry(record.key, record.value)
+            except RingCorrupt as error:
+                place = f"{tp.topic}[{tp.partition}]@{record.offset}"
+                raise ChangelogUnreadable(self.name, f"{place} is no entry of a window: {error}") from error
+            if entry is not None and entry.offset > newest:
+                newest = entry.offset
+        return newest
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Look whether the timeline is long enough for what was recovered; a shorter one ends the worker.
@@ -113,29 +127,12 @@ class SlotTable(Table[bytes, bytes]):
         return self._newest[partition]
 
     async def _stop_recovery(self, error: WindowsUnusable) -> None:
-        """Stop the worker; never returns, so that nothing more is recovered and no window is taken for complete.
+        """Stop the worker; never returns, so that no window is taken for complete.
 
-        Faust logs what recovery raises, forgets the record and goes on. Stopping cancels whoever waits here.
+        Faust logs what is raised here and goes on. Stopping cancels whoever waits.
         """
-        self._has_stopped = True
         await self.app.crash(error)
         await asyncio.Event().wait()
-
-    def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
-        """Recover from the changelog, which changes rings behind the cache.
-
-        Raises RingCorrupt when a record is no entry of a ring, and what RocksDB raises when it cannot write. Faust
-        would log that and try again for ever; the worker stops.
-        """
-        self.cache.clear()
-        # After a stop at a record Faust still flushes it with those before it; it comes again, and so may they.
-        if self._has_stopped:
-            return
-        try:
-            super().apply_changelog_batch(batch)
-        except Exception as error:
-            self.add_future(self.app.crash(error))
-            raise
 
     def empty(self, tp: TP, reason: str) -> None:
         """Throw the local database of a partition away, so that recovery fills it again."""
@@ -267,16 +264,24 @@ def producer_of(app: Any) -> AIOKafkaProducer:
     return app.producer._ensure_producer()  # noqa: SLF001
 
 
+def _entities(records: Iterable[ChangelogRecord]) -> Collection[str]:
+    """Whose slots these are. What is removed may have been nobody's."""
+    found = set()
+    for key in {record.key for record in records}:
+        with suppress(RingCorrupt):
+            found.add(ring.entity_of(key))
+    return found
+
+
 def require_entry(key: bytes | None, value: bytes | None) -> Entry | None:
     """Return the entry of a changelog record; None when it removes one.
 
     Raises RingCorrupt when it is neither, or when the payload is no JSON object as every event is: the layout alone
     would not notice that a value was cut off.
     """
-    ring.check(key, value)
-    if value is None:
+    entry = ring.check(key, value)
+    if entry is None:
         return None
-    entry = ring.decode(value)
     try:
         document = orjson.loads(entry.payload)
     except orjson.JSONDecodeError as error:

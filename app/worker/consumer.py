@@ -13,6 +13,7 @@ before earlier ones, or the earlier ones never come at all. Here
   where nothing was, and then fetched,
 - a timeline that cannot be read for now stops no other, neither when it is read nor when its offsets are committed,
 - it is known which record was the last one before an end, for what is behind it may be marks of transactions,
+- what was fetched of changelogs goes to the recovery as it is (`app.worker.changelogs`),
 - and a worker that has crashed does not wait for ever for what can no longer be done.
 """
 
@@ -37,11 +38,16 @@ from mode.utils.futures import notify
 
 from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.rests import Rests
+from app.worker.changelogs import ChangelogConsumer
 from app.worker.fetched import Backlog, Fetched
 from app.worker.fetched import messages as fetched_messages
 
 #: Kafka's number for reading what is in open and aborted transactions too.
 _READ_UNCOMMITTED: Final = 0
+#: The most bytes of one fetch, of all partitions of a broker together: what is in memory at once, and what streams may
+#: have to wait for while their worker catches up as a standby, some 150 ms. To take less than was fetched is no way:
+#: aiokafka fetches nothing more while a partition has something left.
+_FETCH_BYTES: Final = 8 * 1024 * 1024
 
 
 #: How long a fetch waits for records while a partition has its backlog full, in seconds (own choice).
@@ -65,7 +71,8 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        # Faust has it in its exactly-once mode only, and no setting for it. It is read when the consumer starts.
+        # Faust has the first in its exactly-once mode only, and no settings for them. They are read when it starts.
+        consumer._fetch_max_bytes = _FETCH_BYTES  # noqa: SLF001
         consumer._isolation_level = COMMITTED_ONLY["isolation_level"]  # noqa: SLF001
         consumer.commit = partial(self._commit_what_may_be, consumer.commit)
         return consumer
@@ -97,7 +104,7 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
         return ends
 
 
-class Consumer(aiokafka.Consumer):
+class Consumer(ChangelogConsumer):
     """One fetch or one change of position at a time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -105,8 +112,6 @@ class Consumer(aiokafka.Consumer):
         self._to_resume: set[TP] = set()
         #: Held by whoever reads from, or moves, the positions in the log.
         self._positions = asyncio.Lock()
-        #: Changes with every revocation and assignment.
-        self._epoch = 0
         #: What was committed when the last recovery began, by partition; None before the first.
         self._held: Mapping[TP, int] | None = None
 
@@ -299,7 +304,7 @@ class Consumer(aiokafka.Consumer):
             await super()._seek(partition, offset)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
-        """Fetch, and hand on what came of timelines as messages of many records, of changelogs record by record."""
+        """Fetch, and hand on what came of timelines as messages of many records."""
         fetched, active = await self._wait_next_records(timeout)
         if fetched is None or self.should_stop:
             return
@@ -308,17 +313,16 @@ class Consumer(aiokafka.Consumer):
             return
         generation = self.app.consumer_generation_id
         wanted = {
-            tp: records
+            tp: self._unread(tp, records)
             for tp, records in fetched.items()
             if active is None or tp in active or tp in self._buffered_partitions
         }
         for tp in wanted:
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-        for tp, message in self._as_messages(wanted, generation):
+        for tp, message in fetched_messages(wanted, generation_id=generation):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
-            if isinstance(message, Fetched):
-                self._backlog.add(message)
+            self._backlog.add(message)
             yield tp, message
 
     async def _seek_back(self) -> None:
@@ -327,14 +331,6 @@ class Consumer(aiokafka.Consumer):
             await self.perform_seek()
         except Exception as error:  # noqa: BLE001 - it is sought again when the flow begins
             self.log.warning("nothing could be sought while no records flow: %r", error)
-
-    def _as_messages(self, fetched: Mapping[TP, Sequence[Any]], generation: int) -> Iterator[tuple[TP, Any]]:
-        is_timeline = self.app.topics.acks_enabled_for
-        timelines = {tp: self._unread(tp, records) for tp, records in fetched.items() if is_timeline(tp.topic)}
-        for tp, records in fetched.items():
-            if tp not in timelines:
-                yield from ((tp, self._to_message(tp, record)) for record in records)
-        yield from fetched_messages(timelines, generation_id=generation)
 
     def _unread(self, tp: TP, records: Sequence[Any]) -> Sequence[Any]:
         """Those from where the partition is to be read."""

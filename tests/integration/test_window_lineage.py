@@ -18,7 +18,6 @@ from tables import ring
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced
 from tables.lineage import Lineage
 from tables.recovery import WindowTables
-from tables.ring import RingCorrupt
 from tables.table import WindowTable
 from tables.window import Entry, WindowSpec
 
@@ -45,16 +44,9 @@ class Message:
         return TP(self.topic, self.partition)
 
 
-@dataclass
-class Event:
-    """An event of a stream, as far as tables look at it."""
-
-    message: Message
-
-
-def slot(offset: int, payload: bytes = b'{"id": "e"}') -> Event:
+def slot(offset: int, payload: bytes = b'{"id": "e"}') -> Message:
     entry = Entry(offset, offset, NOON, f"e{offset}", payload)
-    return Event(Message(offset, ring.key("ada", offset % 8), ring.encode(entry)))
+    return Message(offset, ring.key("ada", offset % 8), ring.encode(entry))
 
 
 def opened(datadir: Path, lineage: Lineage | None = HERE) -> WindowTable:
@@ -68,7 +60,7 @@ def opened(datadir: Path, lineage: Lineage | None = HERE) -> WindowTable:
 async def filled(datadir: Path, lineage: Lineage | None = HERE) -> None:
     """Leave windows with two events of ada in the directory."""
     table = opened(datadir, lineage)
-    table.table.apply_changelog_batch([slot(0), slot(1)])  # type: ignore[list-item]
+    table.table.recover(TP(CHANGELOG, 0), [slot(0), slot(1)])
     await table.table.data.stop()
 
 
@@ -106,7 +98,7 @@ async def test_windows_from_elsewhere_are_thrown_away_and_read_from_the_beginnin
     assert line.startswith("the windows of windows in ")
     assert line.endswith(f" are rebuilt from the changelog: {reason}")
 
-    here.table.apply_changelog_batch([slot(7)])  # type: ignore[list-item]
+    here.table.recover(TP(CHANGELOG, 0), [slot(7)])
     await here.table.data.stop()
     assert remembered(opened(tmp_path)) == ["e7"]
 
@@ -114,8 +106,7 @@ async def test_windows_from_elsewhere_are_thrown_away_and_read_from_the_beginnin
 async def test_it_is_said_once_for_all_partitions(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = opened(tmp_path, None)
     for partition in (0, 1):
-        event = slot(0)
-        table.table.apply_changelog_batch([Event(replace(event.message, partition=partition))])  # type: ignore[list-item]
+        table.table.recover(TP(CHANGELOG, partition), [slot(0)])
     await table.table.data.stop()
     here = opened(tmp_path)
     assert [here.read(partition, "ada") for partition in (0, 1)] == [[], []]
@@ -195,24 +186,24 @@ async def test_a_stored_slot_that_cannot_be_read_stops_the_worker_and_is_read_ba
 
     again = opened(tmp_path)
     assert again.table.persisted_offset(TP(CHANGELOG, 0)) is None
-    again.table.apply_changelog_batch([slot(0), slot(1)])  # type: ignore[list-item]
+    again.table.recover(TP(CHANGELOG, 0), [slot(0), slot(1)])
     assert remembered(again) == ["e0", "e1"]
 
 
 RUBBISH: dict[str, tuple[bytes | None, bytes | None]] = {
-    "a null key": (None, slot(3).message.value),
+    "a null key": (None, slot(3).value),
     "a null key and value": (None, None),
-    "an empty key": (b"", slot(3).message.value),
-    "a key of one byte": (b"x", slot(3).message.value),
-    "a key of another length": (b"\0\2x\0\0\0\0", slot(3).message.value),
+    "an empty key": (b"", slot(3).value),
+    "a key of one byte": (b"x", slot(3).value),
+    "a key of another length": (b"\0\2x\0\0\0\0", slot(3).value),
     "an empty value": (ring.key("ada", 3), b""),
     "a value of one byte": (ring.key("ada", 3), b"\1"),
-    "a value of another version": (ring.key("ada", 3), b"\2" + (slot(3).message.value or b"")[1:]),
-    "a value cut off in its header": (ring.key("ada", 3), (slot(3).message.value or b"")[:20]),
-    "a value cut off in its event id": (ring.key("ada", 3), (slot(3).message.value or b"")[:28]),
+    "a value of another version": (ring.key("ada", 3), b"\2" + (slot(3).value or b"")[1:]),
+    "a value cut off in its header": (ring.key("ada", 3), (slot(3).value or b"")[:20]),
+    "a value cut off in its event id": (ring.key("ada", 3), (slot(3).value or b"")[:28]),
 }
 CUT_OFF: dict[str, tuple[bytes | None, bytes | None]] = {
-    "a value cut off in its payload": (ring.key("ada", 3), (slot(3).message.value or b"")[:-3])
+    "a value cut off in its payload": (ring.key("ada", 3), (slot(3).value or b"")[:-3])
 }
 
 
@@ -221,8 +212,8 @@ async def test_a_batch_with_rubbish_is_refused_with_its_place_and_nothing_of_it_
     tmp_path: Path, key: bytes | None, value: bytes | None
 ) -> None:
     table = opened(tmp_path)
-    with pytest.raises(RingCorrupt, match=rf"{CHANGELOG}\[0\]@3: ring"):
-        table.table.apply_changelog_batch([slot(0), Event(Message(3, key, value))])  # type: ignore[list-item]
+    with pytest.raises(ChangelogUnreadable, match=rf"{CHANGELOG}\[0\]@3 is no entry of a window: "):
+        table.table.recover(TP(CHANGELOG, 0), [slot(0), Message(3, key, value)])
     assert remembered(table) == []
     assert table.table.persisted_offset(TP(CHANGELOG, 0)) is None
 
@@ -245,14 +236,8 @@ async def test_recovery_stops_the_worker_at_rubbish_and_never_takes_the_windows_
     recovery.active_highwaters[tp] = 4
     recovery.active_offsets[tp] = -1
     recovery.in_recovery = True
-    for event in (slot(0), Event(Message(3, key, value)), slot(4)):
-        app.tables.changelog_queue.put_nowait(event)
-
-    recovery.add_future(recovery._slurp_changelogs.fun(recovery))  # noqa: SLF001
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not crashes:  # noqa: ASYNC110 - Faust says nothing
-            await asyncio.sleep(0.01)
-    await recovery.stop()
+    await recovery.take(tp, [slot(0), Message(3, key, value), slot(4)])
+    await recovery.take(tp, [slot(4)])
 
     [error] = crashes
     assert isinstance(error, ChangelogUnreadable)
@@ -266,37 +251,33 @@ async def test_a_recovery_that_cannot_write_stops_the_worker_and_is_not_taken_fo
 ) -> None:
     table = opened(tmp_path)
     app: Any = table.table.app
-    crashed = asyncio.get_running_loop().create_future()
+    crashes: list[BaseException] = []
 
     async def crash(reason: BaseException) -> None:
-        crashed.set_result(reason)
+        crashes.append(reason)
 
     def full(*_arguments: object, **_options: object) -> None:
         raise OSError("IO error: No space left on device")
 
     monkeypatch.setattr(app, "crash", crash)
-    monkeypatch.setattr(table.table.data, "apply_changelog_batch", full)
+    monkeypatch.setattr(table.table.data, "recover", full)
     recovery = app.tables.recovery
     tp = TP(CHANGELOG, 0)
     recovery.add_active(table.table, tp)
     recovery.active_highwaters[tp] = 0
     recovery.active_offsets[tp] = -1
     recovery.in_recovery = True
-    app.tables.changelog_queue.put_nowait(slot(0))
+    await recovery.take(tp, [slot(0)])
 
-    recovery.add_future(recovery._slurp_changelogs.fun(recovery))  # noqa: SLF001
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        reason = await crashed
+    [reason] = crashes
     assert str(reason) == "IO error: No space left on device"
     assert recovery.in_recovery
-    monkeypatch.undo()
-    await recovery.stop()
+    assert not recovery.signal_recovery_end.is_set()
 
 
 async def test_the_removal_of_rubbish_is_no_rubbish(tmp_path: Path) -> None:
     table = opened(tmp_path)
-    await table.table.on_changelog_event(Event(Message(0, b"x", None)))  # type: ignore[arg-type]
-    table.table.apply_changelog_batch([Event(Message(0, b"x", None)), slot(1)])  # type: ignore[list-item]
+    table.table.recover(TP(CHANGELOG, 0), [Message(0, b"x", None), slot(1)])
     assert remembered(table) == ["e1"]
 
 
@@ -333,7 +314,7 @@ async def test_windows_that_know_more_than_the_changelog_holds_are_read_from_the
 
 async def test_rocksdict_refuses_to_destroy_what_is_open(tmp_path: Path) -> None:
     table = opened(tmp_path)
-    table.table.apply_changelog_batch([slot(0)])  # type: ignore[list-item]
+    table.table.recover(TP(CHANGELOG, 0), [slot(0)])
     with pytest.raises(Exception, match="lock"):
         rocksdict.Rdict.destroy(str(table.table.data.partition_path(0)))
 
@@ -353,8 +334,7 @@ async def test_a_timeline_shorter_than_the_windows_recovered_stops_the_worker(
 
     monkeypatch.setattr(app, "crash", crash)
     for offset in (7, 3):
-        await table.table.on_changelog_event(slot(offset))  # type: ignore[arg-type]
-        table.table.apply_changelog_batch([slot(offset)])  # type: ignore[list-item]
+        table.table.recover(TP(CHANGELOG, 0), [slot(offset)])
     recovering = asyncio.ensure_future(table.table.on_recovery_completed({TP(CHANGELOG, 0)}, set()))
     async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.wait({recovering, crashed}, return_when=asyncio.FIRST_COMPLETED)
@@ -379,10 +359,9 @@ async def test_what_a_rebuild_has_removed_since_holds_no_offset_beyond_the_timel
         raise reason
 
     monkeypatch.setattr(app, "crash", crash)
-    removed = Event(Message(8, ring.key("ada", 7), None))
+    removed = Message(8, ring.key("ada", 7), None)
     for event in (slot(3), slot(7), removed):
-        await table.table.on_changelog_event(event)  # type: ignore[arg-type]
-        table.table.apply_changelog_batch([event])  # type: ignore[list-item]
+        table.table.recover(TP(CHANGELOG, 0), [event])
 
     await table.table.on_recovery_completed({TP(CHANGELOG, 0)}, set())
 

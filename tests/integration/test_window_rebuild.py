@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import faust
 import pytest
@@ -36,16 +35,6 @@ class Message:
     offset: int
     key: bytes
     value: bytes | None
-    partition: int = 0
-
-    @property
-    def tp(self) -> TP:
-        return TP("changelog", self.partition)
-
-
-@dataclass
-class Event:
-    message: Message
 
 
 def payload_of(kind: str) -> bytes:
@@ -98,8 +87,7 @@ class Log:
         known = store.persisted_offset(TP("changelog", 0))
         unread = self.records[0 if known is None else known + 1 :]
         for first in range(0, len(unread), batch):
-            events: Any = [Event(message) for message in unread[first : first + batch]]
-            store.apply_changelog_batch(events, lambda key: key, lambda value: value)
+            store.recover(TP("changelog", 0), unread[first : first + batch])
         return Worker(store)
 
 

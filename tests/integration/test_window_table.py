@@ -10,7 +10,7 @@ from pathlib import Path
 import faust
 import pytest
 from faust.types import TP
-from window_tables import CHANGELOG, FOUR, Event, Message, windows
+from window_tables import CHANGELOG, FOUR, Message, windows
 
 from tables import ring, window
 from tables.cache import ByteCache, RingCache
@@ -22,15 +22,21 @@ pytestmark = pytest.mark.asyncio
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
+def padded(size: int) -> bytes:
+    """A JSON object of this many bytes."""
+    return b"{%*b}" % (size - 2, b"")
+
+
 def fold(table: WindowTable, entity: str, offset: int, *, partition: int = 0, size: int = 10) -> list[Entry]:
-    entries = table.fold(partition, entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=b"x" * size)
+    entries = table.fold(partition, entity, offset=offset, time=NOON, event_id=f"e{offset}", payload=padded(size))
     table.flush(partition)
     return list(entries)
 
 
 def restore(records: Sequence[Message], datadir: Path) -> WindowTable:
     table, _ = windows(datadir)
-    table.table.apply_changelog_batch([Event(record) for record in records])  # type: ignore[misc]
+    for partition in sorted({record.partition for record in records}):
+        table.table.recover(TP(CHANGELOG, partition), [record for record in records if record.partition == partition])
     return table
 
 
@@ -43,8 +49,8 @@ async def test_what_was_folded_is_read_back(tmp_path: Path) -> None:
     assert seen(fold(table, "ada", 3)) == [(0, "e3")]
     assert seen(fold(table, "ada", 5)) == [(0, "e3"), (1, "e5")]
     assert table.read(0, "ada") == [
-        Entry(0, 3, NOON, "e3", b"x" * 10),
-        Entry(1, 5, NOON, "e5", b"x" * 10),
+        Entry(0, 3, NOON, "e3", padded(10)),
+        Entry(1, 5, NOON, "e5", padded(10)),
     ]
 
 
@@ -142,8 +148,25 @@ async def test_rings_recovered_from_the_changelog_replace_those_in_memory(tmp_pa
         fold(table, "ada", offset)
         fold(elsewhere, "ada", offset)
     fold(elsewhere, "ada", 3)
-    table.table.apply_changelog_batch([Event(record) for record in changelog.records])  # type: ignore[misc]
+    table.table.recover(TP(CHANGELOG, 0), changelog.records)
     assert [entry.event_id for entry in fold(table, "ada", 4)] == ["e0", "e1", "e2", "e3", "e4"]
+
+
+async def test_what_is_recovered_for_a_standby_leaves_others_in_memory(tmp_path: Path) -> None:
+    table, changelog = windows(tmp_path / "here")
+    fold(table, "ada", 0)
+    fold(table, "bob", 1)
+    of_ada = [record for record in changelog.records if ring.entity_of(record.key) == "ada"]
+    cache = table.table.cache
+    kept = cache.get(0, "bob")
+
+    table.table.recover(TP(CHANGELOG, 1), [Message(CHANGELOG, 1, 0, ring.key("bob", 0), of_ada[0].value)])
+    table.table.recover(TP(CHANGELOG, 0), of_ada)
+    table.table.recover(TP(CHANGELOG, 0), [Message(CHANGELOG, 0, 2, b"no key of ours", None)])
+
+    assert kept is not None
+    assert cache.get(0, "bob") is kept
+    assert cache.get(0, "ada") is None
 
 
 async def test_what_another_worker_wrote_in_between_is_read_back_at_the_next_recovery(tmp_path: Path) -> None:
@@ -155,13 +178,13 @@ async def test_what_another_worker_wrote_in_between_is_read_back_at_the_next_rec
     fold(frozen, "ada", 1)
     assert frozen.table.persisted_offset(tp) == 1
 
-    successor.table.apply_changelog_batch([Event(record) for record in changelog.records])  # type: ignore[misc]
+    successor.table.recover(TP(CHANGELOG, 0), changelog.records)
     for offset in range(2, 6):
         fold(successor, "ada", offset)
     fold(frozen, "ada", 2)
 
     assert frozen.table.persisted_offset(tp) == 1
-    frozen.table.apply_changelog_batch([Event(record) for record in changelog.records[2:]])  # type: ignore[misc]
+    frozen.table.recover(TP(CHANGELOG, 0), changelog.records[2:])
     assert frozen.read(0, "ada") == successor.read(0, "ada")
     assert frozen.table.persisted_offset(tp) == 6
 
@@ -178,7 +201,7 @@ async def test_an_older_entry_written_late_does_not_replace_a_newer_one(tmp_path
     for size in (1, 16):
         recovered, _ = windows(tmp_path / f"recovered-{size}")
         for start in range(0, 16, size):
-            recovered.table.apply_changelog_batch([Event(record) for record in written[start : start + size]])  # type: ignore[misc]
+            recovered.table.recover(TP(CHANGELOG, 0), written[start : start + size])
         assert recovered.read(0, "ada") == successor.read(0, "ada")
         assert recovered.table.persisted_offset(TP(CHANGELOG, 0)) == 15
 

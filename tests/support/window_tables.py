@@ -34,13 +34,6 @@ class Message:
 
 
 @dataclass
-class Event:
-    """An event of a stream, as far as tables look at it."""
-
-    message: Message
-
-
-@dataclass
 class Changelog:
     """Stands where the changelog topic does: acknowledges every record at once and keeps it."""
 

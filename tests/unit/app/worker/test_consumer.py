@@ -21,7 +21,6 @@ from app.worker.consumer import ConsumerThread as CommittingThread
 from app.worker.fetched import BACKLOG_RECORDS, Fetched
 
 ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
-CHANGES = TP("innervate-all-recovery-windows-changelog", 0)
 
 
 @dataclass(frozen=True)
@@ -434,9 +433,6 @@ class Handing(Consumer):
     def highwater(self, _tp: TP) -> int:
         return 100
 
-    def _to_message(self, tp: TP, record: Any) -> Any:
-        return (tp, record.offset)
-
     @property
     def should_stop(self) -> bool:
         return False
@@ -449,18 +445,17 @@ def handing() -> Any:
     consumer.app.consumer_generation_id = 4
     consumer.app.monitor = SimpleNamespace(track_tp_end_offset=lambda *_: None)
     consumer.flow_active, consumer._buffered_partitions = True, set()
-    consumer._read_offset = dict.fromkeys((ZERO, ONE, CHANGES))
+    consumer._read_offset = dict.fromkeys((ZERO, ONE))
     return consumer
 
 
-async def test_a_timeline_is_handed_on_as_it_was_fetched_and_a_changelog_record_by_record(handing: Any) -> None:
-    handing.fetched = {CHANGES: [Record(1), Record(2)], ZERO: [Record(5), Record(7)]}
+async def test_a_timeline_is_handed_on_as_it_was_fetched(handing: Any) -> None:
+    handing.fetched = {ZERO: [Record(5), Record(7)]}
 
-    handed = [message async for _, message in handing.getmany(1.0)]
+    [message] = [message async for _, message in handing.getmany(1.0)]
 
-    assert handed[:2] == [(CHANGES, 1), (CHANGES, 2)]
-    assert [record.offset for record in handed[2].records] == [5, 7]
-    assert handed[2].generation_id == 4
+    assert [record.offset for record in message.records] == [5, 7]
+    assert message.generation_id == 4
 
 
 async def test_what_lies_before_the_offset_to_read_from_is_not_handed_on(handing: Any) -> None:
