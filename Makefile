@@ -130,6 +130,10 @@ SEEDS ?= 1-3
 judgment: $(READY)  ## How well the rules judge simulated shops, in process: SEEDS=1,5-8 ORDERS=n WRONG=1 (each wrong case) JSON=file; fails when too much went back
 	$(BIN)/python -m benchmarks.judgment --seeds $(SEEDS) $(if $(ORDERS),--orders $(ORDERS)) $(if $(WRONG),--wrong) $(if $(JSON),--json $(JSON))
 
+.PHONY: root-cause
+root-cause: $(READY)  ## How well causes across services are named: PetShop and own graphs; SEEDS=100-109 MISSING=0.1 KINDS=cascade WRONG=1 SANDBOX=apache
+	$(BIN)/python -m benchmarks.root_cause $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)) $(if $(MISSING),--missing $(MISSING)) $(if $(KINDS),--kinds $(KINDS)) $(if $(WRONG),--wrong) $(if $(SANDBOX),--sandbox $(SANDBOX))
+
 .PHONY: lock
 lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv
 	uv pip compile setup.cfg --extra sandbox --extra test --extra bench --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock

@@ -16,6 +16,7 @@ from app.commands.terminal import Terminal, command
 from app.settings import Settings
 from app.simulator.records import Produced
 from app.simulator.schedule import simulated_until_now
+from app.simulator.services import faults_until_now, records_of
 
 
 async def send_records(
@@ -41,6 +42,9 @@ async def send_records(
     option("--seed", default=1, show_default=True, help="Same seed, same story."),
     option("--orders", default=200, show_default=True, help="Orders in the story."),
     option("--failures", default=40, show_default=True, help="Errors in them, at most half as many."),
+    option(
+        "--services", default=0, show_default=True, help="Faults in graphs of services that call each other, beside."
+    ),
     option("--per-second", default=100.0, show_default=True, help="Records sent in a second."),
     option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write what really happened here."),
 )
@@ -51,16 +55,26 @@ async def simulate(
     seed: int,
     orders: int,
     failures: int,
+    services: int,
     per_second: float,
     truth: Path | None,
 ) -> None:
-    """Send the story of a shop, with failures whose cause is known, to the domain topics."""
+    """Send the story of a shop, with failures whose cause is known, to the domain topics.
+
+    Then faults in graphs of services, each a graph of its own, of every kind in turn.
+    """
     try:
         story = simulated_until_now(seed=seed, orders=orders, failures=failures)
     except ValueError as error:
         raise SystemExit(f"innervate: {error}") from error
+    told = faults_until_now(seed, services)
     if truth is not None:
-        lines = [orjson.dumps(one) + b"\n" for one in story.truth]
+        answers = [answer for fault in told for answer in fault.answers]
+        lines = [orjson.dumps(one) + b"\n" for one in (*story.truth, *answers)]
         await asyncio.to_thread(truth.write_bytes, b"".join(lines))
-    sent = await send_records(settings.client_options(), story.records, per_second=per_second)
-    terminal.say(f"{sent} records sent: {orders} orders, {len(story.truth)} errors, {story.broken} broken records")
+    records = [*story.records, *(each for fault in told for each in records_of(fault))]
+    sent = await send_records(settings.client_options(), records, per_second=per_second)
+    terminal.say(
+        f"{sent} records sent: {orders} orders, {len(story.truth)} errors, {story.broken} broken records,"
+        f" {services} faults of services"
+    )

@@ -36,7 +36,7 @@ TYPED: dict[str, tuple[str, dict[str, str]]] = {
     "worker on every address": (f"{WORKER} --web-bind 0.0.0.0", {}),
     "worker at a path": (f"{WORKER} --web-transport unix:///tmp/innervate-never-there", {}),
     "worker with other partitions": (WORKER, {"TOPIC_PARTITIONS": "4"}),
-    "simulate": ("simulate --orders 2 --failures 1 --per-second 1000", {}),
+    "simulate": ("simulate --orders 2 --failures 1 --services 1 --per-second 1000", {}),
     "simulate too many failures": ("simulate --orders 2 --failures 2", {}),
     "unknown agent": ("agents", {"AGENTS": "fraud,nobody"}),
     "no port": ("agents", {"KAFKA_BROKER": "localhost"}),
@@ -107,6 +107,7 @@ def test_a_simulation_is_sent_and_decided_on(sandbox: Sandbox, done: Mapping[str
 
     assert run.returncode == 0, run.stderr
     assert " records sent: 2 orders, 1 errors, " in run.stdout
+    assert " 1 faults of services" in run.stdout
     on_errors = "SELECT agent FROM decisions WHERE agent = 'root_cause' AND event_id LIKE 'o-0000_-ErrorOccurred-1'"
     assert eventually(lambda: rows(sandbox.database_url, on_errors)) == [("root_cause",)]
 
