@@ -19,6 +19,7 @@ from agents.platform.events import (
 from agents.platform.events.calls import (
     CauseSought,
     CauseSuggested,
+    CauseTraced,
     DependencyDeclared,
     DependencyObserved,
     DependentDeclared,
@@ -58,6 +59,7 @@ platform: Final = Domain(
         MetricRecovered,
         CauseSuggested,
         CauseSought,
+        CauseTraced,
         IncidentReported,
         IncidentResolved,
     ),

@@ -59,7 +59,7 @@ class Memory:
 
 _OF_CALLS: Final = (
     "DependencyDeclared DependencyObserved DependentDeclared MetricBreached MetricRecovered CauseSuggested CauseSought"
-    " ServiceDeployed ConfigChanged ErrorOccurred RootCauseSuspected IncidentReported"
+    " CauseTraced ServiceDeployed ConfigChanged ErrorOccurred RootCauseSuspected IncidentReported"
 )
 
 #: Every agent of every domain that is tried. No event is about entities of two domains.
@@ -139,6 +139,7 @@ MEMORIES: Final[Mapping[str, Memory]] = {
             "ServiceDeployed ConfigChanged": 50,
             "IncidentReported": 50,
             "CauseSought": 50,
+            "CauseTraced": 50,
         },
     ),
     "recovery": Memory(

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.event import DomainEvent
 from agents.model.history import History, Past, past_of
 from agents.platform.cascade.incidents import Incidents
+from agents.platform.cascade.links import Links
 from agents.platform.cascade.unclaimed import Unclaimed
 from agents.platform.cascade.verdicts import Asked, Errors, answers, blamed_by, report, verdict
 from agents.platform.entities import service
@@ -28,6 +29,7 @@ from agents.platform.events.calls import (
     UNKNOWN_CALLER,
     CauseSought,
     CauseSuggested,
+    CauseTraced,
     DependencyDeclared,
     DependencyObserved,
     DependentDeclared,
@@ -64,6 +66,7 @@ cascade = Agent(
         RootCauseSuspected,
         IncidentReported,
         CauseSought,
+        CauseTraced,
     ),
     remembers=(
         DependencyDeclared,
@@ -78,6 +81,7 @@ cascade = Agent(
         RootCauseSuspected,
         IncidentReported,
         CauseSought,
+        CauseTraced,
     ),
     # Who calls whom: of all else the newest is enough.
     window=WindowSpec(events=200, age=timedelta(days=30)),
@@ -88,6 +92,7 @@ cascade = Agent(
         (ServiceDeployed, ConfigChanged): 50,
         IncidentReported: 50,
         CauseSought: 50,
+        CauseTraced: 50,
     },
 )
 
@@ -112,11 +117,13 @@ class _Known:
         self.standing = Standing(service_id)
         self.errors = Errors()
         self.incidents = Incidents(service_id)
+        self.links = Links(service_id)
 
     def learn(self, past: Past[DomainEvent]) -> DomainEvent | None:
         """Take the next event in; tells of an incident that begins, is passed on or is over with it."""
         self.standing.learn(past)
         self.errors.learn(past)
+        self.links.learn(past)
         return self.incidents.learn(past, self.standing)
 
 
@@ -132,7 +139,7 @@ def follow(event: DomainEvent, history: History) -> Decision:
         known.learn(past)
     standing, about = known.standing, _about(event)
     told, dependents, called = standing.losses(about), standing.dependents, standing.calls
-    answered = _answers(known, about)
+    answered, linked = _answers(known, about), _linked(known)
     incident = known.learn(past_of(history.event, event))
     losses, answers = standing.losses(about), _answers(known, about)
     emit: list[DomainEvent] = [
@@ -141,9 +148,18 @@ def follow(event: DomainEvent, history: History) -> Decision:
         *([] if UNKNOWN_CALLER in standing.dependents else _taken_back(standing, dependents, told)),
         *_suggestions(standing, [each for each in standing.dependents if each not in dependents], losses, {}),
         *_verdicts(service_id, answers, answered),
+        *(said for key, said in _linked(known).items() if linked.get(key) != said),
         *([incident] if incident is not None else []),
     ]
     return Decision(outcome=_outcome(emit), reason=_reason(standing, losses), emit=emit)
+
+
+def _linked(known: _Known) -> Mapping[object, DomainEvent]:
+    """What is asked, answered and named because errors name events of other services as their causes."""
+    links = known.links
+    parts: Sequence[Mapping[Any, DomainEvent]]
+    parts = links.questions(known.standing.calls), links.replies(), links.verdicts()
+    return {key: said for part in parts for key, said in part.items()}
 
 
 def _pass_on(event: DomainEvent, history: History) -> Decision:
@@ -158,7 +174,9 @@ def _pass_on(event: DomainEvent, history: History) -> Decision:
 def _answers(known: _Known, about: Key | None) -> Mapping[str, tuple[Asked, Blame]]:
     """The answers about errors near what the event is about, by the error's id."""
     found = answers(known.standing, known.errors.near(about[1:] if about else None))
-    return {asked.error_id: (asked, answer) for asked, answer in found.items()}
+    # What an error itself names is told in place of what was lost.
+    traced = known.links.traced
+    return {asked.error_id: (asked, answer) for asked, answer in found.items() if asked.error_id not in traced}
 
 
 def _verdicts(

@@ -28,7 +28,7 @@ class Unclaimed:
         """Take the next event in."""
         if isinstance(event, CauseSuggested):
             self._told[event.suggested_by, (event.metric, event.from_at, event.to_at)] = event
-        elif isinstance(event, CauseSought):
+        elif isinstance(event, CauseSought) and event.caused_by is None:
             self._sought[event.sought_by, event.error_at] = None
 
     def passed_on(self, event: DomainEvent) -> Iterator[CauseSuggested]:

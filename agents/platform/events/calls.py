@@ -111,11 +111,28 @@ class CauseSuggested(ServiceEvent):
 
 
 class CauseSought(ServiceEvent):
-    """Nothing that a service calls explains well what it lost: said to `UNKNOWN_CALLER`, who hears of others."""
+    """Nothing that a service calls explains well what it lost: said to `UNKNOWN_CALLER`, who hears of others.
+
+    With `caused_by`, said to those it calls: whose event did its error name as the cause?
+    """
 
     sought_by: Id
     #: When the error happened that asks for an answer.
     error_at: Time
+    error_event_id: Id | None = None
+    caused_by: Id | None = None
+    #: How often it was passed on, by a service whose own error named another event.
+    hops: Count = 0
+
+
+class CauseTraced(ServiceEvent):
+    """The event that an error of the service named as its cause is one of another service."""
+
+    error_event_id: Id
+    culprit_service: Id
+    culprit_event_id: Id
+    #: As in the verdict on the error.
+    failure: Name
 
 
 class IncidentReported(ServiceEvent):

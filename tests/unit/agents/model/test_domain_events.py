@@ -142,6 +142,17 @@ TYPES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"service": "unknown-caller", "sought_by": "web", "error_at": "2026-11-27T10:00:00Z"},
         {},
     ),
+    "CauseTraced": (
+        "platform",
+        {
+            "service": "web",
+            "error_event_id": "e-1",
+            "culprit_service": "api",
+            "culprit_event_id": "d-1",
+            "failure": "bad_deployment",
+        },
+        {},
+    ),
     "IncidentReported": (
         "platform",
         {
