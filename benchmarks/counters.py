@@ -151,6 +151,21 @@ async def sizes(kafka: str, since: Mapping[TopicPartition, int]) -> Mapping[str,
     return {topic: TopicSize(*sums) for topic, sums in sorted(found.items())}
 
 
+async def is_all_read(kafka: str) -> bool:
+    """Whether every consumer group has committed the end of every partition it reads."""
+    until = await ends(kafka)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        for name, *_ in await admin.list_consumer_groups():
+            offsets = await admin.list_consumer_group_offsets(name)
+            if any(read.offset < until.get(place, 0) for place, read in offsets.items()):
+                return False
+    finally:
+        await admin.close()
+    return True
+
+
 @contextlib.asynccontextmanager
 async def _consumer(kafka: str) -> Any:
     consumer = AIOKafkaConsumer(

@@ -6,15 +6,21 @@ import contextlib
 import os
 import signal
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import psutil
 
 from app.sandbox import Sandbox
 from app.sandbox.process import LOOPBACK, Service, clean_environment
 from app.sandbox.worker_process import CHECKOUT, WorkerProcess
+
+#: Libraries that only variants use, and whose pins do not go together with ours; `make bench` installs them.
+FOREIGN: Final = CHECKOUT / "var" / "foreign"
+#: What we have comes first.
+_PATH: Final = f"{CHECKOUT}:{sysconfig.get_path('purelib')}:{FOREIGN}"
 
 
 class Worker(WorkerProcess):
@@ -35,12 +41,10 @@ class Worker(WorkerProcess):
 
     def command(self) -> list[str]:
         """The command line of the README, in the other checkout."""
-        python = self._checkout / ".venv" / "bin" / "python"
-        _, *rest = super().command()
-        if self._wrapper:
-            _, _, *rest = rest
-            return [str(python), *self._wrapper, *rest]
-        return [str(python if python.exists() else sys.executable), *rest]
+        own = self._checkout / ".venv" / "bin" / "python"
+        _, module, faust, *rest = super().command()
+        python = str(own) if own.exists() else sys.executable
+        return [python, *(self._wrapper or (module, faust)), *rest]
 
     def working_directory(self) -> Path:
         """The other checkout."""
@@ -53,10 +57,9 @@ class Script(Service):
     name: ClassVar[str] = "variant"
     release_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, sandbox: Sandbox, directory: Path, module: str, *, python: Path = Path(sys.executable)) -> None:
+    def __init__(self, sandbox: Sandbox, directory: Path, arguments: Sequence[str]) -> None:
         super().__init__(directory)
-        self._module = module
-        self._python = python
+        self._arguments = arguments
         self._settings = {"KAFKA_BROKER": sandbox.kafka, "DATABASE_URL": sandbox.database_url}
 
     def prepare(self) -> None:
@@ -64,11 +67,11 @@ class Script(Service):
 
     def command(self) -> list[str]:
         """The command line."""
-        return [str(self._python), "-m", self._module]
+        return [sys.executable, "-m", *self._arguments]
 
     def environment(self) -> Mapping[str, str]:
         """Where the services are, where to keep things and where to say that it is ready."""
-        own = {"DATADIR": str(self.directory / "data"), "READY_PORT": str(self.port), "PYTHONPATH": str(CHECKOUT)}
+        own = {"DATADIR": str(self.directory / "data"), "READY_PORT": str(self.port), "PYTHONPATH": _PATH}
         return {**clean_environment(), "PYTHONUNBUFFERED": "1", **self._settings, **own}
 
     @property

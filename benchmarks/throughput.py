@@ -4,9 +4,10 @@
     python -m benchmarks.throughput --variant ours --checkout ../other --profile var/stacks.txt
 
 A run begins with fresh services. The variant starts, decides a few payments to get warm, is held still while the
-backlog is put into Kafka, and goes on: rates are from the first to the last committed decision. CPU is that of the
-variant's process (user and system, all threads) until its last message is published, divided by the payments. Empty:
-each customer has had at most a few payments. Full: every window has its 50 before, which went the same way.
+backlog is put into Kafka, and goes on: rates are from then to the last committed decision. CPU is that of the
+variant's process (user and system, all threads) until its last message is published and everything it wrote for itself
+is read, divided by the payments. Empty: each customer has had at most a few payments. Full: every window has its 50
+before, which went the same way.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from aiokafka import TopicPartition
 
 from app.sandbox.process import Service
 from benchmarks.arena import Arena
-from benchmarks.counters import Observer, Written, ends, sizes
+from benchmarks.contenders import VARIANTS, Choice
+from benchmarks.counters import Observer, Written, ends, is_all_read, sizes
 from benchmarks.loading import load
 from benchmarks.payments import PAYMENT_BYTES, TOPIC, long_ago, payments
 from benchmarks.processes import cpu_seconds, held_still, memory_mb, peak_memory_mb
 from benchmarks.profiling import sampled
-from benchmarks.variants import VARIANTS, Choice
 
 CUSTOMERS: Final = 1_000
 #: Events of a customer that make a window full.
@@ -48,8 +50,11 @@ class Measured:
     """What a backlog took."""
 
     events: int
+    #: From the moment it could go on to the last committed decision.
     seconds: float
     events_per_second: float
+    #: The same from the first committed decision on: flatters those that commit seldom.
+    first_to_last_seconds: float
     cpu_us_per_event: float
     statements_per_decision: float
     commits_per_decision: float
@@ -97,25 +102,35 @@ class Run:
         before, began = self._observer.written(), self._observer.now()
         with held_still(pid):
             self._load(payments(self._customers, self._rounds, events, start=self._start))
-            used = cpu_seconds(pid)
+            used, resumed = cpu_seconds(pid), self._observer.now()
         self._rounds += -(-events // self._customers)
         with sampled(pid, stacks):
-            self._wait()
+            self._wait_for_messages()
+            written = self._observer.written().since(before)
+            self._wait_for_readers()
         used = cpu_seconds(pid) - used
         memory, peak = memory_mb(pid), peak_memory_mb(pid)
-        written = self._observer.written().since(before)
         decided = self._observer.decided(began)
-        return self._measured(decided.count, decided.seconds, used, written, (memory, peak), since)
+        assert decided.last_at is not None, "all are decided"
+        seconds = ((decided.last_at - resumed).total_seconds(), decided.seconds)
+        return self._measured(decided.count, seconds, used, written, (memory, peak), since)
 
     def _measured(
-        self, count: int, seconds: float, used: float, written: Written, memory: tuple[float, float], since: Any
+        self,
+        count: int,
+        seconds: tuple[float, float],
+        used: float,
+        written: Written,
+        memory: tuple[float, float],
+        since: Mapping[TopicPartition, int],
     ) -> Measured:
         topics = asyncio.run(sizes(self._arena.kafka, since))
         changelog = sum(size.bytes for name, size in topics.items() if "changelog" in name)
         return Measured(
             events=count,
-            seconds=round(seconds, 3),
-            events_per_second=round((count - 1) / seconds, 1),
+            seconds=round(seconds[0], 3),
+            events_per_second=round(count / seconds[0], 1),
+            first_to_last_seconds=round(seconds[1], 3),
             cpu_us_per_event=round(used / count * 1e6, 1),
             statements_per_decision=round(written.statements / count, 4),
             commits_per_decision=round(written.commits / count, 4),
@@ -132,6 +147,10 @@ class Run:
         self._expected += asyncio.run(load(self._arena.kafka, TOPIC, records))
 
     def _wait(self) -> None:
+        self._wait_for_messages()
+        self._wait_for_readers()
+
+    def _wait_for_messages(self) -> None:
         """Until everything is decided and published. Raises `RuntimeError` when nothing moves any more."""
         seen, moved_at = -1, time.monotonic()
         while True:
@@ -142,6 +161,14 @@ class Run:
                 seen, moved_at = done, time.monotonic()
             if not self._service.is_running or time.monotonic() - moved_at > _STUCK_SECONDS:
                 raise RuntimeError(f"{done} of {self._expected} payments are decided, see {self._service.log_path}")
+            time.sleep(_LOOK_SECONDS)
+
+    def _wait_for_readers(self) -> None:
+        """Until every group has read what is there. Raises `RuntimeError` when one never does."""
+        ends_at = time.monotonic() + _STUCK_SECONDS
+        while not asyncio.run(is_all_read(self._arena.kafka)):
+            if time.monotonic() > ends_at:
+                raise RuntimeError(f"not everything is read, see {self._service.log_path}")
             time.sleep(_LOOK_SECONDS)
 
 
