@@ -121,9 +121,16 @@ crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every c
 crash-points: $(READY)  ## The part of crash-test without chance: kill and freeze a worker at every point; FENCED=1, TRADE=shop|ci
 	$(BIN)/pytest tests/crash -m apache --ignore tests/crash/test_random_faults.py $(if $(FENCED),--fenced) $(if $(TRADE),--trade $(TRADE))
 
+# Libraries of variants whose pins do not go together with ours.
+FOREIGN := var/foreign/.ready
+$(FOREIGN): $(READY) benchmarks/variants/foreign.lock
+	rm -rf var/foreign
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target var/foreign -r benchmarks/variants/foreign.lock
+	@touch $@
+
 .PHONY: bench
-bench: $(READY)  ## Measure; prints ratios and medians
-	$(BIN)/python -m benchmarks.run
+bench: $(READY) $(if $(QUICK),,$(FOREIGN))  ## Measure beside other ways to do it, into var/bench.md and var/bench.json; ONLY=parts RUNS=n; QUICK=1 checks what no machine changes
+	$(BIN)/python -m benchmarks.$(if $(QUICK),gate,run $(if $(ONLY),--only $(ONLY)) $(if $(filter command line,$(origin RUNS)),--runs $(RUNS)))
 
 SEEDS ?= 1-3
 .PHONY: judgment
@@ -135,9 +142,10 @@ root-cause: $(READY)  ## How well causes across services are named: PetShop and 
 	$(BIN)/python -m benchmarks.root_cause $(if $(filter file,$(origin SEEDS)),,--seeds $(SEEDS)) $(if $(MISSING),--missing $(MISSING)) $(if $(KINDS),--kinds $(KINDS)) $(if $(WRONG),--wrong) $(if $(SANDBOX),--sandbox $(SANDBOX))
 
 .PHONY: lock
-lock: $(READY)  ## Renew both lock files after a change of setup.cfg; needs uv
+lock: $(READY)  ## Renew the lock files after a change of setup.cfg or of what variants need; needs uv
 	uv pip compile setup.cfg --extra sandbox --extra test --extra bench --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
 	uv pip compile setup.cfg --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
+	uv pip compile benchmarks/variants/foreign.in --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file benchmarks/variants/foreign.lock
 
 .PHONY: clean
 clean:  ## Remove what was built and what runs left behind

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from benchmarks.payments import Payment
-
 _BATCH_BYTES: Final = 512 * 1024
 
 
-async def load(kafka: str, topic: str, records: Iterable[Payment]) -> int:
+class Sendable(Protocol):
+    """A record to send: a payment, or one of the simulator's."""
+
+    @property
+    def key(self) -> bytes:
+        """Key of the record."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value."""
+
+    @property
+    def headers(self) -> tuple[tuple[str, bytes], ...]:
+        """Its headers."""
+
+
+async def load(kafka: str, topic: str, records: Iterable[Sendable]) -> int:
     """Send everything, in the order given within a partition; returns how many that was."""
     count = 0
     async with AIOKafkaProducer(bootstrap_servers=kafka, acks="all", max_batch_size=_BATCH_BYTES) as producer:
@@ -36,6 +51,8 @@ async def load(kafka: str, topic: str, records: Iterable[Payment]) -> int:
     return count
 
 
-def _added(batch: BatchBuilder, record: Payment) -> bool:
-    headers = list(record.headers)
-    return batch.append(key=record.key, value=record.value, timestamp=None, headers=headers) is not None
+def _added(batch: BatchBuilder, record: Sendable) -> bool:
+    # Of one that says when it is sent: the router merges topics by it.
+    at: datetime | None = getattr(record, "at", None)
+    stamp = None if at is None else round(at.timestamp() * 1000)
+    return batch.append(key=record.key, value=record.value, timestamp=stamp, headers=list(record.headers)) is not None

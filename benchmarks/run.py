@@ -1,19 +1,106 @@
-"""`make bench`: every measurement, one after another."""
+"""`make bench`: every measurement, one after another, into `var/bench.json` and `var/bench.md`.
+
+    python -m benchmarks.run --only comparison,mix --runs 3
+
+What is done is written at once, so a part that fails or is interrupted costs no other one; parts that were not run this
+time stay as they were.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import dataclasses
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
 
-from benchmarks import brains, outbox, replay, windows
+import orjson
+
+from benchmarks import brains, comparison, mix, outbox, pace, replay, windows
+
+DIRECTORY: Final = Path("var/bench")
+JSON: Final = Path("var/bench.json")
+MARKDOWN: Final = Path("var/bench.md")
+#: What half of the load is where the comparison was not run: payments a second.
+_HALF_LOAD: Final = 500.0
+_SLOW_LOAD: Final = 60.0
+_ORDERS: Final = 1_000
+
+#: What a part has found, as JSON and in markdown.
+Found = tuple[Mapping[str, Any], str]
 
 
-async def main() -> None:
-    """Measure and print."""
-    await windows.measure()
-    await outbox.measure()
-    await brains.measure()
-    await replay.measure()
+def compared(runs: int, _: Mapping[str, Any]) -> Found:
+    """The variants."""
+    found = comparison.summary(comparison.compare(DIRECTORY / "comparison", runs=runs))
+    return found, comparison.both_tables(found)
+
+
+def paced(_: int, before: Mapping[str, Any]) -> Found:
+    """Idle, at sixty a second, and at half of what the comparison found."""
+    full = before.get("comparison", {}).get("medians", {}).get(comparison.OURS, {}).get("full", {})
+    half = full.get("events_per_second", 2 * _HALF_LOAD) / 2
+    resting, found = pace.measure(DIRECTORY / "pace", [_SLOW_LOAD, half])
+    rows = [dataclasses.asdict(one) for one in found]
+    told = [_table(rows), _table([dataclasses.asdict(resting)])]
+    return {"idle": dataclasses.asdict(resting), "paced": rows}, "\n\n".join(told)
+
+
+def mixed(_: int, __: Mapping[str, Any]) -> Found:
+    """Six agents."""
+    found = dataclasses.asdict(mix.measure(DIRECTORY / "mix", _ORDERS))
+    return found, _table([found])
+
+
+def parts_alone(_: int, __: Mapping[str, Any]) -> Found:
+    """Parts by themselves: windows, outbox, asking a model, replay; they print."""
+
+    async def all_of_them() -> None:
+        for part in (windows, outbox, brains, replay):
+            await part.measure()
+
+    asyncio.run(all_of_them())
+    return {}, ""
+
+
+#: In this order: the pace goes by what the comparison found.
+PARTS: Final[Mapping[str, Callable[[int, Mapping[str, Any]], Found]]] = MappingProxyType(
+    {"comparison": compared, "pace": paced, "mix": mixed, "alone": parts_alone}
+)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    heads = [name.replace("_", " ") for name in rows[0]]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [f"| {' | '.join(f'{value:,}' for value in row.values())} |" for row in rows]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the parts asked for; 1 when one fails."""
+    parser = argparse.ArgumentParser(prog="benchmarks.run", description=__doc__)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
+    parser.add_argument("--runs", type=int, default=comparison.RUNS)
+    arguments = parser.parse_args()
+    failed = 0
+    for name in arguments.only.split(","):
+        known = orjson.loads(JSON.read_bytes()) if JSON.exists() else {}
+        try:
+            found, told = PARTS[name](arguments.runs, known)
+        except Exception:  # noqa: BLE001 - the other parts are measured all the same
+            traceback.print_exc()
+            failed = 1
+            continue
+        known[name] = {**found, "markdown": told}
+        JSON.parent.mkdir(exist_ok=True)
+        JSON.write_bytes(orjson.dumps(known, option=orjson.OPT_INDENT_2))
+        MARKDOWN.write_text("".join(f"## {part}\n\n{each['markdown']}\n\n" for part, each in known.items()))
+        print(f"\n## {name}\n\n{told}", flush=True)
+    return failed
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    raise SystemExit(main())

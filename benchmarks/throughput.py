@@ -17,12 +17,12 @@ import asyncio
 import dataclasses
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from aiokafka import TopicPartition
@@ -32,7 +32,7 @@ from benchmarks.arena import Arena
 from benchmarks.contenders import VARIANTS, Choice
 from benchmarks.counters import Observer, Written, ends, is_all_read, sizes
 from benchmarks.loading import load
-from benchmarks.payments import PAYMENT_BYTES, TOPIC, long_ago, payments
+from benchmarks.payments import PAYMENT_BYTES, TOPIC, Payment, long_ago, payments
 from benchmarks.processes import cpu_seconds, held_still, memory_mb, peak_memory_mb
 from benchmarks.profiling import sampled
 
@@ -85,15 +85,21 @@ class Run:
 
     def warm_up(self) -> None:
         """A few payments of other customers."""
-        self._load(payments(_WARM // 4, 0, _WARM, start=self._start, prefix="w"))
+        records = payments(_WARM // 4, 0, _WARM, start=self._start, prefix="w")
+        self._expected += asyncio.run(load(self._arena.kafka, TOPIC, records))
         self._wait()
 
     def fill(self) -> None:
         """Give every customer the payments that make a window full; they take the same way as all others."""
-        missing = FULL - self._rounds
-        self._load(payments(self._customers, self._rounds, missing * self._customers, start=self._start))
-        self._rounds = FULL
+        missing = (FULL - self._rounds) * self._customers
+        asyncio.run(load(self._arena.kafka, TOPIC, self.next_payments(missing)))
         self._wait()
+
+    def next_payments(self, count: int) -> Iterator[Payment]:
+        """The payments that come next, for who sends them; they are expected from now on."""
+        first, self._rounds = self._rounds, self._rounds + -(-count // self._customers)
+        self._expected += count
+        return payments(self._customers, first, count, start=self._start)
 
     def measure(self, events: int, stacks: Path | None = None) -> Measured:
         """Put so many payments there at once, and measure until all is done."""
@@ -101,9 +107,8 @@ class Run:
         since = asyncio.run(ends(self._arena.kafka))
         before, began = self._observer.written(), self._observer.now()
         with held_still(pid):
-            self._load(payments(self._customers, self._rounds, events, start=self._start))
+            asyncio.run(load(self._arena.kafka, TOPIC, self.next_payments(events)))
             used, resumed = cpu_seconds(pid), self._observer.now()
-        self._rounds += -(-events // self._customers)
         with sampled(pid, stacks):
             self._wait_for_messages()
             written = self._observer.written().since(before)
@@ -142,9 +147,6 @@ class Run:
             memory_mb=round(memory[0], 1),
             peak_memory_mb=round(memory[1], 1),
         )
-
-    def _load(self, records: Any) -> None:
-        self._expected += asyncio.run(load(self._arena.kafka, TOPIC, records))
 
     def _wait(self) -> None:
         self._wait_for_messages()

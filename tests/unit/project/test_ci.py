@@ -11,6 +11,7 @@ from waiting import PATIENCE_SECONDS
 
 PROGRAM = Path(__file__).parents[3] / ".ci" / "run"
 STAGES = [
+    "bench QUICK=1",
     "crash-points TRADE=ci FENCED=1",
     "crash-points TRADE=shop",
     "pythons",
