@@ -35,6 +35,7 @@ _MOST_CALLED: Final = 25
 def numbers(directory: Path) -> Mapping[str, float]:
     """What is limited, by the names of the limits."""
     calls = directory / "calls.txt"
+    calls.unlink(missing_ok=True)
     with Arena(directory) as arena:
         asyncio.run(arena.create_topics(TOPIC))
         wrapper = ("-m", "benchmarks.counted", str(calls))
