@@ -20,18 +20,19 @@ from settling import settle
 from trades import TRADES
 from waiting import eventually
 
-#: Enough passings for a window, a decision and a message to lie behind the worker when it dies.
+#: Enough passings for a window, a decision and a message to lie behind the worker when it dies; and few enough for a
+#: worker that is far behind: then one write, one commit and one publishing are of many events.
 PASSINGS = {
     "before_fold": 60,
-    "after_put": 60,
-    "after_changelog": 60,
-    "before_commit": 5,
-    "after_commit": 5,
+    "after_put": 10,
+    "after_changelog": 10,
+    "before_commit": 2,
+    "after_commit": 2,
     # Every load has two effects, whatever its seed; many decisions lie behind the first.
     "mid_effect": 1,
     "before_effect_commit": 1,
     "after_effect_commit": 1,
-    "after_publish": 10,
+    "after_publish": 4,
     "mid_lease": 2,
 }
 
