@@ -223,8 +223,8 @@ class Commits:
     def _parameters(self, records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
         try:
             return decision_parameters(records, most_messages=self._limits.messages)
-        except ValueError as error:
-            raise StatementRejected(f"a message cannot be kept with its decision: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise StatementRejected(f"a value cannot be kept: {error}") from error
 
     async def _decided(self, records: Sequence[DecisionRecord]) -> Found:
         """Those of the decisions that are there, by the ids they would get today.

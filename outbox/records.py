@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 #: A lane is the unit of order and of ownership in the relay. 64 is enough for 64 workers and few enough to lease
@@ -29,6 +30,7 @@ Status = Literal["committed", "held", "rejected", "refused", "shadow"]
 SHADOW_MARK: Final = "@"
 
 
+@lru_cache(maxsize=4096)
 def decision_id(agent: str, event_source: str, event_id: str) -> uuid.UUID:
     """The id of the one decision of `agent` on the event: the same whenever it is decided again.
 

@@ -2,7 +2,7 @@
 -- History and messages are texts: jsonb would be read twice.
 SELECT
     id::text, agent, event_source, event_id, topic, partition, "offset", status, brain, model, fallback_reason,
-    outcome, reason, confidence, history::text, messages::text
+    outcome, reason, confidence, plain_history(history)::text AS history, messages::text
 FROM decisions
 
 -- name: recorded_page

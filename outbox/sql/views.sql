@@ -26,7 +26,7 @@ SELECT id FROM decisions WHERE id = %(id)s::uuid;
 -- name: decision
 SELECT
     {summary},
-    event_at, topic, partition, "offset", history, messages,
+    event_at, topic, partition, "offset", plain_history(history) AS history, messages,
     committed_at, correlation_id, chain_depth, fan_out
 FROM decisions
 WHERE id = %(id)s::uuid;

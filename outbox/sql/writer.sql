@@ -4,26 +4,30 @@
 SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer[]) AS lane;
 
 -- part: decision_columns
--- All but status and fan_out, which are settled as they are written.
-id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", history, brain,
-        model, outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth
+-- All but history, status and fan_out, which are settled as they are written.
+id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", brain, model,
+        outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth
 
 -- name: record_decisions
 -- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
 -- its row nor its messages a second time. One that answers an agent gets the number of messages its correlation has with
 -- it (from the largest before it: one probe of an index), and is refused beyond the limit. Whichever constraint says that
--- it is there: one of before migration 0005 has another id. The arrays stand in the order of the columns.
+-- it is there: one of before migration 0005 has another id. What is JSON itself comes as a text within the JSON: whatever
+-- is in it, it is one value. Workers of before migration 0009 read histories only as lists of offsets.
 WITH input AS (
     SELECT *
-    FROM unnest(
-        %(ids)s::uuid[], %(agents)s::text[], %(event_ids)s::text[], %(event_sources)s::text[],
-        %(event_types)s::text[], %(event_ats)s::timestamptz[], %(entities)s::text[], %(entity_ids)s::text[],
-        %(topics)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(histories)s::jsonb[],
-        %(brains)s::text[], %(models)s::text[], %(outcomes)s::text[], %(reasons)s::text[],
-        %(confidences)s::double precision[], %(fallback_reasons)s::text[], %(messages)s::jsonb[],
-        %(decided_ats)s::timestamptz[], %(correlation_ids)s::text[], %(chain_depths)s::integer[],
-        %(statuses)s::text[], %(message_counts)s::integer[]
-    ) WITH ORDINALITY AS t ({decision_columns}, status, message_count, position)
+    FROM ROWS FROM (
+        json_to_recordset(%(decisions)s::json) AS (
+            id uuid, agent text, event_id text, event_source text, event_type text, event_at timestamptz, entity text,
+            entity_id text, topic text, partition integer, "offset" bigint, history jsonb, brain text, model text,
+            outcome text, reason text, confidence double precision, fallback_reason text, messages jsonb,
+            decided_at timestamptz, correlation_id text, chain_depth integer, status text, message_count integer
+        )
+    ) WITH ORDINALITY AS t (
+        id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", history,
+        brain, model, outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth,
+        status, message_count, position
+    )
 ), counted AS (
     SELECT
         input.*,
@@ -33,8 +37,13 @@ WITH input AS (
         END AS fan_out
     FROM input
 ), inserted AS (
-    INSERT INTO decisions ({decision_columns}, status, fan_out)
-    SELECT {decision_columns}, CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, fan_out
+    INSERT INTO decisions ({decision_columns}, history, status, fan_out)
+    SELECT
+        {decision_columns},
+        CASE WHEN EXISTS (
+            SELECT FROM outbox_workers WHERE seen_until > clock_timestamp() AND NOT reads_steps
+        ) THEN plain_history(history) ELSE history END,
+        CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, fan_out
     FROM counted
     -- Or `committed_at`, drawn row by row, would follow the names of correlations and contradict the messages' `seq`.
     ORDER BY position
@@ -42,11 +51,11 @@ WITH input AS (
     RETURNING id, status, fan_out
 ), published AS (
     INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
-    SELECT m.lane, m.message_id, m.topic, m.key, m.value, m.headers::jsonb
-    FROM unnest(
-        %(message_decision_ids)s::uuid[], %(message_lanes)s::smallint[], %(message_ids)s::text[],
-        %(message_topics)s::text[], %(message_keys)s::bytea[], %(message_values)s::bytea[],
-        %(message_headers)s::text[]
+    SELECT m.lane, m.message_id, m.topic, convert_to(m.key, 'UTF8'), convert_to(m.value, 'UTF8'), m.headers
+    FROM ROWS FROM (
+        json_to_recordset(%(messages)s::json) AS (
+            decision_id uuid, lane smallint, message_id text, topic text, key text, value text, headers jsonb
+        )
     ) WITH ORDINALITY AS m (decision_id, lane, message_id, topic, key, value, headers, position)
     JOIN inserted ON inserted.id = m.decision_id AND inserted.status <> 'refused'
     ORDER BY m.position

@@ -41,7 +41,8 @@ from agents.platform.events.calls import (
 from agents.platform.events.findings import EscalationRequested, RootCauseIdentified, RootCauseSuspected
 from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
 from agents.platform.facts.blame import Blame
-from agents.platform.facts.standing import Key, Loss, Standing
+from agents.platform.facts.spans import Key
+from agents.platform.facts.standing import Loss, Standing
 from tables.window import WindowSpec
 
 #: What of the graph, of losses and of errors is remembered. Own choice: a handful of metrics every five minutes for

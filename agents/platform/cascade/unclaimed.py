@@ -14,7 +14,7 @@ from datetime import datetime
 from agents.model.event import DomainEvent
 from agents.platform.events.calls import CauseSought, CauseSuggested
 from agents.platform.facts.blame import NEAR
-from agents.platform.facts.standing import Key
+from agents.platform.facts.spans import Key
 
 
 @dataclass(slots=True)

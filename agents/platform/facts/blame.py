@@ -14,7 +14,8 @@ from typing import Final
 
 from agents.platform.events.calls import AVAILABILITY, LATENCY, CauseCandidate
 from agents.platform.events.findings import GUESS_TO
-from agents.platform.facts.standing import Key, Standing
+from agents.platform.facts.spans import Key
+from agents.platform.facts.standing import Standing
 
 #: How far from an alarm a moment may lie. Own choice: two reports of five minutes, on either side.
 NEAR: Final = timedelta(minutes=10)

@@ -14,6 +14,7 @@ from typing import Final
 from agents.model.event import DomainEvent
 from agents.model.history import Past
 from agents.platform.events.calls import (
+    AVAILABILITY,
     CLIENT,
     LATENCY,
     MOST_CANDIDATES,
@@ -30,6 +31,7 @@ from agents.platform.events.calls import (
 from agents.platform.events.findings import BAD_CONFIGURATION, BAD_DEPLOYMENT
 from agents.platform.events.services import ConfigChanged, ServiceDeployed
 from agents.platform.facts.losses import is_same, loss_of, span_of
+from agents.platform.facts.spans import Key, Spans
 
 #: How long before a breach a change may have led to it. Own choice: what a change breaks is measured within the hour.
 CHANGED_WITHIN: Final = timedelta(hours=1)
@@ -37,9 +39,6 @@ CHANGED_WITHIN: Final = timedelta(hours=1)
 #: How far away what a service said still stands for a moment of which it said nothing. Own choice: a report or two of
 #: five minutes may be missing.
 NEARBY: Final = timedelta(minutes=10)
-
-#: Metric, from and to.
-Key = tuple[str, datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,9 @@ class Standing:
     _breaches: dict[Key, Past[MetricBreached]] = field(default_factory=dict)
     _suggested: dict[tuple[str, Key], CauseSuggested] = field(default_factory=dict)
     _inferred: dict[tuple[str, Key], CauseSuggested] = field(default_factory=dict)
+    #: The last two by time.
+    _own: Spans[None] = field(default_factory=Spans)
+    _by_time: Spans[CauseSuggested] = field(default_factory=Spans)
     _changes: list[_Change] = field(default_factory=list)
 
     def learn(self, past: Past[DomainEvent]) -> None:
@@ -92,19 +94,25 @@ class Standing:
             case MetricBreached() as breach:
                 self._measure((breach.metric, *span_of(breach)), Past(breach, past.at, past.id))
             case CauseSuggested() as suggested:
-                key = suggested.metric, suggested.from_at, suggested.to_at
-                told = self._inferred if suggested.inferred else self._suggested
-                told[suggested.suggested_by, key] = suggested
+                self._hear((suggested.metric, suggested.from_at, suggested.to_at), suggested)
             case ServiceDeployed():
                 self._changes.append(_Change(past.at, past.id, BAD_DEPLOYMENT))
             case ConfigChanged():
                 self._changes.append(_Change(past.at, past.id, BAD_CONFIGURATION))
+
+    def _hear(self, key: Key, suggested: CauseSuggested) -> None:
+        if suggested.inferred:
+            self._inferred[suggested.suggested_by, key] = suggested
+        else:
+            self._suggested[suggested.suggested_by, key] = suggested
+            self._by_time.put(suggested.suggested_by, key, suggested)
 
     def _measure(self, key: Key, breach: Past[MetricBreached]) -> None:
         """The newest report of a span holds; of one reported again, under another id, always the same."""
         known = self._breaches.get(key)
         if known is None or breach.at > known.at or (breach.at == known.at and breach.id < known.id):
             self._breaches[key] = breach
+            self._own.put(self.service, key, None)
 
     @property
     def calls(self) -> frozenset[str]:
@@ -128,7 +136,7 @@ class Standing:
         for key in keys:
             if about is not None and not _is_near(key, about):
                 continue
-            if key in self._breaches or not any(_is_about(key, own) for own in self._breaches):
+            if key in self._breaches or self._breach(key) is None:
                 told[key] = self._loss(key)
         return told
 
@@ -141,24 +149,19 @@ class Standing:
         told = [each for (_, other), each in self._inferred.items() if _is_about(other, key)]
         return _likeliest(self._handed(told))
 
-    @property
-    def breached(self) -> Sequence[Key]:
-        """Its own breaches whose losses add up."""
-        return [key for key, breach in self._breaches.items() if loss_of(breach.data) is not None]
-
-    @property
-    def heard(self) -> Sequence[Key]:
-        """What those it calls have told it of, and did not take back."""
-        calls = self.calls
-        return list(
-            dict.fromkeys(key for (name, key), each in self._suggested.items() if name in calls and each.candidates)
-        )
-
     def near(self, at: datetime, within: timedelta) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
-        """The moments no farther than this from a time: of its own breaches, and those it was told of."""
+        """The moments no farther than this, ten minutes at most, from a time: its own breaches, and those heard of."""
+        moments, calls = [(metric, at, at) for metric in (AVAILABILITY, LATENCY)], self.calls
+        own = {key for moment in moments for _, key, _ in self._own.near(moment)}
+        heard = {
+            key
+            for moment in moments
+            for name, key, told in self._by_time.near(moment)
+            if told.candidates and name in calls
+        }
         return (
-            tuple(key for key in self.breached if key[1] - within <= at <= key[2] + within),
-            tuple(key for key in self.heard if key[1] - within <= at <= key[2] + within),
+            tuple(sorted(key for key in own if key[1] - within <= at <= key[2] + within)),
+            tuple(sorted(key for key in heard if key[1] - within <= at <= key[2] + within)),
         )
 
     def share(self, key: Key) -> float:
@@ -183,22 +186,25 @@ class Standing:
         exact = self._breaches.get(key)
         if exact is not None:
             return exact
-        return next((past for own, past in self._breaches.items() if _is_about(own, key)), None)
+        same = [own for _, own, _ in self._own.near(key) if _is_about(own, key)]
+        return self._breaches[min(same)] if same else None
 
     def _heard(self, key: Key) -> tuple[Sequence[CauseSuggested], Sequence[CauseSuggested]]:
         """The newest of each service that this one calls; and of those that are silent what they said of a time nearby.
 
         A report that is missing must not make its caller the culprit, nor count twice.
         """
-        heard: dict[str, tuple[timedelta, datetime, CauseSuggested]] = {}
-        for (name, told), suggested in self._suggested.items():
-            if name not in self.calls or told[0] != key[0] or not suggested.candidates:
+        heard: dict[str, tuple[timedelta, Key, CauseSuggested]] = {}
+        calls = self.calls
+        for name, told, suggested in self._by_time.near(key):
+            if name not in calls or not suggested.candidates:
                 continue
             away = timedelta(0) if is_same(told[1:], key[1:]) else abs(told[2] - key[2])
-            if away <= NEARBY and (name not in heard or (away, told[2]) < heard[name][:2]):
-                heard[name] = away, told[2], suggested
-        now = [suggested for away, _, suggested in heard.values() if not away]
-        return now, [suggested for away, _, suggested in heard.values() if away]
+            if away <= NEARBY and (name not in heard or (away, _last(told)) < (heard[name][0], _last(heard[name][1]))):
+                heard[name] = away, told, suggested
+        by_name = [heard[name] for name in sorted(heard)]
+        now = [suggested for away, _, suggested in by_name if not away]
+        return now, [suggested for away, _, suggested in by_name if away]
 
     def _handed(self, heard: Iterable[CauseSuggested]) -> Iterator[CauseCandidate]:
         for suggested in heard:
@@ -241,6 +247,10 @@ class Standing:
             change_failure=change.failure if change else None,
             path=(),
         )
+
+
+def _last(key: Key) -> tuple[datetime, Key]:
+    return key[2], key
 
 
 def _is_about(one: Key, other: Key) -> bool:
