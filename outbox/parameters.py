@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -27,6 +28,23 @@ DEAD_LETTERS: Final = "dead-letters"
 LANE_LOCK: Final = 729_465
 
 
+class JsonLiteral:
+    """A value as JSON in dollar quotes: JSON within JSON is full of backslashes, and other quotes double each."""
+
+    def __init__(self, value: Any) -> None:
+        #: As it stands between the quotes.
+        self.text = orjson.dumps(value)
+
+    def __conform__(self, _protocol: object) -> JsonLiteral:
+        return self
+
+    def getquoted(self) -> bytes:
+        """The literal."""
+        numbers = itertools.count()
+        tag = next(tag for tag in (b"$json%d$" % number for number in numbers) if tag not in self.text)
+        return tag + self.text + tag
+
+
 def lock_parameters(lanes: Collection[int]) -> Mapping[str, Any]:
     """Parameters of `lock_lanes`."""
     return {"lane_lock": LANE_LOCK, "lanes": sorted(lanes)}
@@ -38,8 +56,8 @@ def decision_parameters(records: Sequence[DecisionRecord], *, most_messages: int
     `most_messages` is the limit of each correlation (`outbox.chains`).
     """
     return {
-        "decisions": _json(list(map(_row, records))),
-        "messages": _json([_message_row(record, message) for record in records for message in record.published]),
+        "decisions": JsonLiteral(list(map(_row, records))),
+        "messages": JsonLiteral([_message_row(record, message) for record in records for message in record.published]),
         "most_messages": most_messages,
     }
 
@@ -95,7 +113,7 @@ def stored_history(history: Mapping[str, Any]) -> Mapping[str, Any]:
     offsets = history.get("offsets")
     if not isinstance(offsets, list):
         return history
-    steps = [after - before for before, after in itertools.pairwise([0, *offsets])]
+    steps = map(operator.sub, offsets, [0, *offsets])
     return {name: value for name, value in history.items() if name != "offsets"} | {"steps": " ".join(map(str, steps))}
 
 

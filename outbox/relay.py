@@ -2,9 +2,10 @@
 
 A message is published at least once. A crash between publish and delete publishes it again, with the same id.
 Messages of one key share a lane and one lane has one owner, so they are published in the order they were committed.
-Lanes do not wait for each other, nor topics within a lane: what Kafka does not take is tried again later, for ever,
-while the others go on (`outbox.pauses`). What Kafka refuses for good goes to `outbox_dead` with the reason; the rest of
-its lane goes on. What is read at once, and what is on its way, is bounded in messages and in bytes.
+What was published is deleted by the next look, in the statement that reads what comes next; until then its lane is not
+read and not given back. Lanes do not wait for each other, nor topics within a lane: what Kafka does not take is tried
+again later, for ever, while the others go on (`outbox.pauses`). What Kafka refuses for good goes to `outbox_dead` with
+the reason; the rest of its lane goes on. What is read at once and what is on its way is bounded in messages and bytes.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import itertools
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, Protocol
 
+import orjson
+
 from outbox.backoff import Backoff
-from outbox.batching import Batcher
 from outbox.database import Database, Row, queries
 from outbox.errors import DatabaseUnavailable
 from outbox.leases import LEASE_SECONDS, RENEW_SECONDS, LaneLeases
@@ -45,9 +48,14 @@ ROOM_SECONDS: Final = PUBLISH_SECONDS + 1.0
 if ROOM_SECONDS >= LEASE_SECONDS - RENEW_SECONDS:
     raise ValueError("a batch may take longer than a lease is sure to last")
 
-#: Looks for pending messages are this far apart, in seconds: a lone commit is published at once; where hundreds come
-#: in a second each look finds what several have brought.
-PACE_SECONDS: Final = 0.05
+#: Looks for pending messages are at least this far apart, in seconds, and after one that found many so much more for
+#: each, up to the most: a lone commit is published at once, and a busy relay makes fewer and fuller looks. Own choice.
+PACE_SECONDS: Final = 0.005
+PACE_SECONDS_PER_MESSAGE: Final = 0.0001
+MOST_PACE_SECONDS: Final = 0.05
+
+#: How soon what was published is deleted when no other look comes along, in seconds.
+DELETE_SECONDS: Final = 0.05
 
 #: How often there is a look for what no kick announced, in seconds.
 LOOK_SECONDS: Final = 1.0
@@ -73,10 +81,12 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._leases = LaneLeases(database, owner)
-        self._deleting = Batcher(self._delete, limit=64, name="outbox deletion")
         self._kicked = asyncio.Event()
         self._looking = asyncio.Lock()
         self._publishing: dict[int, asyncio.Task[int]] = {}
+        #: What Kafka has and the outbox still holds, by lane: the next look deletes it.
+        self._published: dict[int, Sequence[int]] = {}
+        self._deletion: asyncio.TimerHandle | None = None
         self._missed_a_look = False
         self._pauses = Pauses()
         #: Bytes of the batch of each lane that is being published.
@@ -104,7 +114,6 @@ class Relay:
                 await self.drain()
         except TimeoutError:
             log.warning("messages are still pending, another worker publishes them")
-        await self._deleting.stop()
         try:
             await self._leases.release()
         except DatabaseUnavailable as error:
@@ -132,9 +141,16 @@ class Relay:
         if not self._leases.held(ROOM_SECONDS):
             await self._renew()
         published = 0
-        while await self._look() or self._publishing:
-            published += sum(await asyncio.gather(*self._publishing.values()))
-        return published
+        backoff = Backoff()
+        while True:
+            has_begun = await self._look()
+            if self._publishing:
+                published += sum(await asyncio.gather(*self._publishing.values()))
+            elif self._published:
+                # However long PostgreSQL is away: publishing it again would repeat it.
+                await backoff.wait()
+            elif not has_begun:
+                return published
 
     async def _lease_for_ever(self) -> None:
         while True:
@@ -147,41 +163,52 @@ class Relay:
 
     async def _renew(self) -> None:
         try:
-            await self._leases.renew(self._publishing)
+            await self._leases.renew({*self._publishing, *self._published})
             self.troubles.clear("leases")
         except DatabaseUnavailable as error:
             self.troubles.note("leases", error)
             log.warning("the leases of the lanes wait for PostgreSQL: %s", error)
 
     async def _look_when_kicked(self) -> None:
-        looked_at = -PACE_SECONDS
+        not_before = 0.0
         while True:
             await self._kicked.wait()
-            await asyncio.sleep(max(0.0, looked_at + PACE_SECONDS - time.monotonic()))
+            early_seconds = not_before - time.monotonic()
+            if early_seconds > 0:
+                await asyncio.sleep(early_seconds)
             self._kicked.clear()
-            looked_at = time.monotonic()
-            await self._look()
+            began_at = time.monotonic()
+            found = await self._look()
+            not_before = began_at + min(PACE_SECONDS + PACE_SECONDS_PER_MESSAGE * found, MOST_PACE_SECONDS)
 
-    async def _look(self) -> bool:
-        """Begin to publish every idle lane with something pending; returns whether any began."""
+    async def _look(self) -> int:
+        """Delete what was published, and begin to publish every idle lane with something pending.
+
+        Returns how many messages it found.
+        """
         # One at a time: rows that another look has meanwhile published and deleted would be published again.
         async with self._looking:
             return await self._begin_idle_lanes()
 
-    async def _begin_idle_lanes(self) -> bool:
+    async def _begin_idle_lanes(self) -> int:
         held = self._leases.held(ROOM_SECONDS)
         self._missed_a_look = bool(self._publishing)
         room = WORKER_BYTES - sum(self._bytes.values())
         idle = sorted(held.keys() - self._publishing.keys(), key=lambda lane: (lane - self._first) % LANES)
-        if not idle or room <= 0:
-            return False
+        if room <= 0:
+            idle = []
+        published = dict(self._published)
+        if not idle and not published:
+            return 0
         held_up = self._pauses.held_up(held)
         try:
-            rows = await self._database.run(_SQL["pending_messages"], _parameters(idle, held_up, room))
+            rows = await self._database.run(_SQL["next_messages"], _parameters(idle, held_up, room, published))
         except DatabaseUnavailable as error:
             self.troubles.note("outbox", error)
             log.warning("the outbox waits for PostgreSQL: %s", error)
-            return False
+            return 0
+        for lane in published:
+            del self._published[lane]
         self._missed_a_look |= sum(row.bytes for row in rows) >= room
         by_lane = {lane: list(group) for lane, group in itertools.groupby(rows, key=attrgetter("lane"))}
         if not self._missed_a_look and not any(map(_is_full, by_lane.values())):
@@ -191,7 +218,7 @@ class Relay:
             # While this look was reading, the lane's lease may have grown too old.
             if lane in self._leases.held(PUBLISH_SECONDS):
                 self._begin(lane, held[lane], group)
-        return bool(rows)
+        return len(rows)
 
     def _begin(self, lane: int, epoch: int, rows: Sequence[Row]) -> None:
         batch = {row.seq: _message(row) for row in rows}
@@ -205,7 +232,9 @@ class Relay:
         try:
             outcomes = await self._publisher.publish_lane(lane, epoch, batch)
             published = [seq for seq, outcome in outcomes.items() if outcome is None]
-            await self._deleting.submit(published)
+            if published:
+                self._published[lane] = published
+                self._delete_soon()
             for seq, outcome in outcomes.items():
                 if isinstance(outcome, Refused):
                     await self._bury(seq, outcome)
@@ -235,27 +264,21 @@ class Relay:
         for reason, topic in failures.items():
             log.warning("lane %d: %s waits for Kafka: %s", lane, topic, reason)
 
-    async def _delete(self, batches: Sequence[Sequence[int]]) -> Sequence[None]:
-        """Delete what was published, however long PostgreSQL is away: publishing it again would repeat it."""
-        seqs = [seq for batch in batches for seq in batch]
-        backoff = Backoff()
-        while seqs:
-            try:
-                await self._database.run(_SQL["delete_published"], {"seqs": seqs})
-                break
-            except DatabaseUnavailable as error:
-                self.troubles.note("deletion", error)
-                log.warning("%d published messages wait to be deleted: %s", len(seqs), error)
-                await backoff.wait()
-        return [None] * len(batches)
+    def _delete_soon(self) -> None:
+        """Let a look delete what was published, if none comes along by itself."""
+        if self._deletion is None or self._deletion.when() <= asyncio.get_running_loop().time():
+            self._deletion = asyncio.get_running_loop().call_later(DELETE_SECONDS, self.kick)
 
     async def _bury(self, seq: int, refusal: Refused) -> None:
         log.error("message %d is buried: %s", seq, refusal)
         await self._database.run(_SQL["bury"], {"seq": seq, "reason": str(refusal)})
 
 
-def _parameters(lanes: Sequence[int], held_up: Sequence[tuple[int, str]], room: int) -> Mapping[str, Any]:
+def _parameters(
+    lanes: Sequence[int], held_up: Sequence[tuple[int, str]], room: int, published: Mapping[int, Sequence[int]]
+) -> Mapping[str, Any]:
     return {
+        "published": [seq for seqs in published.values() for seq in seqs],
         "lanes": lanes,
         "held_up_lanes": [lane for lane, _ in held_up],
         "held_up_topics": [topic for _, topic in held_up],
@@ -280,5 +303,11 @@ def _message(row: Row) -> Message:
         topic=row.topic,
         key=bytes(row.key),
         value=None if row.value is None else bytes(row.value),
-        headers=tuple(headers_from(row.headers)),
+        headers=_headers(row.headers),
     )
+
+
+@lru_cache(maxsize=64)
+def _headers(stored: str) -> tuple[tuple[str, bytes], ...]:
+    """Headers from their stored form as JSON; those of nearly all messages are the same."""
+    return tuple(headers_from(orjson.loads(stored)))

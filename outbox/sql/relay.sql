@@ -1,8 +1,10 @@
--- name: pending_messages
--- The oldest messages of each lane, so that a long lane does not hide the others; of a topic that is held up in a lane,
+-- name: next_messages
+-- Deletes what Kafka has (`published`), and reads what comes next: the oldest messages of each lane, so that a long lane does not hide the others; of a topic that is held up in a lane,
 -- none. A lane gives at most `limit` messages and stops with the one that fills its `lane_bytes`; all lanes together, in
 -- the order they are given, stop with the one that fills `bytes`.
-WITH sized AS (
+WITH deleted AS (
+    DELETE FROM outbox_messages WHERE seq = ANY (%(published)s::bigint[])
+), sized AS (
     SELECT l.turn, m.*
     FROM unnest(%(lanes)s::smallint[]) WITH ORDINALITY AS l (lane, turn)
     CROSS JOIN LATERAL (
@@ -15,6 +17,8 @@ WITH sized AS (
         -- is left out, whatever seq somebody gave it.
         WHERE (outbox_messages.lane, seq) >= (l.lane, '-9223372036854775808'::bigint)
           AND (outbox_messages.lane, seq) < (l.lane + 1, '-9223372036854775808'::bigint)
+          -- The statement still sees what it deletes.
+          AND seq <> ALL (%(published)s::bigint[])
           AND (lane, topic) NOT IN (
               SELECT h.lane, h.topic
               FROM unnest(%(held_up_lanes)s::smallint[], %(held_up_topics)s::text[]) AS h (lane, topic)
@@ -29,13 +33,10 @@ WITH sized AS (
     FROM in_lane
     WHERE lane_bytes_before < %(lane_bytes)s
 )
-SELECT lane, bytes, seq, message_id, topic, key, value, headers
+SELECT lane, bytes, seq, message_id, topic, key, value, headers::text
 FROM in_all
 WHERE bytes_before < %(bytes)s
 ORDER BY turn, seq;
-
--- name: delete_published
-DELETE FROM outbox_messages WHERE seq = ANY (%(seqs)s::bigint[]);
 
 -- name: bury
 WITH buried AS (DELETE FROM outbox_messages WHERE seq = %(seq)s RETURNING *)

@@ -4,9 +4,9 @@
 SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer[]) AS lane;
 
 -- part: decision_columns
--- All but history, status and fan_out, which are settled as they are written.
+-- All but JSON, status and fan_out, which are settled as they are written.
 id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", brain, model,
-        outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth
+        outcome, reason, confidence, fallback_reason, decided_at, correlation_id, chain_depth
 
 -- name: record_decisions
 -- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
@@ -19,8 +19,8 @@ WITH input AS (
     FROM ROWS FROM (
         json_to_recordset(%(decisions)s::json) AS (
             id uuid, agent text, event_id text, event_source text, event_type text, event_at timestamptz, entity text,
-            entity_id text, topic text, partition integer, "offset" bigint, history jsonb, brain text, model text,
-            outcome text, reason text, confidence double precision, fallback_reason text, messages jsonb,
+            entity_id text, topic text, partition integer, "offset" bigint, history text, brain text, model text,
+            outcome text, reason text, confidence double precision, fallback_reason text, messages text,
             decided_at timestamptz, correlation_id text, chain_depth integer, status text, message_count integer
         )
     ) WITH ORDINALITY AS t (
@@ -37,12 +37,13 @@ WITH input AS (
         END AS fan_out
     FROM input
 ), inserted AS (
-    INSERT INTO decisions ({decision_columns}, history, status, fan_out)
+    INSERT INTO decisions ({decision_columns}, messages, history, status, fan_out)
     SELECT
         {decision_columns},
+        messages::jsonb,
         CASE WHEN EXISTS (
             SELECT FROM outbox_workers WHERE seen_until > clock_timestamp() AND NOT reads_steps
-        ) THEN plain_history(history) ELSE history END,
+        ) THEN plain_history(history::jsonb) ELSE history::jsonb END,
         CASE WHEN fan_out > %(most_messages)s THEN 'refused' ELSE status END, fan_out
     FROM counted
     -- Or `committed_at`, drawn row by row, would follow the names of correlations and contradict the messages' `seq`.
@@ -51,10 +52,10 @@ WITH input AS (
     RETURNING id, status, fan_out
 ), published AS (
     INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
-    SELECT m.lane, m.message_id, m.topic, convert_to(m.key, 'UTF8'), convert_to(m.value, 'UTF8'), m.headers
+    SELECT m.lane, m.message_id, m.topic, convert_to(m.key, 'UTF8'), convert_to(m.value, 'UTF8'), m.headers::jsonb
     FROM ROWS FROM (
         json_to_recordset(%(messages)s::json) AS (
-            decision_id uuid, lane smallint, message_id text, topic text, key text, value text, headers jsonb
+            decision_id uuid, lane smallint, message_id text, topic text, key text, value text, headers text
         )
     ) WITH ORDINALITY AS m (decision_id, lane, message_id, topic, key, value, headers, position)
     JOIN inserted ON inserted.id = m.decision_id AND inserted.status <> 'refused'

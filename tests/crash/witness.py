@@ -20,8 +20,8 @@ DEAD_LETTERS: Final = "dead-letters"
 _STALLED_SECONDS = 120.0
 
 _DECISIONS = """
-    SELECT id::text, agent, event_source, event_id, topic, partition, "offset", history::text, messages::text,
-           extract(epoch FROM committed_at)::double precision, status, content
+    SELECT id::text, agent, event_source, event_id, topic, partition, "offset", plain_history(history)::text,
+           messages::text, extract(epoch FROM committed_at)::double precision, status, content
     FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'
     ORDER BY committed_at, topic, partition, "offset"
 """

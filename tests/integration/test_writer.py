@@ -47,8 +47,9 @@ async def test_a_decision_is_written_as_it_was_made(
         *("customer", "customer-1", "timeline-customer", 2, 7),
     )
     assert row[11:18] == (
-        *({"offsets": [5, 6], "sha256": "00ff"}, "rules", "small", "approve", "nothing unusual", 0.75, "too slow"),
+        *({"steps": "5 1", "sha256": "00ff"}, "rules", "small", "approve", "nothing unusual", 0.75, "too slow"),
     )
+    assert query("SELECT plain_history(history) FROM decisions") == [({"offsets": [5, 6], "sha256": "00ff"},)]
     kept = [{"id": "m-pay-1", "topic": "payments", "key": "customer-1", "value": {"n": 1}}]
     assert row[18:21] == (kept, "committed", NOON)
 

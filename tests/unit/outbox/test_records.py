@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.parameters import dead_letter_parameters, decision_parameters, headers_from
+from outbox.parameters import (
+    JsonLiteral,
+    dead_letter_parameters,
+    decision_parameters,
+    headers_from,
+    stored_history,
+)
 from outbox.records import DeadLetter, DecisionRecord, Message, Origin, decision_id, lane_of, sourceless_decision_id
 
 NOON = datetime(2024, 5, 1, 12, 0, 0, 5000, UTC)
@@ -110,34 +117,66 @@ def test_an_origin_reads_like_a_place_in_kafka() -> None:
     assert str(ORIGIN) == "payments[3]@17"
 
 
-def test_a_batch_of_decisions_has_one_value_per_column_and_decision() -> None:
-    parameters = decision_parameters([decision("e-1"), decision("e-2", model="m", entity_id="bob")])
-    others = ("message_", "lane", "most_messages")
-    columns = {name: values for name, values in parameters.items() if not name.startswith(others)}
-    assert {name: len(values) for name, values in columns.items()} == dict.fromkeys(columns, 2)
-    assert parameters["event_ids"] == ["e-1", "e-2"]
-    assert parameters["entity_ids"] == ["ada", "bob"]
-    assert parameters["models"] == [None, "m"]
-    assert parameters["offsets"] == [17, 17]
-    assert orjson.loads(parameters["histories"][0]) == {"offsets": [3], "sha256": "0"}
+def rows(parameters: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(parameters[name].text)
+    return found
+
+
+def test_a_batch_of_decisions_has_one_row_per_decision() -> None:
+    first, second = rows(
+        decision_parameters([decision("e-1"), decision("e-2", model="m", entity_id="bob")]), "decisions"
+    )
+    assert first.keys() == second.keys()
+    assert (first["event_id"], first["entity_id"], first["model"], first["offset"]) == ("e-1", "ada", None, 17)
+    assert (second["event_id"], second["entity_id"], second["model"], second["offset"]) == ("e-2", "bob", "m", 17)
+    assert orjson.loads(first["history"]) == {"steps": "3", "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    ("offsets", "steps"),
+    [
+        ([], ""),
+        ([0], "0"),
+        ([7], "7"),
+        ([5, 6, 9], "5 1 3"),
+        ([9, 5], "9 -4"),
+        ([4, 4], "4 0"),
+        ([2**63 - 1], f"{2**63 - 1}"),
+    ],
+)
+def test_the_offsets_of_a_history_are_stored_as_steps_from_one_to_the_next(offsets: list[int], steps: str) -> None:
+    assert stored_history({"offsets": offsets, "sha256": "ff"}) == {"sha256": "ff", "steps": steps}
+
+
+def test_a_history_of_another_kind_is_stored_as_it_is() -> None:
+    assert stored_history({"note": "none"}) == {"note": "none"}
 
 
 def test_messages_stand_in_the_order_of_their_decisions_and_point_at_them() -> None:
     first, second = decision("e-1", message("m-1"), message("m-2", b"o-2")), decision("e-2", message("m-3"))
-    parameters = decision_parameters([first, second])
-    assert parameters["message_ids"] == ["m-1", "m-2", "m-3"]
-    assert parameters["message_decision_ids"] == [str(first.id), str(first.id), str(second.id)]
-    assert [raw(key) for key in parameters["message_keys"]] == [b"o-1", b"o-2", b"o-1"]
-    assert [raw(value) for value in parameters["message_values"]] == [b'{"a":1}'] * 3
-    assert parameters["message_lanes"] == [lane_of("payments", key) for key in (b"o-1", b"o-2", b"o-1")]
+    found = rows(decision_parameters([first, second]), "messages")
+    assert [each["message_id"] for each in found] == ["m-1", "m-2", "m-3"]
+    assert [each["decision_id"] for each in found] == [str(first.id), str(first.id), str(second.id)]
+    assert [each["key"] for each in found] == ["o-1", "o-2", "o-1"]
+    assert [each["value"] for each in found] == ['{"a":1}'] * 3
+    assert [each["lane"] for each in found] == [lane_of("payments", key) for key in (b"o-1", b"o-2", b"o-1")]
 
 
 def test_the_decision_row_keeps_its_messages() -> None:
-    [kept] = decision_parameters([decision("e-1", message("m-1"), message("m-2", value=None))])["messages"]
-    assert orjson.loads(kept) == [
+    [row] = rows(decision_parameters([decision("e-1", message("m-1"), message("m-2", value=None))]), "decisions")
+    assert orjson.loads(row["messages"]) == [
         {"id": "m-1", "topic": "payments", "key": "o-1", "value": {"a": 1}},
         {"id": "m-2", "topic": "payments", "key": "o-1", "value": None},
     ]
+
+
+@pytest.mark.parametrize("text", ["plain", "it's $json0$ and $json1$", "$", "a\\b", "%s %(x)s"])
+def test_a_literal_ends_where_its_json_does(text: str) -> None:
+    literal = JsonLiteral([text]).getquoted()
+    tag = literal[: literal.index(b"$", 1) + 1]
+    assert literal.endswith(tag)
+    assert tag not in literal[len(tag) : -len(tag)]
+    assert orjson.loads(literal[len(tag) : -len(tag)]) == [text]
 
 
 def test_a_dead_letter_keeps_its_bytes_and_its_message_says_where_they_came_from() -> None:
