@@ -111,7 +111,7 @@ def stored_history(history: Mapping[str, Any]) -> Mapping[str, Any]:
     PostgreSQL's JSON takes some fourteen bytes for each number of a list; `plain_history` there gives the list again.
     """
     offsets = history.get("offsets")
-    if not isinstance(offsets, list):
+    if not isinstance(offsets, (list, tuple)):
         return history
     steps = map(operator.sub, offsets, [0, *offsets])
     return {name: value for name, value in history.items() if name != "offsets"} | {"steps": " ".join(map(str, steps))}

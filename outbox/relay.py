@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, Protocol
@@ -207,8 +207,7 @@ class Relay:
             self.troubles.note("outbox", error)
             log.warning("the outbox waits for PostgreSQL: %s", error)
             return 0
-        for lane in published:
-            del self._published[lane]
+        self._deleted(published)
         self._missed_a_look |= sum(row.bytes for row in rows) >= room
         by_lane = {lane: list(group) for lane, group in itertools.groupby(rows, key=attrgetter("lane"))}
         if not self._missed_a_look and not any(map(_is_full, by_lane.values())):
@@ -266,8 +265,20 @@ class Relay:
 
     def _delete_soon(self) -> None:
         """Let a look delete what was published, if none comes along by itself."""
-        if self._deletion is None or self._deletion.when() <= asyncio.get_running_loop().time():
-            self._deletion = asyncio.get_running_loop().call_later(DELETE_SECONDS, self.kick)
+        if self._deletion is None:
+            self._deletion = asyncio.get_running_loop().call_later(DELETE_SECONDS, self._delete_now)
+
+    def _delete_now(self) -> None:
+        self._deletion = None
+        self.kick()
+
+    def _deleted(self, lanes: Collection[int]) -> None:
+        """Forget what was published in these lanes: the outbox does not hold it any more."""
+        for lane in lanes:
+            del self._published[lane]
+        if self._deletion is not None and not self._published:
+            self._deletion.cancel()
+            self._deletion = None
 
     async def _bury(self, seq: int, refusal: Refused) -> None:
         log.error("message %d is buried: %s", seq, refusal)
