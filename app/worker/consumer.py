@@ -8,7 +8,8 @@ before earlier ones, or the earlier ones never come at all. Here
 - what was fetched of a timeline partition is handed on as one message, and what of it is done is counted by offsets,
 - what was fetched before or during a rebalance is not handed on after it, for it will be read again,
 - nothing is fetched that is not asked for: an empty set of partitions would be taken for every partition,
-- only what is in no transaction, or in one that was committed, is read; ends are those of all records,
+- only what is in no transaction, or in one that was committed, is read; ends are those of all records
+  (`app.worker.consumer_thread`),
 - the streams' partitions are sought first, to what was committed when their recovery began or to the earliest offset
   where nothing was, and then fetched,
 - a timeline that cannot be read for now stops no other, neither when it is read nor when its offsets are committed,
@@ -20,35 +21,25 @@ before earlier ones, or the earlier ones never come at all. Here
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Final, Protocol, cast
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers import aiokafka
 from faust.types import TP, Message
 from mode.utils.futures import notify
 
-from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.rests import Rests
 from app.worker.changelogs import ChangelogConsumer
+from app.worker.consumer_thread import ConsumerThread
 from app.worker.fetched import Backlog, Fetched
 from app.worker.fetched import messages as fetched_messages
-
-#: Kafka's number for reading what is in open and aborted transactions too.
-_READ_UNCOMMITTED: Final = 0
-#: The most bytes of one fetch, of all partitions of a broker together: what is in memory at once, and what streams may
-#: have to wait for while their worker catches up as a standby, some 150 ms. To take less than was fetched is no way:
-#: aiokafka fetches nothing more while a partition has something left.
-_FETCH_BYTES: Final = 8 * 1024 * 1024
-
 
 #: How long a fetch waits for records while a partition has its backlog full, in seconds (own choice).
 HELD_UP_SECONDS: Final = 0.02
@@ -61,47 +52,6 @@ class Reading(Protocol):
     has_crashed: asyncio.Event
     #: The agents of each timeline, by name.
     readers: Mapping[str, AbstractSet[str]]
-
-
-class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
-    """Faust's, reading committed events only, and committing only to topics that may be read."""
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        return await super()._commit(cast("Consumer", self.consumer).committable(offsets))
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # Faust has the first in its exactly-once mode only, and no settings for them. They are read when it starts.
-        consumer._fetch_max_bytes = _FETCH_BYTES  # noqa: SLF001
-        consumer._isolation_level = COMMITTED_ONLY["isolation_level"]  # noqa: SLF001
-        consumer.commit = partial(self._commit_what_may_be, consumer.commit)
-        return consumer
-
-    async def _commit_what_may_be(
-        self, commit: Callable[[Mapping[TP, Any]], Awaitable[None]], offsets: Mapping[TP, Any]
-    ) -> None:
-        """Faust would end the worker when a right was taken and no fetch has failed yet, and when nothing is left.
-
-        Nothing is left when all of it is of topics that may not be read, or of partitions that are assigned no more.
-        """
-        if not offsets:
-            return
-        try:
-            await commit(offsets)
-        except TopicAuthorizationFailedError as error:
-            # The other topics' offsets are committed all the same.
-            [denied] = error.args
-            left = {TP(*tp): at.offset for tp, at in offsets.items() if tp.topic in denied}
-            cast("Consumer", self.consumer).leave_out(left)
-
-    async def _highwaters(self, partitions: Sequence[TP]) -> Mapping[TP, int]:
-        """The ends of all records: what an open transaction hides is there, and a window without it is not complete."""
-        consumer = self._ensure_consumer()
-        # aiokafka gives the ends of what its consumer reads.
-        everything = copy.copy(consumer._fetcher)  # noqa: SLF001
-        everything._isolation_level = _READ_UNCOMMITTED  # noqa: SLF001
-        ends: Mapping[TP, int] = await everything.end_offsets(partitions, consumer._request_timeout_ms)  # noqa: SLF001
-        return ends
 
 
 class Consumer(ChangelogConsumer):

@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP
 
 from app.worker.consumer import Consumer
-from app.worker.consumer import ConsumerThread as CommittingThread
+from app.worker.consumer_thread import ConsumerThread as CommittingThread
 from app.worker.fetched import BACKLOG_RECORDS, Fetched
 
 ZERO, ONE = TP("timeline-order", 0), TP("timeline-order", 1)
