@@ -16,28 +16,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from agents.engine.acks import OrderedAcks, Ticket
 from agents.engine.brain import Brain
+from agents.engine.inputs import Asked, Inputs
 from agents.engine.lanes import Lanes
 from agents.engine.ports import Batch, Record, Windows, Writer
-from agents.engine.record import HOLD_FOR, decision_record, escalations
-from agents.engine.routing import read_timeline
-from agents.engine.stamps import instant, remark
+from agents.engine.record import HOLD_FOR, decision_record
 from agents.engine.undecided import Mark, Undecided
 from agents.model.agent import Agent
 from agents.model.decision import Verdict
 from agents.model.history import History, keep
 from agents.model.types import Received, Types
-from outbox.errors import Echo
-from outbox.records import DeadLetter, DecisionRecord, Origin
+from outbox.records import DeadLetter, DecisionRecord
 from outbox.supervision import is_being_cancelled
 from tables.errors import Permanent
-from tables.event import InvalidEvent
 from tables.window import history
 
 log = logging.getLogger(__name__)
@@ -54,27 +51,13 @@ PART_RECORDS: Final = 100
 CROWD: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """An event to decide on, and where it stands."""
-
-    batch: Batch
-    record: Record
-    known: History
-    entity_id: str
-
-    @property
-    def origin(self) -> Origin:
-        return _origin(self.batch, self.record)
-
-
 @dataclass(slots=True)
 class _Part:
     """Records that end together."""
 
     #: Those that are remembered or decided on.
     marks: list[Mark] = field(default_factory=list)
-    decided: list[tuple[_Asked, DecisionRecord]] = field(default_factory=list)
+    decided: list[tuple[Asked, DecisionRecord]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     records: int = 0
     #: The offset behind the last one.
@@ -103,6 +86,7 @@ class StreamLoop:
     ) -> None:
         self._agent = agent
         self._types = types
+        self._inputs = Inputs(agent, types)
         self._brain = brain
         self._windows = windows
         self._writer = writer
@@ -127,7 +111,7 @@ class StreamLoop:
         part = _Part()
         batch.hold()
         for record in batch.records:
-            read = self._read(batch, record)
+            read = self._inputs.read(batch, record)
             entity_id = None if isinstance(read, DeadLetter) else read[1]
             if part.records >= PART_RECORDS or not self._has_room(entity_id):
                 self._close(batch, part)
@@ -151,26 +135,12 @@ class StreamLoop:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lanes.cancel()
 
-    def _read(self, batch: Batch, record: Record) -> tuple[Received, str] | DeadLetter:
-        """The event and its entity, or what becomes of a record that is none."""
-        try:
-            # Read as the history will read it: what the window holds must stay readable for every later decision.
-            event, entity_id = read_timeline(record.key, record.value)
-            matters = event.type in self._agent.remembers or event.type in self._agent.reacts_to
-            return self._types.receive(event) if matters else Received(event, None), entity_id
-        except InvalidEvent as error:
-            return self._dead_letter(batch, record, error.reason, str(error))
-        except Exception as error:
-            # Reading is pure: it would end the worker at every start.
-            log.exception("agent %s cannot read %s", self._agent.name, _origin(batch, record))
-            return self._dead_letter(batch, record, "unprocessable", type(error).__name__)
-
     def _count(self, part: _Part, record: Record) -> None:
         part.records += 1
         part.end = record.offset + 1
         self._in_flight += 1
 
-    def _take(self, batch: Batch, record: Record, received: Received, entity_id: str, *, part: _Part) -> _Asked | None:
+    def _take(self, batch: Batch, record: Record, received: Received, entity_id: str, *, part: _Part) -> Asked | None:
         """Fold an event, if it is to be remembered; what is to be decided, if there is something."""
         event = received.event
         reacts = event.type in self._agent.reacts_to
@@ -196,9 +166,9 @@ class StreamLoop:
             return None
         spec = self._windows.spec
         entries = history(ring, spec, offset=record.offset, time=event.time, event_id=event.id, source=event.source)
-        return _Asked(batch, record, History(received, entries, self._types), entity_id)
+        return Asked(batch, record, History(received, entries, self._types), entity_id)
 
-    def _decide(self, asked: _Asked, part: _Part) -> _Part:
+    def _decide(self, asked: Asked, part: _Part) -> _Part:
         """Decide at once where that can be; the part that what follows belongs to."""
         if self._lanes.depth(asked.entity_id):
             return self._apart(asked, part, self._ask)
@@ -208,7 +178,7 @@ class StreamLoop:
                 return self._apart(asked, part, self._ask)
             record = self._record(asked, verdict)
         except Permanent as error:
-            part.letters.append(self._refused(asked, error))
+            part.letters.append(self._inputs.refused(asked, error))
         else:
             if record.effects:
                 # They may have to wait, and what follows of the entity behind them.
@@ -217,7 +187,7 @@ class StreamLoop:
         return part
 
     def _apart(
-        self, asked: _Asked, part: _Part, job: Callable[[_Asked], Coroutine[Any, Any, DeadLetter | None]]
+        self, asked: Asked, part: _Part, job: Callable[[Asked], Coroutine[Any, Any, DeadLetter | None]]
     ) -> _Part:
         """Do this in the turn of the entity, behind what came before it; the part that what follows belongs to."""
         part.records -= 1
@@ -254,29 +224,29 @@ class StreamLoop:
             outcomes = await self._writer.record_all([record for _, record in part.decided])
             for (asked, _), outcome in zip(part.decided, outcomes, strict=True):
                 if isinstance(outcome, Permanent):
-                    part.letters.append(self._refused(asked, outcome))
+                    part.letters.append(self._inputs.refused(asked, outcome))
         if part.letters:
             await asyncio.gather(*map(self._writer.bury, part.letters))
         if stored is not None:
             await stored
 
-    async def _ask(self, asked: _Asked) -> DeadLetter | None:
+    async def _ask(self, asked: Asked) -> DeadLetter | None:
         """Decide when the brain has, and commit; what is dead, if it is."""
         crowded = self._lanes.crowded(asked.entity_id, min(CROWD, self._windows.spec.slack))
         try:
             record = self._record(asked, await self._brain.decide(asked.known, crowded))
         except Permanent as error:
-            return self._refused(asked, error)
+            return self._inputs.refused(asked, error)
         return await self._write(record, asked)
 
-    async def _write(self, record: DecisionRecord, asked: _Asked) -> DeadLetter | None:
+    async def _write(self, record: DecisionRecord, asked: Asked) -> DeadLetter | None:
         try:
             await self._writer.record(record)
         except Permanent as error:
-            return self._refused(asked, error)
+            return self._inputs.refused(asked, error)
         return None
 
-    def _record(self, asked: _Asked, verdict: Verdict) -> DecisionRecord:
+    def _record(self, asked: Asked, verdict: Verdict) -> DecisionRecord:
         return decision_record(
             self._agent,
             asked.known,
@@ -316,34 +286,3 @@ class StreamLoop:
         while not self._has_room(entity_id):
             self._ended.clear()
             await self._ended.wait()
-
-    def _refused(self, asked: _Asked, error: Permanent) -> DeadLetter:
-        """What becomes of an event that cannot be decided on; whom it is about and a person hear of it as well."""
-        about = None
-        if isinstance(error, Echo):
-            # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
-            log.warning("refused, agents answer each other: %s", error)
-            about = error.correlation_id
-        else:
-            log.error("agent %s cannot decide on event %s", self._agent.name, asked.known.event.id, exc_info=error)
-        letter = self._dead_letter(asked.batch, asked.record, error.reason, str(error), about=about)
-        tells = escalations(self._agent, asked.known, asked.entity_id, failure=letter.reason, why=letter.detail)
-        return replace(letter, tells=tells)
-
-    def _dead_letter(
-        self, batch: Batch, record: Record, reason: str, detail: str, *, about: str | None = None
-    ) -> DeadLetter:
-        return DeadLetter(
-            consumer=self._agent.name,
-            reason=reason,
-            detail=detail + remark(record.timestamp),
-            origin=_origin(batch, record),
-            key=record.key,
-            value=record.value,
-            headers=tuple((name, value or b"") for name, value in record.headers),
-            about=about,
-        )
-
-
-def _origin(batch: Batch, record: Record) -> Origin:
-    return Origin(topic=batch.topic, partition=batch.partition, offset=record.offset, at=instant(record.timestamp))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes import NOON, idle
 
-from agents.engine import loop
+from agents.engine import inputs
 from agents.engine.routing import MAX_PAYLOAD_BYTES
 from agents.engine.routing import read_timeline as read_a_timeline
 from agents.engine.stamps import NO_TIME
@@ -223,7 +223,7 @@ async def test_a_record_that_breaks_the_reading_is_a_dead_letter_and_the_next_on
             raise ZeroDivisionError
         return read_a_timeline(key, value)
 
-    monkeypatch.setattr(loop, "read_timeline", read_timeline)
+    monkeypatch.setattr(inputs, "read_timeline", read_timeline)
 
     await rig.accept(rig.raw(0, b"odd"), rig.event(1))
 

@@ -1,0 +1,91 @@
+"""Inputs: records of a timeline as one agent reads them, and the dead letters of those it can do nothing with."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from agents.engine.ports import Batch, Record
+from agents.engine.record import escalations
+from agents.engine.routing import read_timeline
+from agents.engine.stamps import instant, remark
+from agents.model.agent import Agent
+from agents.model.history import History
+from agents.model.types import Received, Types
+from outbox.errors import Echo
+from outbox.records import DeadLetter, Origin
+from tables.errors import Permanent
+from tables.event import InvalidEvent
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An event to decide on, and where it stands."""
+
+    batch: Batch
+    record: Record
+    known: History
+    entity_id: str
+
+    @property
+    def origin(self) -> Origin:
+        """Where it came from."""
+        return _origin(self.batch, self.record)
+
+
+class Inputs:
+    """Reads for one agent. `types` are those of the loaded domains."""
+
+    def __init__(self, agent: Agent, types: Types) -> None:
+        self._agent = agent
+        self._types = types
+
+    def read(self, batch: Batch, record: Record) -> tuple[Received, str] | DeadLetter:
+        """The event and the id of its entity, or what becomes of a record that is none.
+
+        Data of types that the agent neither remembers nor reacts to is not looked at.
+        """
+        try:
+            # Read as the history will read it: what the window holds must stay readable for every later decision.
+            event, entity_id = read_timeline(record.key, record.value)
+            matters = event.type in self._agent.remembers or event.type in self._agent.reacts_to
+            return self._types.receive(event) if matters else Received(event, None), entity_id
+        except InvalidEvent as error:
+            return self._dead_letter(batch, record, error.reason, str(error))
+        except Exception as error:
+            # Reading is pure: it would end the worker at every start.
+            log.exception("agent %s cannot read %s", self._agent.name, _origin(batch, record))
+            return self._dead_letter(batch, record, "unprocessable", type(error).__name__)
+
+    def refused(self, asked: Asked, error: Permanent) -> DeadLetter:
+        """What becomes of an event that cannot be decided on; whom it is about and a person hear of it as well."""
+        about = None
+        if isinstance(error, Echo):
+            # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
+            log.warning("refused, agents answer each other: %s", error)
+            about = error.correlation_id
+        else:
+            log.error("agent %s cannot decide on event %s", self._agent.name, asked.known.event.id, exc_info=error)
+        letter = self._dead_letter(asked.batch, asked.record, error.reason, str(error), about=about)
+        tells = escalations(self._agent, asked.known, asked.entity_id, failure=letter.reason, why=letter.detail)
+        return replace(letter, tells=tells)
+
+    def _dead_letter(
+        self, batch: Batch, record: Record, reason: str, detail: str, *, about: str | None = None
+    ) -> DeadLetter:
+        return DeadLetter(
+            consumer=self._agent.name,
+            reason=reason,
+            detail=detail + remark(record.timestamp),
+            origin=_origin(batch, record),
+            key=record.key,
+            value=record.value,
+            headers=tuple((name, value or b"") for name, value in record.headers),
+            about=about,
+        )
+
+
+def _origin(batch: Batch, record: Record) -> Origin:
+    return Origin(topic=batch.topic, partition=batch.partition, offset=record.offset, at=instant(record.timestamp))
