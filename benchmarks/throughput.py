@@ -83,9 +83,14 @@ class Run:
         self._began = observer.now()
         self._expected = 0
 
-    def warm_up(self) -> None:
-        """A few payments of other customers."""
-        records = payments(_WARM // 4, 0, _WARM, start=self._start, prefix="w")
+    @property
+    def start(self) -> datetime:
+        """When the first round of payments was."""
+        return self._start
+
+    def warm_up(self, count: int = _WARM) -> None:
+        """So many payments of other customers."""
+        records = payments(count // 4, 0, count, start=self._start, prefix="w")
         self._expected += asyncio.run(load(self._arena.kafka, TOPIC, records))
         self._wait()
 
