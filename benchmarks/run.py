@@ -19,15 +19,32 @@ from typing import Any, Final
 
 import orjson
 
-from benchmarks import brains, comparison, mix, outbox, pace, replay, windows
+from benchmarks import (
+    brains,
+    comparison,
+    entities,
+    lost_windows,
+    mix,
+    outbox,
+    pace,
+    recovery,
+    replay,
+    throughput,
+    windows,
+)
+from benchmarks.contenders import ours
 
-DIRECTORY: Final = Path("var/bench")
+DIRECTORY: Final = Path("var/bench").absolute()
 JSON: Final = Path("var/bench.json")
 MARKDOWN: Final = Path("var/bench.md")
 #: What half of the load is where the comparison was not run: payments a second.
 _HALF_LOAD: Final = 500.0
 _SLOW_LOAD: Final = 60.0
-_ORDERS: Final = 1_000
+_ORDERS: Final = 400
+#: The checkout of another commit, set up, that the six agents are compared with:
+#: `git worktree add var/bench-before COMMIT && make -C var/bench-before setup`.
+BEFORE: Final = Path("var/bench-before")
+ENTITIES: Final = (1_000, 100_000, 1_000_000)
 
 #: What a part has found, as JSON and in markdown.
 Found = tuple[Mapping[str, Any], str]
@@ -49,17 +66,43 @@ def paced(_: int, before: Mapping[str, Any]) -> Found:
     return {"idle": dataclasses.asdict(resting), "paced": rows}, "\n\n".join(told)
 
 
-def mixed(_: int, __: Mapping[str, Any]) -> Found:
-    """Six agents."""
-    found = dataclasses.asdict(mix.measure(DIRECTORY / "mix", _ORDERS))
+def mixed(runs: int, _: Mapping[str, Any]) -> Found:
+    """Six agents, and those of another checkout where there is one, in turns."""
+    found = []
+    for run in range(runs):
+        for checkout in filter(Path.exists, (Path(), BEFORE)):
+            one = dataclasses.asdict(mix.measure(DIRECTORY / f"mix-{run}", _ORDERS, checkout))
+            found.append({"checkout": str(checkout), **one})
+    return {"runs": found}, _table(found)
+
+
+def with_many(_: int, __: Mapping[str, Any]) -> Found:
+    """A thousand, a hundred thousand and a million full windows."""
+    found = [dataclasses.asdict(entities.measure(DIRECTORY / "entities", count)) for count in ENTITIES]
+    return {"entities": found}, _table(found)
+
+
+def grown(_: int, __: Mapping[str, Any]) -> Found:
+    """What goes into the changelog with windows of 50 and of 500."""
+    found = []
+    for events in (50, 500):
+        choice = ours(settings={"WINDOW_EVENTS": str(events)})
+        measured = throughput.measure(choice, DIRECTORY / f"windows-{events}", full=2_000, customers=100)["full"]
+        found.append({"window_events": events, "changelog_bytes_per_event": measured.changelog_bytes_per_event})
+    return {"windows": found}, _table(found)
+
+
+def read_back(_: int, __: Mapping[str, Any]) -> Found:
+    """A lost window table."""
+    found = dataclasses.asdict(lost_windows.measure(DIRECTORY / "lost"))
     return found, _table([found])
 
 
 def parts_alone(_: int, __: Mapping[str, Any]) -> Found:
-    """Parts by themselves: windows, outbox, asking a model, replay; they print."""
+    """Parts by themselves: windows, their recovery, outbox, asking a model, replay; they print."""
 
     async def all_of_them() -> None:
-        for part in (windows, outbox, brains, replay):
+        for part in (windows, recovery, outbox, brains, replay):
             await part.measure()
 
     asyncio.run(all_of_them())
@@ -68,7 +111,15 @@ def parts_alone(_: int, __: Mapping[str, Any]) -> Found:
 
 #: In this order: the pace goes by what the comparison found.
 PARTS: Final[Mapping[str, Callable[[int, Mapping[str, Any]], Found]]] = MappingProxyType(
-    {"comparison": compared, "pace": paced, "mix": mixed, "alone": parts_alone}
+    {
+        "comparison": compared,
+        "pace": paced,
+        "mix": mixed,
+        "growth": grown,
+        "entities": with_many,
+        "lost_windows": read_back,
+        "alone": parts_alone,
+    }
 )
 
 
