@@ -62,7 +62,7 @@ def assert_histories_are_exact(sandbox: Sandbox, facts: Sequence[Fact]) -> None:
         expected = recompute(agent, read(sandbox.kafka, MEMORIES[agent].timeline))
         recorded = rows(
             sandbox.database_url,
-            'SELECT event_source, event_id, partition, "offset", history FROM decisions'
+            'SELECT event_source, event_id, partition, "offset", plain_history(history) FROM decisions'
             " WHERE agent = %s AND event_source = %s AND event_id = ANY (%s)",
             agent,
             SOURCE,

@@ -178,7 +178,7 @@ def test_a_payment_sent_twice_is_decided_once(sandbox: Sandbox, worker: WorkerPr
     assert (len(found["twice"]), len(found["after-twice"])) == (1, 1)
     [(history,)] = rows(
         sandbox.database_url,
-        "SELECT history->'offsets' FROM decisions WHERE event_id = 'after-twice' AND agent = 'fraud'",
+        "SELECT plain_history(history)->'offsets' FROM decisions WHERE event_id = 'after-twice' AND agent = 'fraud'",
     )
     assert len(history) == 1
 
@@ -196,7 +196,7 @@ def test_the_same_id_from_three_sources_is_three_events(sandbox: Sandbox, worker
     found = eventually(
         lambda: rows(
             sandbox.database_url,
-            "SELECT agent, event_source, jsonb_array_length(history->'offsets') FROM decisions"
+            "SELECT agent, event_source, jsonb_array_length(plain_history(history)->'offsets') FROM decisions"
             " WHERE event_id = '1001' AND entity_id = 'thrice-customer' ORDER BY agent, event_source",
         ),
         lambda found: len(found) == 4,

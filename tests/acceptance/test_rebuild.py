@@ -110,7 +110,7 @@ def replayed(kafka: str, version: str) -> dict[str, list[tuple[int, str]]]:
 
 def counted(sandbox: Sandbox) -> dict[str, list[int]]:
     """The offsets each decision knew, by event."""
-    query = "SELECT event_id, history->'offsets' FROM decisions WHERE agent = 'fraud@rebuilt'"
+    query = "SELECT event_id, plain_history(history)->'offsets' FROM decisions WHERE agent = 'fraud@rebuilt'"
     return dict(rows(sandbox.database_url, query))
 
 

@@ -129,7 +129,7 @@ def test_when_one_is_killed_the_other_takes_over_with_full_windows(pair: Pair) -
     assert_histories_are_exact(stage.sandbox, everything)
     longest = rows(
         url,
-        "SELECT max(jsonb_array_length(history->'offsets')) FROM decisions WHERE entity_id = ANY (%s)"
+        "SELECT max(jsonb_array_length(plain_history(history)->'offsets')) FROM decisions WHERE entity_id = ANY (%s)"
         " GROUP BY entity_id",
         NAMES,
     )
