@@ -85,7 +85,9 @@ def test_a_clean_run_has_no_findings() -> None:
 def test_a_binary_event_is_an_input_like_any_other() -> None:
     headers = (("ce_id", b"e4"), ("ce_type", b"ErrorOccurred"), ("ce_source", b"urn:shop"))
     binary = Logged("platform", 0, 4, 500.0, b"o", b'{"service": "stock"}', headers)
-    assert found(domain=[*CLEAN.domain, binary]) == {"undecided": ["e4 of urn:shop by incident"]}
+    assert found(domain=[*CLEAN.domain, binary]) == {
+        "undecided": ["e4 of urn:shop by cascade", "e4 of urn:shop by incident"]
+    }
 
 
 def test_a_message_of_an_agent_is_an_input_like_any_other() -> None:
@@ -303,6 +305,7 @@ def test_each_agent_knows_what_it_remembers_of_its_own_timeline(known: dict[str,
             *CLEAN.decisions,
             decision("root_cause", of_order, known),
             decision("incident", of_service, history()),
+            decision("cascade", of_service, history()),
         ],
     )
     assert planted == expected
