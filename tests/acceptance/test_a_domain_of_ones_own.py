@@ -124,8 +124,8 @@ def test_its_agents_decide_by_their_rules_and_hold_what_they_ask_about(told: Sta
 def test_nothing_is_lost_or_doubled_and_every_history_is_exact(told: Stage) -> None:
     assert_nothing_lost_or_doubled(told.sandbox, FACTS, topics=told.cast.catalogue.topics, repeats_allowed=True)
     assert_histories_are_exact(told.sandbox, FACTS)
-    query = "SELECT plain_history(history)->'offsets' FROM decisions WHERE agent = 'flaky' AND event_id = 'own-failed-4'"
-    [(known,)] = rows(told.database_url, query)
+    query = "SELECT plain_history(history)->'offsets' FROM decisions WHERE agent = 'flaky' AND event_id = %s"
+    [(known,)] = rows(told.database_url, query, "own-failed-4")
     assert len(known) == 4
 
 
