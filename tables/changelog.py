@@ -61,15 +61,20 @@ class Changelog:
         try:
             while waiting := self._waiting[partition]:
                 self._waiting[partition] = []
-                try:
-                    await self._store(partition, [write for writes, _ in waiting for write in writes])
-                except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-                    _settle(waiting, error)
-                else:
-                    _settle(waiting, None)
+                error = await self._failure(partition, [write for writes, _ in waiting for write in writes])
+                _settle(waiting, error)
+                if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                    raise error
         finally:
-            for _, stored in self._waiting.pop(partition):
-                stored.cancel()
+            _settle(self._waiting.pop(partition), asyncio.CancelledError())
+
+    async def _failure(self, partition: int, writes: Sequence[Write]) -> BaseException | None:
+        """What kept these from being stored; aiokafka lets out cancellations of its own as well."""
+        try:
+            await self._store(partition, writes)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it belongs to those who wait
+            return error
+        return None
 
     async def _store(self, partition: int, writes: Sequence[Write]) -> None:
         start = 0
@@ -99,11 +104,18 @@ class Changelog:
         return batch, count
 
 
-def _settle(waiting: Sequence[tuple[Sequence[Write], asyncio.Future[None]]], error: Exception | None) -> None:
+def _settle(waiting: Sequence[tuple[Sequence[Write], asyncio.Future[None]]], error: BaseException | None) -> None:
     for _, stored in waiting:
         if stored.done():
             continue
         if error is None:
             stored.set_result(None)
+        elif isinstance(error, asyncio.CancelledError):
+            stored.cancel()
         else:
             stored.set_exception(error)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -142,3 +142,18 @@ async def test_what_kafka_never_takes_is_told_to_all_who_wait_for_it(
     with pytest.raises(MessageSizeTooLargeError):
         await too_large
     assert stored == []
+
+
+async def test_who_waits_for_what_a_library_cancelled_is_told_and_what_comes_then_is_stored(
+    changelog: Changelog, producer: Producer
+) -> None:
+    lost = changelog.send(0, writes("a"))
+    await turns()
+    behind = changelog.send(0, writes("b"))
+    producer.answers[-1].cancel()
+    await turns()
+    assert lost.cancelled()
+    await producer.has(0)
+    assert behind.done()
+    assert not behind.cancelled()
+    assert producer.sent == [(0, [b"a"]), (0, [b"b"])]
