@@ -86,6 +86,8 @@ class CauseCandidate(Data):
     measured: bool
     #: Whether it calls others: what it lost may be what one of those lost that nobody declared, or measured.
     calls_others: bool = False
+    #: How many requests of its callers may have failed since it was too slow for their time limits.
+    timed_out: Count = 0
     #: The change of it before the breach, and the failure that is called.
     change_id: Id | None = None
     change_failure: Name | None = None

@@ -29,8 +29,10 @@ ENOUGH_LOST: Final = 0.5
 CLEARLY_MORE: Final = 1.05
 AT_LEAST: Final = 0.25
 #: How sure a verdict is when all that was lost is the first one's own, and when a call that nobody declared would
-#: explain it as well. Measured with `benchmarks.root_cause`.
+#: explain it as well: with a change of the first one, for which that may be chance, and without. Measured with
+#: `benchmarks.root_cause`.
 AT_MOST: Final = 0.95
+CHANGED_TO: Final = 0.85
 DOUBTFUL_TO: Final = 0.75
 
 
@@ -65,7 +67,8 @@ class Blame:
         """The first one's share of all that was lost."""
         first = self.suspects[0]
         total = sum(each.loss for each in self.suspects if each.inferred == first.inferred)
-        most = GUESS_TO if first.inferred else DOUBTFUL_TO if self.is_doubtful else AT_MOST
+        doubtful_to = CHANGED_TO if first.change_id else DOUBTFUL_TO
+        most = GUESS_TO if first.inferred else doubtful_to if self.is_doubtful else AT_MOST
         return round(most * first.loss / total, 2) if total else 0.0
 
     @property
@@ -98,7 +101,7 @@ def blame(standing: Standing, at: datetime) -> Blame | None:
     suspects = _suspects(moments, lambda key: standing.loss(key).candidates)
     if not suspects:
         return None
-    is_doubtful = suspects[0].calls_others and suspects[0].change_id is None
+    is_doubtful = suspects[0].calls_others
     if is_doubtful:
         suspects = _with_inferred(suspects, _suspects(moments, standing.inferred, inferred=True))
     return Blame(metric, suspects, is_doubtful)
@@ -120,8 +123,12 @@ def _with_inferred(known: Sequence[Suspect], inferred: Sequence[Suspect]) -> Seq
     named = {each.service for each in known}
     enough = ENOUGH_LOST * known[0].loss
     others = [each for each in inferred if each.service not in named]
-    first = [each for each in others if each.measured and each.loss >= enough]
-    return [*first[:1], known[0], *first[1:], *known[1:], *(each for each in others if each not in first)]
+    likely = [each for each in others if each.measured and each.loss >= enough]
+    # That it lost at the same time says little: most that did have nothing to do with it.
+    is_open = known[0].change_id is None
+    first = [each for each in likely if not known[0].measured or (is_open and each.change_id is not None)]
+    next_ones = [each for each in likely if each not in first[:1]]
+    return [*first[:1], known[0], *next_ones, *known[1:], *(each for each in others if each not in likely)]
 
 
 def _moments(standing: Standing, at: datetime) -> tuple[str, Sequence[Key]]:

@@ -11,6 +11,9 @@ from agents.platform.events.calls import AVAILABILITY, LATENCY, MetricBreached, 
 #: Spans that share this much of the shorter one are about the same moment. Own choice: monitors of a team measure over
 #: spans of one length, perhaps shifted.
 _SAME_FROM = 0.5
+#: Callers run into their time limits from so many times the normal latency on. Own choice: limits are set to some
+#: multiple of what is normal, seldom to less.
+TIMED_OUT_FROM = 3
 
 
 def loss_of(breach: MetricBreached) -> float | None:
@@ -20,6 +23,12 @@ def loss_of(breach: MetricBreached) -> float | None:
     if breach.metric == AVAILABILITY:
         return max(0.0, (breach.normal - breach.value) / 100 * breach.requests)
     return None
+
+
+def timed_out_by(breach: MetricBreached) -> int:
+    """How many requests of its callers a breach may have made fail: those that took several times as long as normal."""
+    is_slow = breach.metric == LATENCY and breach.value >= TIMED_OUT_FROM * breach.normal
+    return breach.requests if is_slow and breach.value > breach.normal else 0
 
 
 def span_of(breach: MetricBreached) -> Span:

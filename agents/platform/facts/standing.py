@@ -6,7 +6,7 @@ two services that know the same say the same, and saying it again changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,7 +30,7 @@ from agents.platform.events.calls import (
 )
 from agents.platform.events.findings import BAD_CONFIGURATION, BAD_DEPLOYMENT
 from agents.platform.events.services import ConfigChanged, ServiceDeployed
-from agents.platform.facts.losses import is_same, loss_of, span_of
+from agents.platform.facts.losses import is_same, loss_of, span_of, timed_out_by
 from agents.platform.facts.spans import Key, Spans
 
 #: How long before a breach a change may have led to it. Own choice: what a change breaks is measured within the hour.
@@ -147,7 +147,10 @@ class Standing:
     def inferred(self, key: Key) -> tuple[CauseCandidate, ...]:
         """Who lost at that moment as well, of those that nobody is known to call."""
         told = [each for (_, other), each in self._inferred.items() if _is_about(other, key)]
-        return _likeliest(self._handed(told))
+        slow = [each for (_, other), each in self._inferred.items() if _is_about(other, (LATENCY, *key[1:]))]
+        waited = (each for each in self._handed(slow) if key[0] == AVAILABILITY and each.timed_out)
+        failed = (each.model_copy(update={"loss": float(each.timed_out)}) for each in waited)
+        return _likeliest([*self._handed(told), *failed])
 
     def near(self, at: datetime, within: timedelta) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
         """The moments no farther than this, ten minutes at most, from a time: its own breaches, and those heard of."""
@@ -178,9 +181,27 @@ class Standing:
         handed = list(self._handed(heard))
         if breach is not None and total is not None:
             rest = total - self._lost_by((*heard, *nearby), total)
+            for slow in self._too_slow(key, {each.suggested_by for each in (*heard, *nearby)}):
+                explained = min(rest, slow.timed_out)
+                if explained > 0:
+                    handed.append(slow.model_copy(update={"loss": round(explained, 6)}))
+                    rest -= explained
             if rest > 0:
                 handed.append(self._candidate(breach, rest))
         return Loss(total, _likeliest(handed or self._handed(nearby)))
+
+    def _too_slow(self, key: Key, failed: Container[str]) -> Sequence[CauseCandidate]:
+        """Those called that did not fail but were so slow that requests of this one did, the greatest loss first."""
+        if key[0] != AVAILABILITY:
+            return ()
+        now, nearby = self._heard((LATENCY, *key[1:]))
+        slow = [
+            each
+            for told in (*now, *nearby)
+            for each in self._handed([told])
+            if each.service == told.suggested_by not in failed and each.timed_out
+        ]
+        return sorted(slow, key=lambda each: (-each.loss, each.service))
 
     def _breach(self, key: Key) -> Past[MetricBreached] | None:
         exact = self._breaches.get(key)
@@ -242,6 +263,7 @@ class Standing:
             event_id=breach.id,
             loss=round(loss, 6),
             calls_others=bool(self.calls),
+            timed_out=timed_out_by(breach.data),
             measured=self.kind not in OUTSIDE,
             change_id=change.id if change else None,
             change_failure=change.failure if change else None,
@@ -258,7 +280,10 @@ def _is_about(one: Key, other: Key) -> bool:
 
 
 def _is_near(one: Key, other: Key) -> bool:
-    return one[0] == other[0] and (is_same(one[1:], other[1:]) or abs(one[2] - other[2]) <= NEARBY)
+    """Whether what is known of the other moment may change what was lost in this one: who is slow makes others fail."""
+    return (one[0] == other[0] or (one[0], other[0]) == (AVAILABILITY, LATENCY)) and (
+        is_same(one[1:], other[1:]) or abs(one[2] - other[2]) <= NEARBY
+    )
 
 
 def _likeliest(candidates: Iterable[CauseCandidate]) -> tuple[CauseCandidate, ...]:

@@ -108,15 +108,51 @@ def test_a_caller_without_a_change_of_its_own_is_named_less_surely_than_one_that
     alone = verdict(calls("web"), slow("web", 40), alarm("web"))
     caller = verdict(calls("web", "store"), calls("store"), slow("web", 40), alarm("web"))
     changed = verdict(calls("web", "store"), calls("store"), deployed("web", -5), slow("web", 40), alarm("web"))
-    assert (alone["confidence"], caller["confidence"], changed["confidence"]) == (0.95, 0.75, 0.95)
+    # A change of a caller may be chance: what it calls and nobody declared would explain the loss as well.
+    assert (alone["confidence"], caller["confidence"], changed["confidence"]) == (0.95, 0.75, 0.85)
 
 
-def test_a_call_that_nobody_declared_is_a_guess_by_what_was_lost_at_the_same_time() -> None:
+def test_who_lost_at_the_same_time_by_no_known_call_comes_second() -> None:
+    # On graphs with a tenth of the calls missing, putting such a guess first was wrong in 17 of 19 cases.
     apart = (calls("web", "mail"), calls("mail"), calls("store"))
     said = verdict(*apart, slow("store", 40), slow("web", 41), alarm("web"))
-    assert named(said) == ["store", "web"]
+    assert named(said) == ["web", "store"]
+    assert said["candidates"][1]["why"].endswith("but nobody told of a call that leads to it")
+
+
+def test_who_lost_at_the_same_time_after_a_change_of_its_own_is_a_guess_before_one_without() -> None:
+    apart = (calls("web", "mail"), calls("mail"), calls("store"), deployed("store", -3))
+    said = verdict(*apart, slow("store", 40), slow("web", 41), alarm("web"))
+    assert (named(said), said["culprit_event_id"]) == (["store", "web"], "deployed-store")
     assert said["confidence"] < 0.5
-    assert said["candidates"][0]["why"].endswith("but nobody told of a call that leads to it")
+    both = verdict(*apart, deployed("web", -2), slow("store", 40), slow("web", 41), alarm("web"))
+    assert (named(both), both["culprit_event_id"]) == (["web", "store"], "deployed-web")
+
+
+def test_a_service_too_slow_for_its_callers_is_behind_their_failing() -> None:
+    shop = (calls("page", "web"), calls("web", "store"), calls("store"))
+    said = verdict(*shop, slow("store", 400), failing("web", 30), failing("page", 30), alarm("page"))
+    assert (named(said), said["candidates"][0]["loss"]) == (["store"], 30.0)
+
+
+def test_a_service_a_little_slower_is_not_behind_the_failing_of_its_callers() -> None:
+    shop = (calls("web", "store"), calls("store"))
+    assert named(verdict(*shop, slow("store", 10), failing("web", 30), alarm("web"))) == ["web"]
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+def test_who_was_too_slow_is_behind_the_failing_in_any_order_of_arrival(data: st.DataObject) -> None:
+    shop = (calls("page", "web"), calls("web", "store", "mail"), calls("store"), calls("mail"))
+    lost = (slow("store", 400), slow("mail", 3), failing("web", 30), failing("page", 31))
+    arrived = data.draw(st.permutations([*shop, *lost, alarm("page")]))
+    assert named(verdict(*arrived)) == ["store", "page"]
+
+
+def test_a_called_service_that_fails_itself_is_counted_by_that_and_not_by_its_slowness() -> None:
+    shop = (calls("web", "store"), calls("store"))
+    said = verdict(*shop, slow("store", 400), failing("store", 10), failing("web", 30), alarm("web"))
+    assert [(each["service"], each["loss"]) for each in said["candidates"]] == [("web", 20.0), ("store", 10.0)]
 
 
 def test_what_was_lost_little_or_at_another_time_is_no_guess_before_the_service_itself() -> None:
