@@ -67,7 +67,8 @@ class Commits:
                 await self._commit()
         except (KafkaError, OSError, TimeoutError) as error:
             log.info("offsets not committed, the records are routed again: %r", error)
-        self._noted.clear()
+        # Also what was noted while the last commit was under way: a time that is due for nothing would be due for ever.
+        self._noted, self._due_at = {}, inf
         self._told.clear()
 
     async def _commit(self) -> None:

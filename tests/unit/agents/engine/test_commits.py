@@ -132,3 +132,19 @@ async def test_giving_up_ends_whatever_kafka_does(
     commits.note({ORDERS: 1})
     await commits.give_up()
     assert (consumer.committed, commits.wait_seconds) == ([], inf)
+
+
+async def test_what_is_noted_while_partitions_are_given_up_is_due_to_nobody(
+    commits: Commits, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committing, "LAST_SECONDS", 0.0)
+    consumer.answers = False
+    commits.note({ORDERS: 1})
+    giving_up = asyncio.create_task(commits.give_up())
+    await asyncio.sleep(0)
+    commits.note({PLATFORM: 7})
+    await giving_up
+    consumer.now += COMMIT_SECONDS
+
+    # A time to wait that is over and over would keep the router from ever letting anything else run.
+    assert commits.wait_seconds == inf
