@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import TopicAuthorizationFailedError
@@ -17,9 +17,6 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP
 
 from agents.engine.fetching import COMMITTED_ONLY
-
-if TYPE_CHECKING:
-    from app.worker.consumer import Consumer
 
 #: Kafka's number for reading what is in open and aborted transactions too.
 _READ_UNCOMMITTED: Final = 0
@@ -29,11 +26,21 @@ _READ_UNCOMMITTED: Final = 0
 _FETCH_BYTES: Final = 8 * 1024 * 1024
 
 
+class Committing(Protocol):
+    """What this thread asks its consumer about commits."""
+
+    def committable(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Those of topics that may be read, and what was left out before."""
+
+    def leave_out(self, offsets: Mapping[TP, int]) -> None:
+        """Commit these with the next ones."""
+
+
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
     """Faust's, reading committed events only, and committing only to topics that may be read."""
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        return await super()._commit(cast("Consumer", self.consumer).committable(offsets))
+        return await super()._commit(cast("Committing", self.consumer).committable(offsets))
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -58,7 +65,7 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
             # The other topics' offsets are committed all the same.
             [denied] = error.args
             left = {TP(*tp): at.offset for tp, at in offsets.items() if tp.topic in denied}
-            cast("Consumer", self.consumer).leave_out(left)
+            cast("Committing", self.consumer).leave_out(left)
 
     async def _highwaters(self, partitions: Sequence[TP]) -> Mapping[TP, int]:
         """The ends of all records: what an open transaction hides is there, and a window without it is not complete."""
