@@ -87,7 +87,8 @@ def measure(directory: Path, orders: int, checkout: Path = Path()) -> Mixed:
 def _replayed(service: Service, told_in: Path) -> float:
     """Decide everything again with the rules; decisions a second. Raises where one comes out otherwise."""
     python, _, faust, *app = service.command()[:5]
-    command = [python, "-m", faust, *app, "replay", "--decide", "rules", "--json", str(told_in)]
+    asked = ["replay", "--agents", AGENTS, "--decide", "rules", "--json", str(told_in)]
+    command = [python, "-m", faust, *app, *asked]
     began = time.perf_counter()
     where = service.working_directory()
     subprocess.run(command, cwd=where, env=dict(service.environment()), check=True, stdout=subprocess.DEVNULL)

@@ -40,7 +40,7 @@ MARKDOWN: Final = Path("var/bench.md")
 #: What half of the load is where the comparison was not run: payments a second.
 _HALF_LOAD: Final = 500.0
 _SLOW_LOAD: Final = 60.0
-_ORDERS: Final = 400
+_ORDERS: Final = 1_000
 #: The checkout of another commit, set up, that the six agents are compared with:
 #: `git worktree add var/bench-before COMMIT && make -C var/bench-before setup`.
 BEFORE: Final = Path("var/bench-before")
@@ -126,8 +126,12 @@ PARTS: Final[Mapping[str, Callable[[int, Mapping[str, Any]], Found]]] = MappingP
 def _table(rows: list[dict[str, Any]]) -> str:
     heads = [name.replace("_", " ") for name in rows[0]]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {' | '.join(f'{value:,}' for value in row.values())} |" for row in rows]
+    lines += [f"| {' | '.join(_cell(value) for value in row.values())} |" for row in rows]
     return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def main() -> int:
