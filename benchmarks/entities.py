@@ -104,8 +104,8 @@ def _entry(turn: int, payload: bytes) -> Entry:
     return Entry(turn, turn, datetime.fromisoformat(event["time"]), event["id"], payload)
 
 
-def measure(directory: Path, entities: int, events: int = EVENTS) -> Held:
-    """Fill, and decide on so many payments."""
+def measure(directory: Path, entities: int, events: int = EVENTS, stacks: Path | None = None) -> Held:
+    """Fill, and decide on so many payments; folded stacks are written where it is said."""
     with Arena(directory) as arena:
         asyncio.run(arena.create_topics(TOPIC))
         service = ours().made(arena, directory / "worker")
@@ -118,7 +118,7 @@ def measure(directory: Path, entities: int, events: int = EVENTS) -> Held:
                 disk_mb = _fill_all(service.directory, entities, run.start)
                 service.start()
                 run.measure(events // 10)
-                return _held(entities, disk_mb, run.measure(events))
+                return _held(entities, disk_mb, run.measure(events, stacks))
         finally:
             service.release()
 
@@ -156,9 +156,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.entities", description=__doc__)
     parser.add_argument("--entities", default=",".join(map(str, ENTITIES)), help="numbers, separated by commas")
     parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--profile", type=Path, help="write folded stacks of the last one there")
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.entities.split(",")]
-    found = [measure(Path("var/bench/entities").absolute(), count, arguments.events) for count in counts]
+    found = [
+        measure(Path("var/bench/entities").absolute(), count, arguments.events, arguments.profile) for count in counts
+    ]
     print(orjson.dumps([dataclasses.asdict(one) for one in found], option=orjson.OPT_INDENT_2).decode())
 
 
