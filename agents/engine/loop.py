@@ -63,6 +63,13 @@ class _Part:
     #: The offset behind the last one.
     end: int = 0
 
+    def add(self, record: Record, mark: Mark | None = None) -> None:
+        """Take in the next record, with the mark of its event if that is remembered or decided on."""
+        self.records += 1
+        self.end = record.offset + 1
+        if mark is not None:
+            self.marks.append(mark)
+
 
 class StreamLoop:
     """Drives one agent with a brain. `now` is the wall clock (UTC); `crash` must stop the worker and may return.
@@ -120,11 +127,12 @@ class StreamLoop:
                 await self._room(entity_id)
             if batch.stale:
                 break
-            self._count(part, record)
+            self._in_flight += 1
             if isinstance(read, DeadLetter):
                 part.letters.append(read)
-            elif (asked := self._take(batch, record, *read, part=part)) is not None:
-                part = self._decide(asked, part)
+                part.add(record)
+            else:
+                part = self._take(batch, record, *read, part=part)
         self._close(batch, part)
         batch.release()
 
@@ -135,13 +143,8 @@ class StreamLoop:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lanes.cancel()
 
-    def _count(self, part: _Part, record: Record) -> None:
-        part.records += 1
-        part.end = record.offset + 1
-        self._in_flight += 1
-
-    def _take(self, batch: Batch, record: Record, received: Received, entity_id: str, *, part: _Part) -> Asked | None:
-        """Fold an event, if it is to be remembered; what is to be decided, if there is something."""
+    def _take(self, batch: Batch, record: Record, received: Received, entity_id: str, *, part: _Part) -> _Part:
+        """Fold an event and decide on it, as far as it matters; the part that what follows belongs to."""
         event = received.event
         reacts = event.type in self._agent.reacts_to
         if event.type in self._agent.remembers:
@@ -159,40 +162,40 @@ class StreamLoop:
         elif reacts:
             ring = self._windows.read(batch.partition, entity_id)
         else:
-            return None
+            part.add(record)
+            return part
         mark = self._undecided.add(entity_id)
-        part.marks.append(mark)
         if not reacts:
-            return None
+            part.add(record, mark)
+            return part
         spec = self._windows.spec
         entries = history(ring, spec, offset=record.offset, time=event.time, event_id=event.id, source=event.source)
-        return Asked(batch, record, History(received, entries, self._types), entity_id)
+        return self._decide(Asked(batch, record, History(received, entries, self._types), entity_id), mark, part)
 
-    def _decide(self, asked: Asked, part: _Part) -> _Part:
+    def _decide(self, asked: Asked, mark: Mark, part: _Part) -> _Part:
         """Decide at once where that can be; the part that what follows belongs to."""
         if self._lanes.depth(asked.entity_id):
-            return self._apart(asked, part, self._ask)
+            return self._apart(asked, mark, part, self._ask)
         try:
             verdict = self._brain.decide_now(asked.known)
             if verdict is None:
-                return self._apart(asked, part, self._ask)
+                return self._apart(asked, mark, part, self._ask)
             record = self._record(asked, verdict)
         except Permanent as error:
             part.letters.append(self._inputs.refused(asked, error))
         else:
             if record.effects:
                 # They may have to wait, and what follows of the entity behind them.
-                return self._apart(asked, part, partial(self._write, record))
+                return self._apart(asked, mark, part, partial(self._write, record))
             part.decided.append((asked, record))
+        part.add(asked.record, mark)
         return part
 
     def _apart(
-        self, asked: Asked, part: _Part, job: Callable[[Asked], Coroutine[Any, Any, DeadLetter | None]]
+        self, asked: Asked, mark: Mark, part: _Part, job: Callable[[Asked], Coroutine[Any, Any, DeadLetter | None]]
     ) -> _Part:
         """Do this in the turn of the entity, behind what came before it; the part that what follows belongs to."""
-        part.records -= 1
-        mark = part.marks.pop()
-        stored = self._close(asked.batch, part, end=asked.record.offset)
+        stored = self._close(asked.batch, part)
         ticket = self.acks.track(asked.batch, end=asked.record.offset + 1, records=1)
 
         async def run() -> None:
@@ -205,12 +208,12 @@ class StreamLoop:
         self._lanes.submit(asked.entity_id, lambda: self._end(ticket, [mark], run()))
         return _Part()
 
-    def _close(self, batch: Batch, part: _Part, *, end: int | None = None) -> Awaitable[None] | None:
+    def _close(self, batch: Batch, part: _Part) -> Awaitable[None] | None:
         """Write a part; what is done when its entries, and whatever else was folded, are in the changelog."""
         flushed = self._windows.flush(batch.partition)
         stored = None if flushed is None else asyncio.ensure_future(flushed)
         if part.records:
-            ticket = self.acks.track(batch, end=part.end if end is None else end, records=part.records)
+            ticket = self.acks.track(batch, end=part.end, records=part.records)
             task = asyncio.create_task(
                 self._end(ticket, part.marks, self._settle(part, stored)), name=f"part of {self._agent.name}"
             )
