@@ -51,39 +51,28 @@ BREACHES: Final = 100
 SUGGESTIONS: Final = 300
 ERRORS: Final = 200
 
+#: All of it may change a verdict, at once or later.
+_HEARD: Final = (
+    DependencyDeclared,
+    DependencyObserved,
+    DependentDeclared,
+    MetricBreached,
+    MetricRecovered,
+    CauseSuggested,
+    ServiceDeployed,
+    ConfigChanged,
+    ErrorOccurred,
+    RootCauseSuspected,
+    IncidentReported,
+    CauseSought,
+    CauseTraced,
+)
+
 cascade = Agent(
     name="cascade",
     entity=service,
-    reacts_to=(
-        DependencyDeclared,
-        DependencyObserved,
-        DependentDeclared,
-        MetricBreached,
-        MetricRecovered,
-        CauseSuggested,
-        ServiceDeployed,
-        ConfigChanged,
-        ErrorOccurred,
-        RootCauseSuspected,
-        IncidentReported,
-        CauseSought,
-        CauseTraced,
-    ),
-    remembers=(
-        DependencyDeclared,
-        DependencyObserved,
-        DependentDeclared,
-        MetricBreached,
-        MetricRecovered,
-        CauseSuggested,
-        ServiceDeployed,
-        ConfigChanged,
-        ErrorOccurred,
-        RootCauseSuspected,
-        IncidentReported,
-        CauseSought,
-        CauseTraced,
-    ),
+    reacts_to=_HEARD,
+    remembers=_HEARD,
     # Who calls whom: of all else the newest is enough.
     window=WindowSpec(events=200, age=timedelta(days=30)),
     slots={
