@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import Final, cast
 
 import faust
@@ -131,11 +131,9 @@ class Innervate(faust.App):
         self.runtime = Runtime(settings, group=self.conf.id)
         self.agent_streams = self.runtime.agent_streams
         #: The agents of each timeline, by name.
-        self.readers: Mapping[str, AbstractSet[str]] = {
-            topic: {agent.name for agent in settings.running if timeline(agent.entity.name) == topic}
-            for topic in {timeline(agent.entity.name) for agent in settings.running}
-        }
+        self.readers: defaultdict[str, set[str]] = defaultdict(set)
         for agent in settings.running:
+            self.readers[timeline(agent.entity.name)].add(agent.name)
             brains, writer = self.runtime.brains, self.runtime.agents_writer
             self.agent_streams.append(AgentStream(self, agent, settings=settings, brains=brains, writer=writer))
 

@@ -294,14 +294,15 @@ class Consumer(ChangelogConsumer):
         """Fetch from the partitions that are active now; Faust goes on changing the set it hands over."""
         async with self._positions:
             epoch, wanted = self._epoch, None if active_partitions is None else self._readable(active_partitions)
-            is_held_up = wanted is not None and any(map(self._backlog.is_full, wanted))
-            if wanted is not None and is_held_up:
-                wanted = {tp for tp in wanted if not self._backlog.is_full(tp)}
-                # What is full now may have room long before others have something to read.
-                timeout = HELD_UP_SECONDS
-            if wanted is not None and not wanted:
-                await self._wait_for_room(timeout)
-                return {}
+            if wanted is not None:
+                with_room = {tp for tp in wanted if not self._backlog.is_full(tp)}
+                if with_room < wanted:
+                    # What is full now may have room long before others have something to read.
+                    timeout = HELD_UP_SECONDS
+                wanted = with_room
+                if not wanted:
+                    await self._wait_for_room(timeout)
+                    return {}
             try:
                 records = await super()._getmany(wanted, timeout)
             except TopicAuthorizationFailedError as error:

@@ -1,7 +1,8 @@
 -- name: next_messages
--- Deletes what Kafka has (`published`), and reads what comes next: the oldest messages of each lane, so that a long lane does not hide the others; of a topic that is held up in a lane,
--- none. A lane gives at most `limit` messages and stops with the one that fills its `lane_bytes`; all lanes together, in
--- the order they are given, stop with the one that fills `bytes`.
+-- Deletes what Kafka has (`published`), and reads what comes next: the oldest messages of each lane, so that a long lane
+-- does not hide the others; of a topic that is held up in a lane, none. A lane gives at most `limit` messages and stops
+-- with the one that fills its `lane_bytes`; all lanes together, in the order they are given, stop with the one that fills
+-- `bytes`.
 WITH deleted AS (
     DELETE FROM outbox_messages WHERE seq = ANY (%(published)s::bigint[])
 ), sized AS (
