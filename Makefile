@@ -147,6 +147,10 @@ lock: $(READY)  ## Renew the lock files after a change of setup.cfg or of what v
 	uv pip compile setup.cfg --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
 	uv pip compile benchmarks/variants/foreign.in --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file benchmarks/variants/foreign.lock
 
+.PHONY: vendor
+vendor: $(READY)  ## Renew what the page and its tests take from npm, in the versions of their vendored.json; needs npm
+	PYTHONPATH=tests/support $(BIN)/python -m vendored
+
 .PHONY: clean
 clean:  ## Remove what was built and what runs left behind
 	rm -rf $(VENV) .venv-* var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

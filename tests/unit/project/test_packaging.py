@@ -33,14 +33,17 @@ def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel: ZipFile) -> N
     assert top == {*PACKAGES, INFO}
 
 
-def test_the_wheel_holds_every_module_statement_migration_and_template_of_the_checkout(wheel: ZipFile) -> None:
+def test_the_wheel_holds_every_module_statement_migration_template_script_and_style_of_the_checkout(
+    wheel: ZipFile,
+) -> None:
     wanted = {
         file.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for file in (ROOT / package).rglob("*")
-        if file.suffix in {".py", ".typed", ".sql", ".tmpl", ".html", ".js", ".css"}
+        if file.is_file() and "__pycache__" not in file.parts
     }
     assert {"outbox/sql/writer.sql", "outbox/migrations/versions/0001_first_slice.sql"} <= wanted
+    assert {f"app/page/static/vendor/{name}" for name in ("htmx.min.js", "htmx.LICENSE", "vendored.json")} <= wanted
     assert {name for name in contents(wheel) if ".dist-info/" not in name} == wanted
 
 
