@@ -22,6 +22,7 @@ from app.views.outbox import (
 )
 from app.views.pages import add_page
 from app.views.time_machine import TIMELINE_QUERY, LookBackViews
+from app.web.callers import Role
 from app.worker.application import Innervate
 
 
@@ -30,24 +31,25 @@ def register_views(app: Innervate) -> None:
     runtime, settings, streams = app.runtime, app.settings, app.agent_streams
     database, approvals, redrives = runtime.database, runtime.approvals, runtime.redrives
     looking_back = LookBackViews(settings, database)
-    get = partial(add_page, app)
+    get = partial(add_page, app, role=Role.READ)
     post = partial(add_page, app, method="post")
 
-    get("/health/live", live)
-    get("/health/ready", partial(ready, runtime, settings, app.is_rebalancing))
+    get("/health/live", live, role=Role.NOTHING)
+    get("/health/ready", partial(ready, runtime, settings, app.is_rebalancing), role=Role.NOTHING)
     get("/agents", partial(list_agents, settings.agent_set, streams))
     get("/agents/{agent}/windows/{entity_id:.+}", partial(show_window, app, streams))
     get("/decisions", partial(list_decisions, database), query=DECISIONS_QUERY)
     get("/decisions/{decision_id}", partial(show_decision, database, approvals))
     get("/decisions/{decision_id}/history", looking_back.show_history)
-    post("/decisions/{decision_id}/approve", partial(approve, approvals))
-    post("/decisions/{decision_id}/reject", partial(reject, approvals))
+    post("/decisions/{decision_id}/approve", partial(approve, approvals), role=Role.APPROVE)
+    post("/decisions/{decision_id}/reject", partial(reject, approvals), role=Role.APPROVE)
     get("/approvals", partial(list_approvals, database, approvals), query=APPROVALS_QUERY)
     get("/timelines/{entity}/{entity_id:.+}", looking_back.show_timeline, query=TIMELINE_QUERY)
     get("/outbox", partial(show_outbox, database, runtime.watch, runtime.relay))
     get("/outbox/dead", partial(list_buried, database), query=BURIED_QUERY)
     for redrive in ("redrive", "replay"):  # the older name
-        post(f"/outbox/dead/{{seq}}/{redrive}", partial(redrive_buried_message, database, runtime.look_for_messages))
-        post(f"/dead-letters/{{letter_id}}/{redrive}", partial(redrive_dead_letter, redrives))
+        put_back = partial(redrive_buried_message, database, runtime.look_for_messages)
+        post(f"/outbox/dead/{{seq}}/{redrive}", put_back, role=Role.OPERATE)
+        post(f"/dead-letters/{{letter_id}}/{redrive}", partial(redrive_dead_letter, redrives), role=Role.OPERATE)
     get("/dead-letters", partial(list_dead_letters, database), query=DEAD_LETTERS_QUERY)
     get("/shadows", partial(list_shadows, database), query=SHADOWS_QUERY)

@@ -10,6 +10,7 @@ from aiohttp import web
 from faust.utils.json import dumps
 from faust.web import View
 
+from app.web.callers import Role
 from app.worker.application import Innervate
 from outbox.database import Database, Row
 
@@ -23,13 +24,17 @@ DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
 
 
-def add_page(app: Innervate, path: str, answer: Answering, *, method: str = "get", query: Collection[str] = ()) -> None:
-    """Add what answers at this path; `query` are the parameters it takes, any other is 400."""
+def add_page(
+    app: Innervate, path: str, answer: Answering, *, role: Role, method: str = "get", query: Collection[str] = ()
+) -> None:
+    """Add what answers at this path to callers with this role; `query` are its parameters, any other is 400."""
 
     async def handle(_view: View, request: web.Request, **place: str) -> web.StreamResponse:
         return await answer(request, **place)
 
-    app.query_parameters[web.UrlDispatcher().add_resource(path).canonical] = frozenset(query)
+    canonical = web.UrlDispatcher().add_resource(path).canonical
+    app.query_parameters[canonical] = frozenset(query)
+    app.required_roles[method.upper(), canonical] = role
     # Faust reads the methods of a page off its class, and takes plain functions only.
     app.page(path, name=path)(type("Page", (View,), {method: handle}))
 

@@ -13,12 +13,14 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiohttp import http_exceptions, web
 from pydantic import SecretStr
 
 from app.web.addresses import is_loopback, is_private
+from app.web.callers import NOBODY, Caller, RequiredRoles, Role, require, required_role, set_caller
 from app.web.connections import Connections
 from app.web.requests import host_of, refuse_control_characters, refuse_unknown_parameters
 from outbox.errors import DatabaseUnavailable, StatementRejected
@@ -29,21 +31,26 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: Longest body of a request, in bytes; an answer of a person has some hundred.
 MAX_BODY_BYTES: Final = 16 * 1024
+#: Where no path says which role it asks for.
+NO_ROLES: Final[RequiredRoles] = MappingProxyType({})
 #: Headers of an error that its answer keeps.
 _KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
 def middlewares(
-    api_token: SecretStr | None, connections: Connections, parameters: Mapping[str, Collection[str]]
+    api_token: SecretStr | None,
+    connections: Connections,
+    parameters: Mapping[str, Collection[str]],
+    required: RequiredRoles = NO_ROLES,
 ) -> Sequence[Any]:
     """The middlewares of the web server, outermost first; without a token nobody has it.
 
-    `parameters` are those of the query each path takes.
+    `parameters` are those of the query each path takes, `required` the roles that the paths ask for.
     """
     return (
         _errors,
         _well_formed,
-        _bearer_token(api_token, connections),
+        _admission(api_token, connections, required),
         _known_parameters(parameters),
         _bounded(connections),
     )
@@ -74,17 +81,32 @@ async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
-def _bearer_token(api_token: SecretStr | None, connections: Connections) -> Any:
+def _admission(api_token: SecretStr | None, connections: Connections, required: RequiredRoles) -> Any:
     @web.middleware
-    async def bearer_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
         private = connections.is_private is not False and _came_privately(request)
         if private and not _names_loopback(request):
             raise web.HTTPForbidden(reason="this interface is called 127.0.0.1, ::1 or localhost")
-        if _needs_token(api_token, request, private=private) and not _has_token(api_token, request):
-            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+        set_caller(request, _caller(api_token, request, private=private))
+        require(request, _required_role(required, request))
         return await handler(request)
 
-    return bearer_token
+    return admission
+
+
+def _required_role(required: RequiredRoles, request: web.Request) -> Role:
+    if _is_health(request):
+        return Role.NOTHING
+    resource = request.match_info.route.resource
+    return required_role(required, request.method, None if resource is None else resource.canonical)
+
+
+def _caller(api_token: SecretStr | None, request: web.Request, *, private: bool) -> Caller:
+    if _has_token(api_token, request):
+        return Caller(name=None, role=Role.APPROVE)
+    if private:
+        return Caller(name=None, role=Role.APPROVE if api_token is None else Role.READ)
+    return NOBODY
 
 
 def _known_parameters(parameters: Mapping[str, Collection[str]]) -> Any:
@@ -136,14 +158,6 @@ def _is_health(request: web.Request) -> bool:
 
 def _came_privately(request: web.Request) -> bool:
     return request.transport is not None and is_private(request.transport.get_extra_info("sockname"))
-
-
-def _needs_token(api_token: SecretStr | None, request: web.Request, *, private: bool) -> bool:
-    if _is_health(request):
-        return False
-    if private:
-        return api_token is not None and request.method not in {"GET", "HEAD"}
-    return True
 
 
 def _names_loopback(request: web.Request) -> bool:

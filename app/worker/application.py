@@ -22,6 +22,7 @@ from yarl import URL
 from agents.engine.routing import timeline
 from app.kafka.tuning import TUNING
 from app.settings import Settings
+from app.web.callers import Role
 from app.web.connections import Connections, Limits
 from app.web.middleware import MAX_BODY_BYTES, middlewares
 from app.web.server import WebServer
@@ -89,6 +90,8 @@ class Innervate(faust.App):
         self.connections = Connections(Limits())
         #: Parameters of the query, by the path that takes them; see `app.views.pages.add_page`.
         self.query_parameters: dict[str, Collection[str]] = {}
+        #: The roles that paths ask for, by method and path.
+        self.required_roles: dict[tuple[str, str], Role] = {}
         super().__init__(
             f"innervate-{settings.agent_set}",
             origin="app",
@@ -116,7 +119,9 @@ class Innervate(faust.App):
             web_graph_enabled=False,
             web_stats_enabled=False,
             web_application_options={
-                "middlewares": middlewares(settings.api_token, self.connections, self.query_parameters),
+                "middlewares": middlewares(
+                    settings.api_token, self.connections, self.query_parameters, self.required_roles
+                ),
                 "client_max_size": MAX_BODY_BYTES,
             },
             **{
