@@ -32,6 +32,7 @@ from agents.model.event import (
 )
 from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
 from agents.model.history import History, Past
+from agents.model.listing import Listing, ListingInvalid
 from agents.model.refusal import Refusal
 from agents.platform import platform
 from agents.platform.entities import service
@@ -67,6 +68,8 @@ __all__ = [
     "History",
     "Id",
     "Ids",
+    "Listing",
+    "ListingInvalid",
     "Money",
     "Name",
     "OpenEvent",

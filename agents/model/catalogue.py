@@ -16,6 +16,7 @@ from agents.model.domain import Domain, DomainInvalid
 from agents.model.effect import Effect
 from agents.model.entity import Entity
 from agents.model.event import Data, DomainEvent, OpenEvent
+from agents.model.listing import Listing
 from agents.model.migrations import read_migrations
 from agents.model.types import Types
 from outbox.domain_migrations import DomainMigrations
@@ -53,6 +54,9 @@ class Catalogue:
         )
         self.agents: Mapping[str, Agent] = _unique(
             "agents", ((agent.name, agent, domain) for domain in self._own_first for agent in domain.agents)
+        )
+        self.listings: Mapping[str, Listing] = _unique(
+            "listings", ((each.name, each, domain) for domain in self._own_first for each in domain.listings)
         )
         carried = [entity for domain in self._own_first for entity in domain.carries]
         self.types = Types(

@@ -16,6 +16,7 @@ from agents.model.agent import Agent
 from agents.model.effect import Effect
 from agents.model.entity import Entity
 from agents.model.event import DomainEvent
+from agents.model.listing import Listing
 from agents.model.refusal import Escalates
 from tables.errors import Fatal
 
@@ -37,6 +38,8 @@ class Domain:
     effects: Sequence[type[Effect]] = ()
     #: `package:folder` with its migrations (`0001_name.sql`, `0002_…`); None where it needs no table.
     migrations: str | None = None
+    #: Rows of its tables that people may look at.
+    listings: Sequence[Listing] = ()
     uses: Sequence[Domain] = ()
     #: Entities whose ids the open events of other domains carry (`agents.model.event.OpenEvent`). An agent of the
     #: entity explains the errors that name it; the platform's agents leave those to it.
@@ -53,7 +56,7 @@ class Domain:
             raise DomainInvalid(f"{where}: migrations must be a text, got {type(self.migrations).__name__}")
         if self.escalates is not None and not callable(self.escalates):
             raise DomainInvalid(f"{where}: escalates must be a function, got {type(self.escalates).__name__}")
-        values = (("entities", Entity), ("agents", Agent), ("uses", Domain), ("carries", Entity))
+        values = (("entities", Entity), ("agents", Agent), ("uses", Domain), ("carries", Entity), ("listings", Listing))
         for name, kind in values:
             members = self._members(name)
             if strange := [type(member).__name__ for member in members if not isinstance(member, kind)]:

@@ -13,6 +13,7 @@ from agents.shop.events import SHOP_EVENTS
 from agents.shop.fraud import fraud
 from agents.shop.fulfilment import fulfilment
 from agents.shop.given_back import GivenBack
+from agents.shop.listings import SHOP_LISTINGS
 from agents.shop.recovery import recovery
 from agents.shop.refunds import Refund
 from agents.shop.root_cause import root_cause
@@ -24,6 +25,7 @@ shop: Final = Domain(
     agents=(fraud, fulfilment, confirmation, root_cause, recovery, bookkeeping),
     effects=(Refund, GivenBack),
     migrations="agents.shop:migrations",
+    listings=SHOP_LISTINGS,
     uses=(platform,),
     carries=(order,),
 )

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from agents.model.text import escaped
 from app.commands.terminal import BY, LIMIT, Terminal, command, document, opened, pretty, signed
-from app.operators.approvals import AnswerForm, expected, summary
+from app.operators.approvals import AnswerForm, expected
+from app.reads.approvals import waiting
 from app.settings import Settings
 from outbox.approvals import Approval, Approvals
 from outbox.content import readable
@@ -34,11 +35,11 @@ _SHA256: Final = option("--sha256", required=True, metavar="HASH", help="The who
 async def approvals(terminal: Terminal, settings: Settings, limit: int) -> None:
     """List the decisions that wait for a person, the newest first."""
     async with _held(settings) as held:
-        waiting = await held.waiting(limit=limit)
+        found = await held.waiting(limit=limit)
     if terminal.json:
-        terminal.say(document([summary(one) for one in waiting]))
+        terminal.say(document([waiting(one).model_dump() for one in found]))
     else:
-        rows = [_row(one) for one in waiting]
+        rows = [_row(one) for one in found]
         terminal.say(terminal.tabulate(rows, headers=_HEADERS, title="Waiting for a person"))
 
 

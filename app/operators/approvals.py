@@ -1,16 +1,12 @@
-"""What a person is shown of a held decision, and what they may answer: the same by HTTP and on the command line."""
+"""What a person may ask for and answer: the same by HTTP and on the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from agents.model.text import escaped, is_plain
-from outbox.approvals import Approval
-from outbox.content import readable
-from outbox.records import KnownEffects
 
 
 def _printable(text: str) -> str:
@@ -41,38 +37,3 @@ def expected(error: ValidationError) -> str:
     """What is wrong with an answer, in one line; the first of it when there is more."""
     found = error.errors()[0]
     return escaped(f"{'.'.join(map(str, found['loc']))[:40] or 'body'}: {found['msg']}")
-
-
-def summary(approval: Approval) -> Mapping[str, Any]:
-    """One line of the list of what waits."""
-    decision = approval.decision
-    return {
-        "id": str(approval.decision_id),
-        "agent": decision.agent,
-        "event_source": decision.event_source,
-        "event_id": decision.event_id,
-        "entity": decision.entity,
-        "entity_id": decision.entity_id,
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "confidence": decision.confidence,
-        "brain": decision.brain,
-        "hold_reason": approval.reason,
-        "asked_at": approval.asked_at,
-        "expires_at": approval.expires_at,
-        "content_sha256": approval.content_sha256,
-    }
-
-
-def shown(approval: Approval, known: KnownEffects) -> Mapping[str, Any]:
-    """Everything about an approval but its decision; `known` are the effects of the loaded domains."""
-    return {
-        "reason": approval.reason,
-        "content": readable(approval.content, known),
-        "content_sha256": approval.content_sha256,
-        "asked_at": approval.asked_at,
-        "expires_at": approval.expires_at,
-        "answer": approval.answer,
-        "answered_by": approval.answered_by,
-        "answered_at": approval.answered_at,
-    }

@@ -1,57 +1,71 @@
-"""Approvals: what waits for a person, and the answers.
-
-An answer is JSON and says so in its `Content-Type`: a page in somebody's browser cannot send that to another origin
-without asking first, and nobody here says yes. Who answers is what they say; nothing but the token is checked.
-"""
+"""Approvals: what waits for a person, and the answers. Who answers is recorded with the answer."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Awaitable, Callable
-from operator import itemgetter
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
 
 from aiohttp import web
-from pydantic import ValidationError
 
-from app.operators.approvals import AnswerForm, expected, shown, summary
-from app.views.pages import before_of, cut, json_response, limit_of, uuid_of
+from app.operators.approvals import AnswerForm
+from app.reads.approvals import ApprovalsPage, ApprovalsQuery, HeldDecision, held_decision, waiting_approvals
+from app.views.decisions import DecisionPlace
+from app.views.endpoints import Asked, Endpoint
+from app.web.callers import Role
+from app.web.problems import problem
+from app.worker.application import Innervate
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, UnknownApproval
-from outbox.database import WAITS_ALONE, Database, queries
+from outbox.database import WAITS_ALONE
 from outbox.errors import StatementRejected
 
-_SQL: Final = queries("approvals.sql")
-
 #: Answers for the decision with this id: hash of the content, who.
-Answering = Callable[[uuid.UUID, str, str], Awaitable[None]]
+Answering = Callable[[UUID, str, str], Awaitable[None]]
 
 
-#: Parameters of the query.
-APPROVALS_QUERY: Final = ("limit", "before")
+def approval_endpoints(app: Innervate) -> Sequence[Endpoint]:
+    """What people are asked."""
+    database, approvals = app.runtime.database, app.runtime.approvals
+
+    async def list_approvals(asked: Asked) -> ApprovalsPage:
+        return await waiting_approvals(database, approvals, asked.query)
+
+    async def approve(asked: Asked) -> HeldDecision | web.Response:
+        return await _answered(approvals, approvals.approve, asked)
+
+    async def reject(asked: Asked) -> HeldDecision | web.Response:
+        return await _answered(approvals, approvals.reject, asked)
+
+    waiting = Endpoint(
+        path="/approvals",
+        answer=list_approvals,
+        query=ApprovalsQuery,
+        summary="The newest decisions that wait for a person.",
+        answers=ApprovalsPage,
+    )
+    summaries = {
+        "approve": (approve, "Publish and do what is held; 409 says why not, 503 why not yet."),
+        "reject": (reject, "Give up what is held; 409 says why not."),
+    }
+    return [
+        waiting,
+        *(
+            Endpoint(
+                path=f"/decisions/{{decision_id}}/{name}",
+                place=DecisionPlace,
+                body=AnswerForm,
+                method="post",
+                role=Role.APPROVE,
+                answer=answer,
+                summary=summary,
+                answers=HeldDecision,
+            )
+            for name, (answer, summary) in summaries.items()
+        ),
+    ]
 
 
-async def list_approvals(database: Database, approvals: Approvals, request: web.Request) -> web.Response:
-    """The newest decisions that wait for a person; `?limit= before=ID`, also of one answered in the meantime."""
-    limit = limit_of(request)
-    before = await before_of(request, database, _SQL["known_approval"], "held decision")
-    waiting = await approvals.waiting(limit=limit + 1, before=before)
-    found, following = cut([summary(approval) for approval in waiting], limit, itemgetter("id"))
-    return json_response({"approvals": found, "next": following})
-
-
-async def approve(approvals: Approvals, request: web.Request, decision_id: str) -> web.Response:
-    """Publish and do what is held; 409 says why not, 503 why not yet."""
-    return await _answered(approvals, approvals.approve, request, decision_id)
-
-
-async def reject(approvals: Approvals, request: web.Request, decision_id: str) -> web.Response:
-    """Give up what is held; 409 says why not."""
-    return await _answered(approvals, approvals.reject, request, decision_id)
-
-
-async def _answered(approvals: Approvals, answer: Answering, request: web.Request, decision_id: str) -> web.Response:
-    held = uuid_of(decision_id)
-    form = await _form(request)
+async def _answered(approvals: Approvals, answer: Answering, asked: Asked) -> HeldDecision | web.Response:
+    held, form = asked.place.decision_id, asked.body
     error, status = None, 409
     try:
         await answer(held, form.content_sha256, form.by)
@@ -65,14 +79,5 @@ async def _answered(approvals: Approvals, answer: Answering, request: web.Reques
         error, status = f"it stays held: {wait}", 503
     approval = await approvals.find(held)
     assert approval is not None, "what was held is never deleted"
-    body = {"id": str(held), **shown(approval, approvals.effects)}
-    return json_response(body) if error is None else json_response({"error": error, "approval": body}, status=status)
-
-
-async def _form(request: web.Request) -> AnswerForm:
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(reason="an answer is application/json")
-    try:
-        return AnswerForm.model_validate_json(await request.read())
-    except ValidationError as error:
-        raise web.HTTPUnprocessableEntity(reason=expected(error)) from error
+    shown = held_decision(approval, approvals.effects)
+    return shown if error is None else problem(status, error, approval=shown.model_dump(mode="json"))

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
-import dataclasses
-from operator import itemgetter
-from typing import Any, Final
+from collections.abc import Sequence
+from uuid import UUID
 
-from aiohttp import web
-
-from app.operators.approvals import shown
-from app.views.pages import as_objects, before_of, cut, json_response, limit_of, uuid_of
-from outbox.approvals import Approvals
-from outbox.database import Database, queries
-from outbox.shadows import agreements, disagreements
-
-_SQL: Final = queries("views.sql")
-
-_FILTERS: Final = ("agent", "entity", "entity_id", "event_id", "event_source", "outcome", "status")
-
-#: Parameters of the queries.
-DECISIONS_QUERY: Final = (*_FILTERS, "limit", "before")
-SHADOWS_QUERY: Final = ("label", "limit", "before")
+from app.reads.decisions import (
+    Decision,
+    DecisionGroups,
+    DecisionsPage,
+    DecisionsQuery,
+    GroupsQuery,
+    decision,
+    decision_groups,
+    decisions,
+)
+from app.reads.shadows import Shadows, ShadowsQuery, shadows
+from app.reads.shapes import Query
+from app.views.endpoints import Asked, Endpoint
+from app.worker.application import Innervate
 
 
-async def list_decisions(database: Database, request: web.Request) -> web.Response:
-    """The newest decisions; `?agent= entity= entity_id= event_id= event_source= outcome= status= limit= before=`.
+class DecisionPlace(Query):
+    """A decision."""
 
-    `before` is the id of a decision. Events of several sources may have the same id.
-    """
-    limit = limit_of(request)
-    parameters: dict[str, Any] = {name: request.query.get(name) for name in _FILTERS}
-    before = await before_of(request, database, _SQL["known_decision"])
-    rows = await database.run(_SQL["decisions"], {**parameters, "before": before, "limit": limit + 1})
-    found, following = cut(as_objects(rows), limit, itemgetter("id"))
-    return json_response({"decisions": found, "next": following})
+    decision_id: UUID
 
 
-async def show_decision(
-    database: Database, approvals: Approvals, _request: web.Request, decision_id: str
-) -> web.Response:
-    """One decision with its history's references, its messages, and the answer of a person if it needed one."""
-    asked_for = uuid_of(decision_id)
-    rows = await database.run(_SQL["decision"], {"id": decision_id})
-    if not rows:
-        raise web.HTTPNotFound(reason=f"no decision {decision_id}")
-    approval = await approvals.find(asked_for)
-    return json_response({**rows[0]._asdict(), "approval": approval and shown(approval, approvals.effects)})
+def decision_endpoints(app: Innervate) -> Sequence[Endpoint]:
+    """What is in the table of decisions."""
+    database, approvals = app.runtime.database, app.runtime.approvals
 
+    async def list_decisions(asked: Asked) -> DecisionsPage:
+        return await decisions(database, asked.query)
 
-async def list_shadows(database: Database, request: web.Request) -> web.Response:
-    """Every shadow with its newest disagreements, and where they go on; `?label= limit= before=ID`."""
-    limit = limit_of(request)
-    before = await before_of(request, database, _SQL["known_decision"])
-    found = []
-    for agreement in await agreements(database, request.query.get("label")):
-        differing = await disagreements(database, agreement.shadow, limit=limit + 1, before=before)
-        newest, following = cut(differing, limit, lambda one: one.shadow.decision_id)
-        told = {"disagreements": list(map(dataclasses.asdict, newest)), "next": following}
-        found.append({**dataclasses.asdict(agreement), "rate": agreement.rate, **told})
-    # There are few shadows, and all are shown.
-    return json_response({"shadows": found, "next": None})
+    async def group_decisions(asked: Asked) -> DecisionGroups:
+        return await decision_groups(database, asked.query)
+
+    async def show_decision(asked: Asked) -> Decision:
+        return await decision(database, approvals, asked.place.decision_id)
+
+    async def list_shadows(asked: Asked) -> Shadows:
+        return await shadows(database, asked.query)
+
+    return [
+        Endpoint(
+            path="/decisions",
+            answer=list_decisions,
+            query=DecisionsQuery,
+            summary="The newest decisions that the filters let pass.",
+            answers=DecisionsPage,
+        ),
+        Endpoint(
+            path="/decision-groups",
+            answer=group_decisions,
+            query=GroupsQuery,
+            summary="How often each agent decided what, among the newest 10,000 decisions.",
+            answers=DecisionGroups,
+        ),
+        Endpoint(
+            path="/decisions/{decision_id}",
+            place=DecisionPlace,
+            answer=show_decision,
+            summary="A decision with what it knew, its messages, and the answer of a person if it needed one.",
+            answers=Decision,
+        ),
+        Endpoint(
+            path="/shadows",
+            answer=list_shadows,
+            query=ShadowsQuery,
+            summary="Every shadow with its newest disagreements.",
+            answers=Shadows,
+        ),
+    ]

@@ -7,14 +7,18 @@ does not grow with what is pending.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
+from app.reads.shapes import Shape
+
 from app.settings import Settings
-from app.views.pages import json_response
+from app.views.endpoints import Asked, Endpoint, as_json
+from app.web.callers import Role
+from app.worker.application import Innervate
 from app.worker.readiness import (
     OK,
     background_check,
@@ -34,20 +38,43 @@ from app.worker.stream import AgentStream
 DATABASE_SECONDS: Final = 3.0
 
 
-async def live(_request: web.Request) -> web.Response:
-    """Whether the process answers."""
-    return json_response({"status": "live"})
+class Live(Shape):
+    """The process answers."""
+
+    status: Literal["live"]
 
 
-async def ready(
-    runtime: Runtime, settings: Settings, is_rebalancing: Callable[[], bool], _request: web.Request
-) -> web.Response:
-    """Whether work gets done; 503 names what does not."""
-    checks = await _checks(runtime, settings, is_rebalancing=is_rebalancing())
-    is_ready = all(check == OK for check in checks.values())
-    return json_response(
-        {"status": "ready" if is_ready else "not ready", "checks": checks}, status=200 if is_ready else 503
-    )
+class Ready(Shape):
+    """Whether work gets done."""
+
+    status: Literal["ready", "not ready"]
+    #: By what is checked: `ok`, or what is wrong.
+    checks: dict[str, str]
+
+
+def health_endpoints(app: Innervate) -> Sequence[Endpoint]:
+    """What probes ask, without any token."""
+
+    async def live(_asked: Asked) -> Live:
+        return Live(status="live")
+
+    async def ready(_asked: Asked) -> web.Response:
+        checks = await _checks(app.runtime, app.settings, is_rebalancing=app.is_rebalancing())
+        is_ready = all(check == OK for check in checks.values())
+        body = Ready(status="ready" if is_ready else "not ready", checks=dict(checks))
+        return as_json(body, status=200 if is_ready else 503)
+
+    return [
+        Endpoint(path="/health/live", answer=live, summary="The process answers.", answers=Live, role=Role.NOTHING),
+        Endpoint(
+            path="/health/ready",
+            answer=ready,
+            summary="Whether work gets done; 503 names what does not.",
+            answers=Ready,
+            others={503: Ready},
+            role=Role.NOTHING,
+        ),
+    ]
 
 
 async def _checks(runtime: Runtime, settings: Settings, *, is_rebalancing: bool) -> Mapping[str, str]:

@@ -9,20 +9,25 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Annotated, Any, Final
 
 from aiohttp import web
 from aiokafka.errors import KafkaError
+from pydantic import AwareDatetime, Field
 
 from agents.model.text import escaped
+from agents.replay.comparison import HistoryKind
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
+from app.reads.shapes import NotFound, Query, Shape, Term
 from app.settings import Settings
 from app.timemachine.knowledge import as_json, identity, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back, lookback_json
 from app.timemachine.recorded import RecordedDecisions
-from app.views.pages import json_response, uuid_of
+from app.views.decisions import DecisionPlace
+from app.views.endpoints import Asked, Endpoint
+from app.worker.application import Innervate
 from outbox.database import Database
 
 log = logging.getLogger(__name__)
@@ -30,8 +35,89 @@ log = logging.getLogger(__name__)
 #: How long a request may read Kafka, in seconds.
 READ_SECONDS: Final = 30.0
 
-#: Parameters of the query.
-TIMELINE_QUERY: Final = ("before", "source", "events")
+
+class TimelinePlace(Query):
+    """An entity."""
+
+    entity: Term
+    entity_id: Term
+
+
+class TimelineQuery(Query):
+    """How much of a timeline."""
+
+    #: The id of an event: what was before it. The newest events without.
+    before: Term | None = None
+    #: The source of that event, where several have its id (409 without).
+    source: Term | None = None
+    #: Events at most.
+    events: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = DEFAULT_EVENTS
+
+
+class TimelineEvent(Shape):
+    """A record of a timeline."""
+
+    offset: int
+    recorded_at: AwareDatetime
+    #: The event; a text where the record is none.
+    event: dict[str, Any] | str
+
+
+class Timeline(Shape):
+    """The last events of an entity, oldest first."""
+
+    entity: str
+    entity_id: str
+    partition: int
+    #: The event looked back from.
+    before: TimelineEvent | None
+    events: Sequence[TimelineEvent]
+    #: What to give as `before` and `source` for the events before these.
+    next: str | None
+    next_source: str | None
+
+
+class DecisionHistory(Shape):
+    """What an agent knew when it decided."""
+
+    agent: str
+    event_source: str
+    event_id: str
+    topic: str
+    partition: int
+    offset: int
+    outcome: str
+    reason: str
+    #: Whether this is what was recorded: `same` by its hash, to the byte.
+    history_kind: HistoryKind
+    history_sha256: str
+    #: Offsets of the history that Kafka no longer has.
+    dropped_offsets: Sequence[int]
+    #: The event that was decided on; null when Kafka no longer has it.
+    event: TimelineEvent | None
+    history: Sequence[TimelineEvent]
+
+
+def time_machine_endpoints(app: Innervate) -> Sequence[Endpoint]:
+    """What looks back."""
+    views = LookBackViews(app.settings, app.runtime.database)
+    return [
+        Endpoint(
+            path="/decisions/{decision_id}/history",
+            place=DecisionPlace,
+            answer=views.show_history,
+            summary="What the agent knew, from Kafka, and whether it is what was recorded.",
+            answers=DecisionHistory,
+        ),
+        Endpoint(
+            path="/timelines/{entity}/{entity_id:.+}",
+            place=TimelinePlace,
+            query=TimelineQuery,
+            answer=views.show_timeline,
+            summary="The last events of an entity, oldest first.",
+            answers=Timeline,
+        ),
+    ]
 
 
 class LookBackViews:
@@ -42,39 +128,36 @@ class LookBackViews:
         self._recorded = RecordedDecisions(database, settings.catalogue.types)
         self._turn = asyncio.Lock()
 
-    async def show_history(self, _request: web.Request, decision_id: str) -> web.Response:
+    async def show_history(self, asked: Asked) -> DecisionHistory:
         """What the agent knew, from Kafka, and whether it is what was recorded."""
-        decision = await self._recorded.of(uuid_of(decision_id))
+        decision_id = asked.place.decision_id
+        decision = await self._recorded.of(decision_id)
         if decision is None:
-            raise web.HTTPNotFound(reason=f"no decision {decision_id}")
+            raise NotFound(f"no decision {decision_id}")
         entity = decision.topic.removeprefix("timeline-")
         async with _reading(self._turn):
             knowledge = await knowledge_of(decision, timeline_reader(self._settings, entity))
-        return json_response(as_json(knowledge))
+        return DecisionHistory.model_validate(as_json(knowledge))
 
-    async def show_timeline(self, request: web.Request, entity: str, entity_id: str) -> web.Response:
-        """The last events of an entity, oldest first; `?before=EVENT_ID source= events=50`.
-
-        `source` is that of the event, where several have its id (409 without). `next` and `next_source` are what to
-        give for the events before these.
-        """
+    async def show_timeline(self, asked: Asked) -> Timeline:
+        """The last events of an entity, oldest first."""
+        entity, query = asked.place.entity, asked.query
         known = self._settings.catalogue.entities
         if entity not in known:
-            raise web.HTTPNotFound(reason=f"an entity is one of {', '.join(known)}")
-        before, source, events = request.query.get("before"), request.query.get("source"), _events_of(request)
+            raise NotFound(f"an entity is one of {', '.join(known)}")
         async with _reading(self._turn):
             found = await look_back(
                 timeline_reader(self._settings, entity),
                 self._recorded,
                 entity,
-                entity_id,
-                before=before,
-                source=source,
-                events=events + 1,
+                asked.place.entity_id,
+                before=query.before,
+                source=query.source,
+                events=query.events + 1,
             )
-        newest = dataclasses.replace(found, events=found.events[-events:])
-        following, of = identity(newest.events[0]) if len(found.events) > events else (None, None)
-        return json_response({**lookback_json(newest), "next": following, "next_source": of})
+        newest = dataclasses.replace(found, events=found.events[-query.events :])
+        following, of = identity(newest.events[0]) if len(found.events) > query.events else (None, None)
+        return Timeline.model_validate({**lookback_json(newest), "next": following, "next_source": of})
 
 
 @asynccontextmanager
@@ -92,10 +175,3 @@ async def _reading(turn: asyncio.Lock) -> AsyncIterator[None]:
     except (TimelineUnreadable, KafkaError) as error:
         log.warning("a timeline cannot be read: %r", error)
         raise web.HTTPServiceUnavailable(reason="Kafka does not answer") from error
-
-
-def _events_of(request: web.Request) -> int:
-    text = request.query.get("events", str(DEFAULT_EVENTS))
-    if not text.isascii() or not text.isdecimal() or len(text) > 3 or not 1 <= int(text) <= MAX_EVENTS:
-        raise web.HTTPBadRequest(reason=f"events must be a number from 1 to {MAX_EVENTS}")
-    return int(text)

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from app.web.addresses import is_loopback, is_private
 from app.web.callers import NOBODY, Caller, RequiredRoles, Role, require, required_role, set_caller
 from app.web.connections import Connections
+from app.web.problems import problem
 from app.web.requests import host_of, refuse_control_characters, refuse_unknown_parameters
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
@@ -61,17 +62,17 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except DatabaseUnavailable:
-        return web.json_response({"error": "PostgreSQL does not answer"}, status=503)
+        return problem(503, "PostgreSQL does not answer")
     except StatementRejected:
-        return web.json_response({"error": "a parameter holds what PostgreSQL cannot compare"}, status=400)
+        return problem(400, "a parameter holds what PostgreSQL cannot compare")
     except (web.RequestPayloadError, http_exceptions.HttpProcessingError):
-        return web.json_response({"error": "the body is not what its headers say"}, status=400)
+        return problem(400, "the body is not what its headers say")
     except web.HTTPException as error:
         kept = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
-        return web.json_response({"error": error.reason}, status=error.status, headers=kept)
+        return problem(error.status, error.reason, headers=kept)
     except Exception:
         log.exception("request failed: %s %s", request.method, request.path)
-        return web.json_response({"error": "internal error"}, status=500)
+        return problem(500, "internal error")
 
 
 @web.middleware

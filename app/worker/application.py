@@ -88,7 +88,7 @@ class Innervate(faust.App):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.connections = Connections(Limits())
-        #: Parameters of the query, by the path that takes them; see `app.views.pages.add_page`.
+        #: Parameters of the query, by the path that takes them; see `app.views.endpoints.register`.
         self.query_parameters: dict[str, Collection[str]] = {}
         #: The roles that paths ask for, by method and path.
         self.required_roles: dict[tuple[str, str], Role] = {}

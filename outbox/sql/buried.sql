@@ -5,9 +5,16 @@ SELECT seq, message_id, topic, reason FROM outbox_dead ORDER BY seq;
 -- The newest first, from the one of the page before on.
 SELECT seq, message_id, topic, reason, committed_at, died_at, octet_length(value) AS value_bytes
 FROM outbox_dead
-WHERE %(before)s::bigint IS NULL OR seq < %(before)s::bigint
+WHERE (%(before)s::bigint IS NULL OR seq < %(before)s::bigint)
+  AND (%(topic)s::text IS NULL OR topic = %(topic)s)
 ORDER BY seq DESC
 LIMIT %(limit)s;
+
+-- name: buried_groups
+SELECT topic, reason, count(*) AS messages, max(died_at) AS newest_at
+FROM (SELECT topic, reason, died_at FROM outbox_dead ORDER BY seq DESC LIMIT %(at_most)s) AS newest
+GROUP BY topic, reason
+ORDER BY messages DESC, topic, reason;
 
 -- name: known_seq
 -- One that was put back in the meantime is known still: whoever puts messages back page by page goes on from it.

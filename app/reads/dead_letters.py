@@ -1,0 +1,148 @@
+"""Dead letters: input nobody could process, with its reason and its origin."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from app.reads.shapes import NotFound, Shape, Term, TimeQuery, asked, cut, require_known
+from outbox.database import Database, queries
+from outbox.parameters import headers_from
+
+_SQL: Final = queries("views.sql")
+
+#: Dead letters that are grouped: the newest ones, so that it costs the same however many there are.
+GROUPED: Final = 10_000
+
+
+class DeadLettersQuery(TimeQuery):
+    """Filters of dead letters; one that is not given filters nothing. `since` and `until` are about `died_at`."""
+
+    reason: Term | None = None
+    #: Who gave it up: `router`, or the name of an agent.
+    consumer: Term | None = None
+    topic: Term | None = None
+    #: Whether it was put back.
+    redriven: bool | None = None
+    #: The id of the last one of the page before.
+    before: UUID | None = None
+
+
+class DeadLetter(Shape):
+    """A dead letter in short."""
+
+    id: UUID
+    consumer: str
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    #: When Kafka got it.
+    recorded_at: AwareDatetime
+    #: When it was given up.
+    died_at: AwareDatetime
+    #: None for a tombstone.
+    value_bytes: int | None
+    #: When somebody put it back, and who.
+    replayed_at: AwareDatetime | None
+    replayed_by: str | None
+    #: What was cut off because it is larger than any event may be; such a letter cannot be put back.
+    truncated: dict[str, Any] | None
+
+
+class DeadLettersPage(Shape):
+    """Dead letters, the newest first."""
+
+    dead_letters: Sequence[DeadLetter]
+    next: UUID | None
+
+
+class Bytes(Shape):
+    """Bytes as they came: as the text they are, or in base64 when they are none."""
+
+    encoding: Literal["utf-8", "base64"]
+    text: str
+
+
+class Header(Shape):
+    """A header of a record."""
+
+    name: str
+    value: Bytes
+
+
+class WholeDeadLetter(DeadLetter):
+    """A dead letter with its bytes."""
+
+    key: Bytes | None
+    value: Bytes | None
+    headers: Sequence[Header]
+
+
+class DeadLetterGroup(Shape):
+    """Dead letters of one consumer with one reason from one topic."""
+
+    consumer: str
+    reason: str
+    topic: str
+    dead_letters: int
+    #: Of them those that nobody has put back.
+    open: int
+    newest_at: AwareDatetime
+
+
+class DeadLetterGroups(Shape):
+    """Groups, the largest first."""
+
+    groups: Sequence[DeadLetterGroup]
+    #: Dead letters that were grouped: the newest of them, at most 10,000.
+    grouped: int
+    #: Whether there are more than were grouped.
+    is_capped: bool
+    next: Literal[None] = None
+
+
+async def dead_letters(database: Database, query: DeadLettersQuery) -> DeadLettersPage:
+    """The newest dead letters that the filters let pass. Raises `NotFound` for a `before` nobody knows."""
+    before = None if query.before is None else str(query.before)
+    await require_known(database, _SQL["known_dead_letter"], {"id": before}, "dead letter")
+    rows = await database.run(_SQL["dead_letters"], asked(query))
+    found = [DeadLetter(**row._asdict()) for row in rows]
+    shown, following = cut(found, query.limit, attrgetter("id"))
+    return DeadLettersPage(dead_letters=shown, next=following)
+
+
+async def dead_letter(database: Database, letter_id: UUID) -> WholeDeadLetter:
+    """One dead letter with its bytes. Raises `NotFound`."""
+    rows = await database.run(_SQL["dead_letter"], {"id": str(letter_id)})
+    if not rows:
+        raise NotFound(f"no dead letter {letter_id}")
+    letter = rows[0]._asdict()
+    key, value, headers = (letter.pop(name) for name in ("key", "value", "headers"))
+    told = [Header(name=name, value=_told(content)) for name, content in headers_from(headers)]
+    return WholeDeadLetter(**letter, key=_bytes(key), value=_bytes(value), headers=told)
+
+
+async def dead_letter_groups(database: Database) -> DeadLetterGroups:
+    """What the newest dead letters have in common."""
+    rows = await database.run(_SQL["dead_letter_groups"], {"at_most": GROUPED})
+    counted = sum(row.dead_letters for row in rows)
+    groups = [DeadLetterGroup(**row._asdict()) for row in rows]
+    return DeadLetterGroups(groups=groups, grouped=min(counted, GROUPED), is_capped=counted > GROUPED)
+
+
+def _bytes(stored: memoryview | None) -> Bytes | None:
+    return None if stored is None else _told(bytes(stored))
+
+
+def _told(content: bytes) -> Bytes:
+    try:
+        return Bytes(encoding="utf-8", text=content.decode())
+    except UnicodeDecodeError:
+        return Bytes(encoding="base64", text=base64.b64encode(content).decode())

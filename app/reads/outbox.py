@@ -1,0 +1,122 @@
+"""The outbox: what is committed and not yet published, and the messages Kafka refused for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Annotated, Final, Literal
+
+from pydantic import AwareDatetime, Field
+
+from app.reads.shapes import PageQuery, Shape, Term, asked, cut, require_known
+from outbox.database import Database, queries
+from outbox.relay import Relay
+from outbox.watch import OutboxWatch
+
+_SQL: Final = queries("views.sql")
+_BURIED_SQL: Final = queries("buried.sql")
+
+#: Messages are counted up to so many.
+COUNTED: Final = 10_000
+
+#: What PostgreSQL counts messages with.
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Lane(Shape):
+    """A lane with messages that wait."""
+
+    lane: int
+    #: For how long its first message has waited, in seconds.
+    age_seconds: float
+
+
+class Outbox(Shape):
+    """How much waits to be published, and for how long."""
+
+    #: Messages, counted up to 10,000.
+    pending: int
+    #: Whether there are more than that.
+    more_is_pending: bool
+    #: For how long the oldest has waited, in seconds.
+    oldest_seconds: float
+    #: Messages Kafka refused for good, counted up to 10,000.
+    dead: int
+    #: The lanes this worker holds.
+    lanes: Sequence[int]
+    #: Lanes with messages that wait, the oldest first.
+    waiting: Sequence[Lane]
+
+
+class BuriedQuery(PageQuery):
+    """A page of buried messages."""
+
+    topic: Term | None = None
+    #: The `seq` of the last one of the page before, also when it was put back in the meantime.
+    before: Seq | None = None
+
+
+class BuriedMessage(Shape):
+    """A message Kafka refused for good."""
+
+    seq: int
+    message_id: str
+    topic: str
+    reason: str
+    committed_at: AwareDatetime
+    died_at: AwareDatetime
+    #: None for a tombstone.
+    value_bytes: int | None
+
+
+class BuriedPage(Shape):
+    """Buried messages, the newest first."""
+
+    messages: Sequence[BuriedMessage]
+    next: int | None
+
+
+class BuriedGroup(Shape):
+    """Buried messages of one topic with one reason."""
+
+    topic: str
+    reason: str
+    messages: int
+    newest_at: AwareDatetime
+
+
+class BuriedGroups(Shape):
+    """Groups among the newest 10,000 buried messages, the largest first."""
+
+    groups: Sequence[BuriedGroup]
+    next: Literal[None] = None
+
+
+async def outbox(database: Database, watch: OutboxWatch, relay: Relay) -> Outbox:
+    """What waits, over all workers; the lanes are those of this one."""
+    [counted] = await database.run(_SQL["outbox"], {"at_most": COUNTED})
+    waiting = [Lane(lane=one.lane, age_seconds=one.age_seconds) for one in (await watch.look()).lanes]
+    waiting.sort(key=attrgetter("age_seconds"), reverse=True)
+    return Outbox(
+        pending=min(counted.pending, COUNTED),
+        more_is_pending=counted.pending > COUNTED,
+        oldest_seconds=waiting[0].age_seconds if waiting else 0.0,
+        dead=min(counted.dead, COUNTED),
+        lanes=list(relay.lanes),
+        waiting=waiting,
+    )
+
+
+async def buried(database: Database, query: BuriedQuery) -> BuriedPage:
+    """The newest messages Kafka refused for good. Raises `NotFound` for a `before` there never was."""
+    await require_known(database, _BURIED_SQL["known_seq"], {"seq": query.before}, "message")
+    rows = await database.run(_BURIED_SQL["buried_page"], asked(query))
+    found = [BuriedMessage(**row._asdict()) for row in rows]
+    shown, following = cut(found, query.limit, attrgetter("seq"))
+    return BuriedPage(messages=shown, next=following)
+
+
+async def buried_groups(database: Database) -> BuriedGroups:
+    """What the newest buried messages have in common."""
+    rows = await database.run(_BURIED_SQL["buried_groups"], {"at_most": COUNTED})
+    return BuriedGroups(groups=[BuriedGroup(**row._asdict()) for row in rows])
