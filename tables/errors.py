@@ -33,6 +33,7 @@ InnervateError
 │       ├── TruncatedDeadLetter     it is larger than any event may be, so it was not kept whole
 │       └── ShadowDeadLetter        what a shadow cannot decide on is no matter of the topics
 ├── Rejected                        the model's reply is not what was asked for: ask once more, then the rules decide
+├── NotFound                        what was asked for is not there
 ├── OutsidePolicy                   the model chose what the agent does not permit; the rules decide
 └── Fatal                           what was begun ends, with the message; a person changes something first
     ├── WindowsUnusable             going on would decide without what should be remembered
@@ -41,6 +42,7 @@ InnervateError
     │   └── SlotUnreadable          a stored entry cannot be read; the next start reads it back from the changelog
     ├── RingCorrupt                 stored bytes are no entry of a window
     ├── DomainInvalid               what a domain declares does not fit together
+    ├── ListingInvalid              what a domain shows of its tables is not there
     ├── MigrationChanged            the database was migrated by other files than these
     ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be

@@ -1,8 +1,8 @@
 """Listing: rows of a domain's own tables that people may look at, newest first and filtered, as every list is.
 
-    refunds = Listing(name="refunds", title="Refunds", row=RefundRow, at="issued_at", key="refund_id", filters=("order_id",))
+    Listing(name="builds", title="Builds", row=Build, at="built_at", key="build_id", filters=("repository_id",))
 
-It becomes `GET /refunds`, an operation of the OpenAPI document, and a view of the page. Nothing is written by it.
+It becomes `GET /builds`, an operation of the OpenAPI document, and a view of the page. Nothing is written by it.
 """
 
 from __future__ import annotations

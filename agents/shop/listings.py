@@ -18,8 +18,8 @@ class RefundRow(BaseModel):
     order_id: str
     customer_id: str
     payment_id: str
-    #: In minor units of the currency.
     amount_minor: int
+    """In minor units of the currency."""
     currency: str
     reason: str
     issued_at: AwareDatetime
@@ -33,8 +33,8 @@ class LedgerEntryRow(BaseModel):
     order_id: str
     debit: str
     credit: str
-    #: In minor units of the currency.
     amount_minor: int
+    """In minor units of the currency."""
     currency: str
     posted_at: AwareDatetime
 
@@ -47,8 +47,8 @@ class GivenBackRow(BaseModel):
     kind: str
     payment_id: str
     order_id: str
-    #: In minor units of the currency.
     amount_minor: int
+    """In minor units of the currency."""
     currency: str
     recorded_at: AwareDatetime
 

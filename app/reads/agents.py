@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
@@ -38,8 +38,8 @@ class AgentShape(Shape):
     window: WindowSize
     timeline: str
     changelog: str
-    #: Events it has read and not finished.
     in_flight: int
+    """Events it has read and not finished."""
 
 
 class Agents(Shape):
@@ -47,15 +47,15 @@ class Agents(Shape):
 
     set: str
     agents: Sequence[AgentShape]
-    next: Literal[None] = None
+    next: None = None
 
 
 class Remembered(Shape):
     """An event in a window."""
 
     offset: int
-    #: The event as it is in the timeline.
     event: dict[str, Any]
+    """The event as it is in the timeline."""
 
 
 class Window(Shape):
@@ -66,7 +66,7 @@ class Window(Shape):
     entity_id: str
     partition: int
     events: Sequence[Remembered]
-    next: Literal[None] = None
+    next: None = None
 
 
 def agents(agent_set: str, streams: Sequence[AgentStream]) -> Agents:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from app.reads.shapes import PageQuery, Shape, cut, require_known
+from app.reads.shapes import PageQuery, RowId, Shape, cut, require_known
 from outbox.approvals import Answer, Approval, Approvals
 from outbox.content import readable
 from outbox.database import Database, queries
@@ -21,15 +21,15 @@ _SQL: Final = queries("approvals.sql")
 class ApprovalsQuery(PageQuery):
     """A page of what waits."""
 
-    #: The id of the last one of the page before, also when it was answered in the meantime.
-    before: UUID | None = None
+    before: RowId | None = None
+    """The id of the last one of the page before, also when it was answered in the meantime."""
 
 
 class Waiting(Shape):
     """A held decision in short."""
 
-    #: That of the decision.
     id: UUID
+    """That of the decision."""
     agent: str
     event_source: str
     event_id: str
@@ -39,13 +39,13 @@ class Waiting(Shape):
     reason: str
     confidence: float
     brain: str
-    #: Why it is held; one short word.
     hold_reason: str
+    """Why it is held; one short word."""
     asked_at: AwareDatetime
-    #: From this instant on nobody can approve it.
     expires_at: AwareDatetime
-    #: Of exactly what follows from an answer; an answer gives it back.
+    """From this instant on nobody can approve it."""
     content_sha256: str
+    """Of exactly what follows from an answer; an answer gives it back."""
 
 
 class ApprovalsPage(Shape):
@@ -58,15 +58,15 @@ class ApprovalsPage(Shape):
 class Answered(Shape):
     """What a person is asked, and the answer if there is one."""
 
-    #: Why it is held; one short word.
     reason: str
-    #: What an approval publishes (`messages`) and does (`effects`), and what is published without one (`otherwise`).
+    """Why it is held; one short word."""
     content: dict[str, Any]
+    """What an approval publishes (`messages`) and does (`effects`), and what is published without one (`otherwise`)."""
     content_sha256: str
     asked_at: AwareDatetime
     expires_at: AwareDatetime
-    #: None while it waits.
     answer: Answer | None
+    """None while it waits."""
     answered_by: str | None
     answered_at: AwareDatetime | None
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from app.reads.shapes import NotFound, Shape, Term, TimeQuery, asked, cut, require_known
+from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, require_known
 from outbox.database import Database, queries
 from outbox.parameters import headers_from
 
@@ -24,13 +24,13 @@ class DeadLettersQuery(TimeQuery):
     """Filters of dead letters; one that is not given filters nothing. `since` and `until` are about `died_at`."""
 
     reason: Term | None = None
-    #: Who gave it up: `router`, or the name of an agent.
     consumer: Term | None = None
+    """Who gave it up: `router`, or the name of an agent."""
     topic: Term | None = None
-    #: Whether it was put back.
     redriven: bool | None = None
-    #: The id of the last one of the page before.
-    before: UUID | None = None
+    """Whether it was put back."""
+    before: RowId | None = None
+    """The id of the last one of the page before."""
 
 
 class DeadLetter(Shape):
@@ -43,17 +43,17 @@ class DeadLetter(Shape):
     topic: str
     partition: int
     offset: int
-    #: When Kafka got it.
     recorded_at: AwareDatetime
-    #: When it was given up.
+    """When Kafka got it."""
     died_at: AwareDatetime
-    #: None for a tombstone.
+    """When it was given up."""
     value_bytes: int | None
-    #: When somebody put it back, and who.
+    """None for a tombstone."""
     replayed_at: AwareDatetime | None
+    """When somebody put it back, and who."""
     replayed_by: str | None
-    #: What was cut off because it is larger than any event may be; such a letter cannot be put back.
     truncated: dict[str, Any] | None
+    """What was cut off because it is larger than any event may be; such a letter cannot be put back."""
 
 
 class DeadLettersPage(Shape):
@@ -92,8 +92,8 @@ class DeadLetterGroup(Shape):
     reason: str
     topic: str
     dead_letters: int
-    #: Of them those that nobody has put back.
     open: int
+    """Of them those that nobody has put back."""
     newest_at: AwareDatetime
 
 
@@ -101,11 +101,11 @@ class DeadLetterGroups(Shape):
     """Groups, the largest first."""
 
     groups: Sequence[DeadLetterGroup]
-    #: Dead letters that were grouped: the newest of them, at most 10,000.
     grouped: int
-    #: Whether there are more than were grouped.
+    """Dead letters that were grouped: the newest of them, at most 10,000."""
     is_capped: bool
-    next: Literal[None] = None
+    """Whether there are more than were grouped."""
+    next: None = None
 
 
 async def dead_letters(database: Database, query: DeadLettersQuery) -> DeadLettersPage:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, model_validator
 
 from app.reads.approvals import Answered, answered
-from app.reads.shapes import NotFound, Shape, Term, TimeQuery, asked, cut, require_known
+from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, require_known
 from outbox.approvals import Approvals
 from outbox.database import Database, queries
 from outbox.records import Status
@@ -25,25 +25,25 @@ class DecisionsQuery(TimeQuery):
     """Filters of decisions; one that is not given filters nothing, and all that are given hold together."""
 
     agent: Term | None = None
-    #: The kind of the entity it is about: `order`.
     entity: Term | None = None
-    #: The entity's id; together with `entity` it is one entity.
+    """The kind of the entity it is about: `order`."""
     entity_id: Term | None = None
-    #: With `entity` and `entity_id`: also what was decided about other entities on the same events.
+    """The entity's id; together with `entity` it is one entity."""
     related: bool = False
-    #: The event that was decided on. Events of several sources may have the same id.
+    """With `entity` and `entity_id`: also what was decided about other entities on the same events."""
     event_id: Term | None = None
+    """The event that was decided on. Events of several sources may have the same id."""
     event_source: Term | None = None
-    #: A message that the decision published.
     message_id: Term | None = None
-    #: What all events of one story share.
+    """A message that the decision published."""
     correlation_id: Term | None = None
+    """What all events of one story share."""
     outcome: Term | None = None
     status: Status | None = None
-    #: `rules` or how a model decided.
     brain: Term | None = None
-    #: The id of the last decision of the page before.
-    before: UUID | None = None
+    """`rules` or how a model decided."""
+    before: RowId | None = None
+    """The id of the last decision of the page before."""
 
     @model_validator(mode="after")
     def _related_to_one(self) -> Self:
@@ -64,13 +64,13 @@ class DecisionSummary(Shape):
     entity_id: str
     outcome: str
     reason: str
-    #: 0 to 1.
     confidence: float
-    #: `rules`, or how a model decided.
+    """0 to 1."""
     brain: str
+    """`rules`, or how a model decided."""
     model: str | None
-    #: Why the rules decided where a model was to.
     fallback_reason: str | None
+    """Why the rules decided where a model was to."""
     status: Status
     decided_at: AwareDatetime
     correlation_id: str | None
@@ -80,29 +80,29 @@ class DecisionsPage(Shape):
     """Decisions, the newest first."""
 
     decisions: Sequence[DecisionSummary]
-    #: What to give as `before` for the next page.
     next: UUID | None
+    """What to give as `before` for the next page."""
 
 
 class Decision(DecisionSummary):
     """A decision with what it knew and what follows from it."""
 
     event_at: AwareDatetime
-    #: Where the event stands in its timeline.
     topic: str
+    """Where the event stands in its timeline."""
     partition: int
     offset: int
-    #: Offsets of the events the agent knew, in the partition of the event, and their hash.
     history: dict[str, Any]
-    #: What it publishes, as it was committed.
+    """Offsets of the events the agent knew, in the partition of the event, and their hash."""
     messages: Sequence[dict[str, Any]]
+    """What it publishes, as it was committed."""
     committed_at: AwareDatetime
-    #: How many decisions led to its event.
     chain_depth: int | None
-    #: The messages of its story with its own, in answer to agents.
+    """How many decisions led to its event."""
     fan_out: int | None
-    #: What a person was asked, and answered, if it was held.
+    """The messages of its story with its own, in answer to agents."""
     approval: Answered | None
+    """What a person was asked, and answered, if it was held."""
 
 
 class GroupsQuery(TimeQuery):
@@ -117,8 +117,8 @@ class DecisionGroup(Shape):
     agent: str
     outcome: str
     status: Status
-    #: Where the rules had to decide in place of a model.
     fell_back: bool
+    """Where the rules had to decide in place of a model."""
     decisions: int
     newest_at: AwareDatetime
 
@@ -127,11 +127,11 @@ class DecisionGroups(Shape):
     """Groups, the largest first."""
 
     groups: Sequence[DecisionGroup]
-    #: Decisions that were grouped: the newest of them, at most 10,000.
     grouped: int
-    #: Whether there are more than were grouped.
+    """Decisions that were grouped: the newest of them, at most 10,000."""
     is_capped: bool
-    next: Literal[None] = None
+    """Whether there are more than were grouped."""
+    next: None = None
 
 
 async def decisions(database: Database, query: DecisionsQuery) -> DecisionsPage:

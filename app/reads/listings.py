@@ -47,9 +47,7 @@ def read_listing(listing: Listing) -> ReadListing:
     name = listing.row.__name__
     row = listing.row
     filters: dict[str, Any] = dict.fromkeys(("before", *listing.filters), (Term | None, None))
-    query = create_model(
-        f"{name}Query", __base__=TimeQuery, __doc__=f"Filters of {listing.title.lower()}.", **filters
-    )
+    query = create_model(f"{name}Query", __base__=TimeQuery, __doc__=f"Filters of {listing.title.lower()}.", **filters)
     page = create_model(
         f"{name}Page",
         __base__=Shape,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from app.reads.shapes import NotFound, Shape, Term, TimeQuery, asked, cut, require_known
+from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, require_known
 from outbox.database import Database, queries
 
 _SQL: Final = queries("views.sql")
@@ -21,12 +21,12 @@ class LlmCallsQuery(TimeQuery):
 
     agent: Term | None = None
     model: Term | None = None
-    #: What was asked for this decision.
-    decision_id: UUID | None = None
-    #: Whether it failed: its reply was none that anybody can decide by.
+    decision_id: RowId | None = None
+    """What was asked for this decision."""
     failed: bool | None = None
-    #: The id of the last one of the page before.
-    before: UUID | None = None
+    """Whether it failed: its reply was none that anybody can decide by."""
+    before: RowId | None = None
+    """The id of the last one of the page before."""
 
 
 class LlmCall(Shape):
@@ -36,18 +36,18 @@ class LlmCall(Shape):
     agent: str
     event_source: str | None
     event_id: str
-    #: Of the decision it was asked for; there may be none yet.
     decision_id: UUID
-    #: Counts the attempts for the event, from 1.
+    """Of the decision it was asked for; there may be none yet."""
     attempt: int
+    """Counts the attempts for the event, from 1."""
     model: str
     prompt_sha256: str
-    #: As the server counted; null when it did not say.
     prompt_tokens: int | None
+    """As the server counted; null when it did not say."""
     completion_tokens: int | None
     latency_ms: int
-    #: Why nobody can decide by the reply; null when it is valid.
     error: str | None
+    """Why nobody can decide by the reply; null when it is valid."""
     called_at: AwareDatetime
 
 
@@ -71,8 +71,8 @@ class ModelBudget(Shape):
     agent: str
     day: date
     used_tokens: int
-    #: Set aside for calls under way.
     reserved_tokens: int
+    """Set aside for calls under way."""
     limit_tokens: int
 
 
@@ -85,8 +85,8 @@ class ModelUse(Shape):
     failed: int
     prompt_tokens: int
     completion_tokens: int
-    #: Half of the calls took no longer, in milliseconds.
     median_latency_ms: int
+    """Half of the calls took no longer, in milliseconds."""
     newest_at: AwareDatetime
 
 
@@ -95,7 +95,7 @@ class Models(Shape):
 
     uses: Sequence[ModelUse]
     budgets: Sequence[ModelBudget]
-    next: Literal[None] = None
+    next: None = None
 
 
 #: Calls that are summed up: the newest ones, so that it costs the same however many there are.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
 
-from app.reads.shapes import PageQuery, Shape, Term, asked, cut, require_known
+from app.reads.shapes import PageQuery, Shape, Term, asked, cut, digits, require_known
 from outbox.database import Database, queries
 from outbox.relay import Relay
 from outbox.watch import OutboxWatch
@@ -20,40 +20,40 @@ _BURIED_SQL: Final = queries("buried.sql")
 COUNTED: Final = 10_000
 
 #: What PostgreSQL counts messages with.
-Seq = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Seq = Annotated[int, Field(ge=0, le=2**63 - 1), digits(0, 2**63 - 1)]
 
 
 class Lane(Shape):
     """A lane with messages that wait."""
 
     lane: int
-    #: For how long its first message has waited, in seconds.
     age_seconds: float
+    """For how long its first message has waited, in seconds."""
 
 
 class Outbox(Shape):
     """How much waits to be published, and for how long."""
 
-    #: Messages, counted up to 10,000.
     pending: int
-    #: Whether there are more than that.
+    """Messages, counted up to 10,000."""
     more_is_pending: bool
-    #: For how long the oldest has waited, in seconds.
+    """Whether there are more than that."""
     oldest_seconds: float
-    #: Messages Kafka refused for good, counted up to 10,000.
+    """For how long the oldest has waited, in seconds."""
     dead: int
-    #: The lanes this worker holds.
+    """Messages Kafka refused for good, counted up to 10,000."""
     lanes: Sequence[int]
-    #: Lanes with messages that wait, the oldest first.
+    """The lanes this worker holds."""
     waiting: Sequence[Lane]
+    """Lanes with messages that wait, the oldest first."""
 
 
 class BuriedQuery(PageQuery):
     """A page of buried messages."""
 
     topic: Term | None = None
-    #: The `seq` of the last one of the page before, also when it was put back in the meantime.
     before: Seq | None = None
+    """The `seq` of the last one of the page before, also when it was put back in the meantime."""
 
 
 class BuriedMessage(Shape):
@@ -65,8 +65,8 @@ class BuriedMessage(Shape):
     reason: str
     committed_at: AwareDatetime
     died_at: AwareDatetime
-    #: None for a tombstone.
     value_bytes: int | None
+    """None for a tombstone."""
 
 
 class BuriedPage(Shape):
@@ -89,7 +89,7 @@ class BuriedGroups(Shape):
     """Groups among the newest 10,000 buried messages, the largest first."""
 
     groups: Sequence[BuriedGroup]
-    next: Literal[None] = None
+    next: None = None
 
 
 async def outbox(database: Database, watch: OutboxWatch, relay: Relay) -> Outbox:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict
 
-from app.reads.shapes import PageQuery, Shape, Term, cut, require_known
+from app.reads.shapes import PageQuery, RowId, Shape, Term, cut, require_known
 from outbox.database import Database, queries
 from outbox.shadows import Agreement, agreements, disagreements
 
@@ -19,8 +19,8 @@ class ShadowsQuery(PageQuery):
     """Shadows with a page of their disagreements."""
 
     label: Term | None = None
-    #: The id of the shadow's decision that was the last one of the page before.
-    before: UUID | None = None
+    before: RowId | None = None
+    """The id of the shadow's decision that was the last one of the page before."""
 
 
 class _FromValues(Shape):
@@ -45,11 +45,11 @@ class ShadowDisagreement(_FromValues):
     event_type: str
     entity: str
     entity_id: str
-    #: When the shadow did.
     decided_at: AwareDatetime
+    """When the shadow did."""
     same_messages: bool
-    #: Whether both knew the same when they decided.
     same_history: bool
+    """Whether both knew the same when they decided."""
     shadow: ShadowSide
     live: ShadowSide
 
@@ -59,28 +59,28 @@ class Shadow(Shape):
 
     agent: str
     label: str
-    #: Events it has decided on, and those of them that the live agent has decided on too.
     decisions: int
+    """Events it has decided on, and those of them that the live agent has decided on too."""
     compared: int
     same_outcome: int
     same_messages: int
-    #: Outcome and messages.
     same: int
-    #: Events the live agent alone has decided on, among those that the shadow has read.
+    """Outcome and messages."""
     only_live: int
+    """Events the live agent alone has decided on, among those that the shadow has read."""
     dead_letters: int
-    #: Share of what was compared that is the same, 0 to 1; null while nothing is.
     rate: float | None
+    """Share of what was compared that is the same, 0 to 1; null while nothing is."""
     disagreements: Sequence[ShadowDisagreement]
-    #: What to give as `before` for its next disagreements.
     next: UUID | None
+    """What to give as `before` for its next disagreements."""
 
 
 class Shadows(Shape):
     """All shadows: there are few."""
 
     shadows: Sequence[Shadow]
-    next: Literal[None] = None
+    next: None = None
 
 
 async def shadows(database: Database, query: ShadowsQuery) -> Shadows:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
-from pydantic import UUID4, UUID5, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from outbox.database import Database
 from tables.errors import InnervateError
@@ -18,8 +20,32 @@ MAX_LIMIT: Final = 500
 
 #: What a filter is compared with; bounded, because it comes from outside.
 Term = Annotated[str, Field(min_length=1, max_length=1024)]
-#: Ids of ours are of these kinds.
-RowId = UUID5 | UUID4
+
+
+def digits(lowest: int, highest: int) -> BeforeValidator:
+    """Takes a whole number between these two, and of texts nothing but its digits."""
+
+    def refuse(given: object) -> object:
+        text = given if isinstance(given, str) else str(given)
+        is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(highest))
+        if not is_number or not lowest <= int(text) <= highest:
+            raise PydanticCustomError(
+                "number", "expected a number from {lowest} to {highest}", {"lowest": lowest, "highest": highest}
+            )
+        return given
+
+    return BeforeValidator(refuse)
+
+
+def _uuid(given: object) -> object:
+    try:
+        return UUID(given) if isinstance(given, str) else given
+    except ValueError:
+        raise PydanticCustomError("uuid", "expected a UUID") from None
+
+
+#: Names a row.
+RowId = Annotated[UUID, BeforeValidator(_uuid)]
 
 
 class NotFound(InnervateError):
@@ -29,29 +55,29 @@ class NotFound(InnervateError):
 class Shape(BaseModel):
     """What is answered: its fields and their types are a promise, described by the OpenAPI document."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Query(BaseModel):
     """What is asked. Raises pydantic's `ValidationError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class PageQuery(Query):
     """A page of a list: the newest rows, or those after `before`."""
 
-    #: Rows of the page at most.
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, strict=False)] = DEFAULT_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), digits(1, MAX_LIMIT)] = DEFAULT_LIMIT
+    """Rows of the page at most."""
 
 
 class TimeQuery(PageQuery):
     """A page of what happened in a span of time."""
 
-    #: From this instant on.
     since: AwareDatetime | None = None
-    #: Before this instant.
+    """From this instant on."""
     until: AwareDatetime | None = None
+    """Before this instant."""
 
 
 def cut(rows: Sequence[T], limit: int, place: Callable[[T], Any]) -> tuple[Sequence[T], Any]:
@@ -71,7 +97,7 @@ async def require_known(database: Database, statement: str, parameters: Mapping[
 
 
 def asked(query: Query, **more: Any) -> dict[str, Any]:
-    """The query as parameters of a statement: one more row than a page has, ids and instants as PostgreSQL takes them."""
+    """The query as parameters of a statement: one more row than a page has, ids and instants as texts."""
     parameters = {**query.model_dump(mode="json"), **more}
     if "limit" in parameters:
         parameters["limit"] += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from app.reads.decisions import (
     Decision,
@@ -16,7 +15,7 @@ from app.reads.decisions import (
     decisions,
 )
 from app.reads.shadows import Shadows, ShadowsQuery, shadows
-from app.reads.shapes import Query
+from app.reads.shapes import Query, RowId
 from app.views.endpoints import Asked, Endpoint
 from app.worker.application import Innervate
 
@@ -24,7 +23,7 @@ from app.worker.application import Innervate
 class DecisionPlace(Query):
     """A decision."""
 
-    decision_id: UUID
+    decision_id: RowId
 
 
 def decision_endpoints(app: Innervate) -> Sequence[Endpoint]:

@@ -85,9 +85,7 @@ def register(app: Innervate, endpoint: Endpoint) -> None:
 
 def as_json(body: BaseModel, *, status: int = 200) -> web.Response:
     """A model as the body of an answer."""
-    return web.Response(
-        text=body.model_dump_json(), content_type="application/json", status=status, headers=NO_STORE
-    )
+    return web.Response(text=body.model_dump_json(), content_type="application/json", status=status, headers=NO_STORE)
 
 
 async def _answer(endpoint: Endpoint, request: web.Request, place: Mapping[str, str]) -> web.StreamResponse:

@@ -14,7 +14,6 @@ from typing import Final, Literal
 from aiohttp import web
 
 from app.reads.shapes import Shape
-
 from app.settings import Settings
 from app.views.endpoints import Asked, Endpoint, as_json
 from app.web.callers import Role
@@ -48,8 +47,8 @@ class Ready(Shape):
     """Whether work gets done."""
 
     status: Literal["ready", "not ready"]
-    #: By what is checked: `ok`, or what is wrong.
     checks: dict[str, str]
+    """By what is checked: `ok`, or what is wrong."""
 
 
 def health_endpoints(app: Innervate) -> Sequence[Endpoint]:

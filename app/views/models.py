@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from app.reads.llm_calls import LlmCallsPage, LlmCallsQuery, Models, WholeLlmCall, llm_call, llm_calls, models
-from app.reads.shapes import Query
+from app.reads.shapes import Query, RowId
 from app.views.endpoints import Asked, Endpoint
 from app.worker.application import Innervate
 
@@ -14,7 +13,7 @@ from app.worker.application import Innervate
 class CallPlace(Query):
     """A call."""
 
-    call_id: UUID
+    call_id: RowId
 
 
 def model_endpoints(app: Innervate) -> Sequence[Endpoint]:

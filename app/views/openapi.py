@@ -53,8 +53,8 @@ class Problem(Shape):
     type: str
     title: str
     status: int
-    #: A sentence for a person.
     detail: str
+    """A sentence for a person."""
 
 
 class OpenApi(BaseModel):
@@ -62,7 +62,7 @@ class OpenApi(BaseModel):
 
 
 def openapi_endpoint(endpoints: Sequence[Endpoint]) -> Endpoint:
-    """The description of these endpoints and itself, as an endpoint; it changes with the version and the domains only."""
+    """The description of these endpoints and itself; it changes with the version and the domains only."""
 
     async def describe(asked: Asked) -> web.Response:
         if asked.request.headers.get("If-None-Match") == etag:
@@ -101,7 +101,7 @@ def openapi_document(endpoints: Iterable[Endpoint]) -> Mapping[str, Any]:
     }
 
 
-_Schemas = Mapping[tuple[type[BaseModel], JsonSchemaMode], Mapping[str, Any]]
+_Schemas = Mapping[Any, Mapping[str, Any]]
 
 
 def _models(
@@ -158,7 +158,9 @@ def _parameters(model: type[BaseModel], place: str) -> Iterable[Mapping[str, Any
         told = {key: value for key, value in field.items() if key not in {"title", "default", "description"}}
         # A parameter is left out in place of being null.
         variants = [variant for variant in told.pop("anyOf", ()) if variant != {"type": "null"}]
-        merged = {**told, **variants[0]} if len(variants) == 1 else {**told, **({"anyOf": variants} if variants else {})}
+        merged = (
+            {**told, **variants[0]} if len(variants) == 1 else {**told, **({"anyOf": variants} if variants else {})}
+        )
         description = model.model_fields[name].description
         yield {
             "name": name,

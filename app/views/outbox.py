@@ -22,7 +22,7 @@ from app.reads.dead_letters import (
     dead_letters,
 )
 from app.reads.outbox import BuriedGroups, BuriedPage, BuriedQuery, Outbox, Seq, buried, buried_groups, outbox
-from app.reads.shapes import NotFound, Query, Shape
+from app.reads.shapes import NotFound, Query, RowId, Shape
 from app.views.endpoints import Asked, Endpoint, Nothing
 from app.web.callers import Role
 from app.worker.application import Innervate
@@ -36,7 +36,7 @@ _REDRIVE: Sequence[Literal["redrive", "replay"]] = ("redrive", "replay")
 class LetterPlace(Query):
     """A dead letter."""
 
-    letter_id: UUID
+    letter_id: RowId
 
 
 class SeqPlace(Query):

@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, Field
 from agents.model.text import escaped
 from agents.replay.comparison import HistoryKind
 from app.kafka.timelines import TimelineUnreadable, timeline_reader
-from app.reads.shapes import NotFound, Query, Shape, Term
+from app.reads.shapes import NotFound, Query, Shape, Term, digits
 from app.settings import Settings
 from app.timemachine.knowledge import as_json, identity, knowledge_of
 from app.timemachine.lookback import DEFAULT_EVENTS, MAX_EVENTS, AmbiguousEvent, UnknownEvent, look_back, lookback_json
@@ -46,12 +46,12 @@ class TimelinePlace(Query):
 class TimelineQuery(Query):
     """How much of a timeline."""
 
-    #: The id of an event: what was before it. The newest events without.
     before: Term | None = None
-    #: The source of that event, where several have its id (409 without).
+    """The id of an event: what was before it. The newest events without."""
     source: Term | None = None
-    #: Events at most.
-    events: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = DEFAULT_EVENTS
+    """The source of that event, where several have its id (409 without)."""
+    events: Annotated[int, Field(ge=1, le=MAX_EVENTS), digits(1, MAX_EVENTS)] = DEFAULT_EVENTS
+    """Events at most."""
 
 
 class TimelineEvent(Shape):
@@ -59,8 +59,8 @@ class TimelineEvent(Shape):
 
     offset: int
     recorded_at: AwareDatetime
-    #: The event; a text where the record is none.
     event: dict[str, Any] | str
+    """The event; a text where the record is none."""
 
 
 class Timeline(Shape):
@@ -69,11 +69,11 @@ class Timeline(Shape):
     entity: str
     entity_id: str
     partition: int
-    #: The event looked back from.
     before: TimelineEvent | None
+    """The event looked back from."""
     events: Sequence[TimelineEvent]
-    #: What to give as `before` and `source` for the events before these.
     next: str | None
+    """What to give as `before` and `source` for the events before these."""
     next_source: str | None
 
 
@@ -88,13 +88,13 @@ class DecisionHistory(Shape):
     offset: int
     outcome: str
     reason: str
-    #: Whether this is what was recorded: `same` by its hash, to the byte.
     history_kind: HistoryKind
+    """Whether this is what was recorded: `same` by its hash, to the byte."""
     history_sha256: str
-    #: Offsets of the history that Kafka no longer has.
     dropped_offsets: Sequence[int]
-    #: The event that was decided on; null when Kafka no longer has it.
+    """Offsets of the history that Kafka no longer has."""
     event: TimelineEvent | None
+    """The event that was decided on; null when Kafka no longer has it."""
     history: Sequence[TimelineEvent]
 
 

@@ -1,4 +1,4 @@
-"""Problems: errors as `application/problem+json` (RFC 9457): what is wrong, for programs by status, for people by detail."""
+"""Problems: what is wrong with a request (RFC 9457): for programs by its status, for people by its detail."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_the_views_show_it(told: Stage) -> None:
     assert {row["event_id"]: row["outcome"] for row in decisions["decisions"]} == JUDGED
     seen = {event["event"]["id"] for event in timeline["events"]}
     assert {fact.event_id for fact in (*BUILDS, EXPLAINED)} <= seen
-    assert (status, "repository" in unknown["error"]) == (404, True)
+    assert (status, "repository" in unknown["detail"]) == (404, True)
 
 
 def test_the_commands_show_it(told: Stage) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from observe import get, rows, settled
+from problems import problem
 from shop import Payment, Record, send, series
 
 from app.sandbox import Sandbox
@@ -103,7 +104,7 @@ def test_the_window_of_an_unknown_entity_is_empty(worker: WorkerProcess) -> None
 def test_the_window_of_an_unknown_agent_is_not_found(worker: WorkerProcess) -> None:
     assert get(worker.url, "/agents/nobody/windows/web-plain") == (
         404,
-        {"error": "this worker's set has no agent nobody"},
+        problem(404, "this worker's set has no agent nobody"),
     )
 
 
@@ -141,24 +142,24 @@ def test_every_filter_of_decisions_counts(worker: WorkerProcess, query: str, fou
 @pytest.mark.parametrize(
     ("path", "error"),
     [
-        ("/decisions?limit=0", "limit must be a number from 1 to 500"),
-        ("/decisions?limit=501", "limit must be a number from 1 to 500"),
-        ("/decisions?limit=ten", "limit must be a number from 1 to 500"),
-        ("/decisions?limit=-1", "limit must be a number from 1 to 500"),
-        ("/dead-letters?limit=0", "limit must be a number from 1 to 500"),
-        ("/decisions?before=yesterday", "a decision's id is a UUID"),
-        ("/decisions/42", "a decision's id is a UUID"),
+        ("/decisions?limit=0", "limit: expected a number from 1 to 500"),
+        ("/decisions?limit=501", "limit: expected a number from 1 to 500"),
+        ("/decisions?limit=ten", "limit: expected a number from 1 to 500"),
+        ("/decisions?limit=-1", "limit: expected a number from 1 to 500"),
+        ("/dead-letters?limit=0", "limit: expected a number from 1 to 500"),
+        ("/decisions?before=yesterday", "before: expected a UUID"),
+        ("/decisions/42", "decision_id: expected a UUID"),
     ],
 )
 def test_a_wrong_parameter_is_named(worker: WorkerProcess, path: str, error: str) -> None:
-    assert get(worker.url, path) == (400, {"error": error})
+    assert get(worker.url, path) == (400, problem(400, error))
 
 
 @pytest.mark.parametrize("path", ["/decisions?event_id=%00", "/decisions?agent=%00", "/dead-letters?reason=%00"])
 def test_a_filter_postgresql_cannot_hold_is_refused(worker: WorkerProcess, path: str) -> None:
     assert get(worker.url, path) == (
         400,
-        {"error": "control characters are not allowed in a path or a query"},
+        problem(400, "control characters are not allowed in a path or a query"),
     )
 
 
@@ -177,7 +178,7 @@ def test_one_decision_shows_its_history_and_messages(sandbox: Sandbox, worker: W
 def test_an_unknown_decision_is_not_found(worker: WorkerProcess) -> None:
     unknown = uuid.UUID(int=0)
 
-    assert get(worker.url, f"/decisions/{unknown}") == (404, {"error": f"no decision {unknown}"})
+    assert get(worker.url, f"/decisions/{unknown}") == (404, problem(404, f"no decision {unknown}"))
 
 
 def test_the_outbox_is_empty_and_its_lanes_are_held(worker: WorkerProcess) -> None:
@@ -232,7 +233,7 @@ def open_worker(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.mark.parametrize("path", ["/agents", "/decisions", "/outbox", "/not-there"])
 def test_a_worker_that_the_command_line_opened_asks_for_the_token(open_worker: WorkerProcess, path: str) -> None:
-    assert get(open_worker.url, path) == (401, {"error": "Unauthorized"})
+    assert get(open_worker.url, path) == (401, problem(401, "Unauthorized"))
 
 
 def test_its_health_is_open(open_worker: WorkerProcess) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from problems import problem
 from refunding import refund
 
 from app.composition import create_app
@@ -110,7 +111,7 @@ async def test_what_waits_is_listed_with_its_decision(client: Client, writer: De
         "content_sha256": await hash_of(client, held("e-2")),
     }
     assert [one["event_id"] for one in (await asked(client, "/approvals?limit=1"))[1]["approvals"]] == ["e-2"]
-    assert await asked(client, "/approvals?limit=0") == (400, {"error": "limit must be a number from 1 to 500"})
+    assert await asked(client, "/approvals?limit=0") == (400, problem(400, "limit: expected a number from 1 to 500"))
 
 
 async def test_a_held_decision_shows_everything_that_follows_from_an_answer(
@@ -189,7 +190,7 @@ async def test_an_answer_that_comes_second_says_who_was_first_and_when(
 
     assert status == 409
     answered_at = datetime.fromisoformat(first["answered_at"]).astimezone(UTC).isoformat(timespec="seconds")
-    assert body["error"] == f"already rejected by ada at {answered_at}"
+    assert body["detail"] == f"already rejected by ada at {answered_at}"
     assert body["approval"] == first
 
 
@@ -202,7 +203,7 @@ async def test_an_answer_to_something_else_than_what_is_held_is_none(
 
     status, body = await press(record, "approve", content_sha256="0" * 64, by="ada")
 
-    assert (status, body["error"]) == (409, f"what is held has the hash {hashed}")
+    assert (status, body["detail"]) == (409, f"what is held has the hash {hashed}")
     assert body["approval"]["answer"] is None
     assert query(STATUS) == [("e-1", "held")]
 
@@ -217,8 +218,8 @@ async def test_an_approval_that_postgresql_refuses_stays_held_and_says_why(
     status, body = await press(record, "approve", content_sha256=await hash_of(client, record), by="ada")
 
     assert status == 409
-    assert body["error"].startswith("it stays held: ")
-    assert "refunded_at_most_what_was_captured" in body["error"]
+    assert body["detail"].startswith("it stays held: ")
+    assert "refunded_at_most_what_was_captured" in body["detail"]
     assert body["approval"]["answer"] is None
     assert query(STATUS) == [("e-1", "held"), ("e-2", "committed")]
     assert (await press(record, "reject", content_sha256=await hash_of(client, record), by="ada"))[0] == 200
@@ -233,7 +234,7 @@ async def test_an_approval_that_needs_what_is_not_there_yet_stays_held_and_says_
 
     status, body = await press(record, "approve", content_sha256=await hash_of(client, record), by="ada")
 
-    assert (status, body["error"]) == (503, 'it stays held: relation "refunds" does not exist')
+    assert (status, body["detail"]) == (503, 'it stays held: relation "refunds" does not exist')
     assert body["approval"]["answer"] is None
     assert query(STATUS) == [("e-1", "held")]
     query("ALTER TABLE away RENAME TO refunds")
@@ -252,7 +253,7 @@ async def test_what_was_never_held_is_not_found(
             async with client.post(path, json={"content_sha256": "0" * 64, "by": "ada"}) as response:
                 assert (response.status, await response.json()) == (
                     404,
-                    {"error": f"decision {decision_id} was never held"},
+                    problem(404, f"decision {decision_id} was never held"),
                 )
 
 
@@ -283,7 +284,7 @@ async def test_a_body_that_is_not_right_is_answered_with_what_was_expected(
     path = f"/decisions/{record.id}/approve"
 
     async with client.post(path, data=body, headers={"Content-Type": "application/json"}) as response:
-        status, said = response.status, (await response.json())["error"]
+        status, said = response.status, (await response.json())["detail"]
 
     assert status == 422
     assert said.startswith(error)
@@ -302,7 +303,7 @@ async def test_what_a_foreign_page_can_make_a_browser_send_is_no_answer(
     path = f"/decisions/{record.id}/approve"
 
     async with client.post(path, data=body, headers={"Content-Type": content_type}) as response:
-        assert (response.status, await response.json()) == (415, {"error": "an answer is application/json"})
+        assert (response.status, await response.json()) == (415, problem(415, "the body is application/json"))
     preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     async with client.options(path, headers=preflight) as response:
         assert response.status >= 400
@@ -319,7 +320,7 @@ async def test_an_answer_is_posted(client: Client, method: str) -> None:
 
 async def test_only_a_uuid_is_the_id_of_a_decision(client: Client) -> None:
     async with client.post("/decisions/x/reject", json={"content_sha256": "0" * 64, "by": "ada"}) as response:
-        assert (response.status, await response.json()) == (400, {"error": "a decision's id is a UUID"})
+        assert (response.status, await response.json()) == (400, problem(400, "decision_id: expected a UUID"))
 
 
 async def test_an_answer_needs_the_token_when_there_is_one(start: Callable[..., Awaitable[Client]]) -> None:
@@ -358,7 +359,7 @@ async def test_of_two_who_press_at_the_same_time_exactly_one_wins_every_time(
         [won] = [body for status, body in answers if status == 200]
         [lost] = [body for status, body in answers if status == 409]
         assert lost["approval"] == won
-        assert lost["error"].startswith(f"already {won['answer']} by {won['answered_by']} at ")
+        assert lost["detail"].startswith(f"already {won['answer']} by {won['answered_by']} at ")
         [published] = {"approved": ["m"], "rejected": ["escalated"]}[won["answer"]]
         assert query(PUBLISHED) == [(f"{published}-e-{number}",)]
         query("DELETE FROM outbox_messages")

@@ -12,6 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from problems import problem
 
 from agents.model.history import digest_of
 from app.composition import create_app
@@ -141,7 +142,7 @@ async def test_what_kafka_no_longer_has_is_named(ask: Ask, log: Any, decided: Ca
 
 async def test_a_decision_nobody_made_has_no_history(ask: Ask) -> None:
     nobody = "00000000-0000-0000-0000-000000000001"
-    assert await ask(f"/decisions/{nobody}/history") == (404, {"error": f"no decision {nobody}"})
+    assert await ask(f"/decisions/{nobody}/history") == (404, problem(404, f"no decision {nobody}"))
     assert (await ask("/decisions/1/history"))[0] == 400
 
 
@@ -206,13 +207,13 @@ async def test_an_entity_nobody_has_heard_of_has_no_events(ask: Ask) -> None:
         ("/timelines/order/o-1?before=e%E2%80%A81", 404, "order o-1 has no event e\\u20281 in timeline-order"),
         ("/timelines/planet/o-1", 404, "an entity is one of customer, order, service"),
         ("/timelines/customer/ada", 503, "Kafka does not answer"),  # its topic is not there
-        ("/timelines/order/o-1?events=0", 400, "events must be a number from 1 to 500"),
-        ("/timelines/order/o-1?events=501", 400, "events must be a number from 1 to 500"),
-        ("/timelines/order/o-1?events=many", 400, "events must be a number from 1 to 500"),
+        ("/timelines/order/o-1?events=0", 400, "events: expected a number from 1 to 500"),
+        ("/timelines/order/o-1?events=501", 400, "events: expected a number from 1 to 500"),
+        ("/timelines/order/o-1?events=many", 400, "events: expected a number from 1 to 500"),
     ],
 )
 async def test_what_cannot_be_answered_is_said(ask: Ask, path: str, status: int, error: str) -> None:
     found, body = await ask(path)
 
     assert found == status
-    assert body["error"].startswith(error)
+    assert body["detail"].startswith(error)

@@ -80,6 +80,7 @@ def test_domains_bring_their_tables_and_their_version_stands_in_the_database(emp
     assert rows(empty_database_url, "SELECT domain || number || name FROM domain_migrations") == [
         "shop10001_refunds",
         "shop20002_given_back",
+        "shop30003_listings",
     ]
 
 
@@ -165,7 +166,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0009"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0010"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from problems import problem
 
 from agents.engine.shadow import Shadow, ShadowWriter
 from app.composition import create_app
@@ -147,26 +148,26 @@ NO_PLACES = {
     f"/dead-letters?before={NOBODY}": (404, f"no dead letter {NOBODY}"),
     f"/approvals?before={NOBODY}": (404, f"no held decision {NOBODY}"),
     f"/shadows?before={NOBODY}": (404, f"no decision {NOBODY}"),
-    "/outbox/dead?before=123456": (404, "there was never a message 123456"),
-    "/decisions?before=": (400, "a decision's id is a UUID"),
-    "/dead-letters?before=1": (400, "a dead letter's id is a UUID"),
-    "/approvals?before=x": (400, "a held decision's id is a UUID"),
-    "/shadows?before=x": (400, "a decision's id is a UUID"),
-    "/outbox/dead?before=-1": (400, "a message's seq is a number"),
-    "/outbox/dead?before=9223372036854775808": (400, "a message's seq is a number"),
+    "/outbox/dead?before=123456": (404, "no message 123456"),
+    "/decisions?before=": (400, "before: expected a UUID"),
+    "/dead-letters?before=1": (400, "before: expected a UUID"),
+    "/approvals?before=x": (400, "before: expected a UUID"),
+    "/shadows?before=x": (400, "before: expected a UUID"),
+    "/outbox/dead?before=-1": (400, "before: expected a number from 0 to 9223372036854775807"),
+    "/outbox/dead?before=9223372036854775808": (400, "before: expected a number from 0 to 9223372036854775807"),
 }
 
 
 @pytest.mark.usefixtures("_rows")
 async def test_a_page_before_what_nobody_knows_is_not_found_and_before_what_is_no_id_refused(ask: Ask) -> None:
     for path, (status, error) in NO_PLACES.items():
-        assert await ask(path) == (status, {"error": error})
+        assert await ask(path) == (status, problem(status, error))
 
 
 @pytest.mark.parametrize("path", ["/decisions", "/dead-letters", "/outbox/dead", "/approvals", "/shadows"])
 async def test_a_limit_is_a_number_from_1_to_500(ask: Ask, path: str) -> None:
     for limit in ("0", "-1", "501", "1e9", "1.0", "abc", "", "%2B5", "0x5", "%D9%A5", "9" * 400):
-        assert await ask(f"{path}?limit={limit}") == (400, {"error": "limit must be a number from 1 to 500"})
+        assert await ask(f"{path}?limit={limit}") == (400, problem(400, "limit: expected a number from 1 to 500"))
     for limit in ("1", "500"):
         assert (await ask(f"{path}?limit={limit}"))[0] == 200
 
@@ -220,5 +221,5 @@ async def test_every_view_refuses_a_parameter_it_does_not_know(app: Innervate, c
                 if response.status != 405:
                     assert (response.status, await response.json()) == (
                         400,
-                        {"error": f"no parameter nonsense: {known}"},
+                        problem(400, f"no parameter nonsense: {known}"),
                     )

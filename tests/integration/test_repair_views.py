@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from problems import problem
 
 from agents.engine.shadow import Shadow, ShadowWriter
 from app.composition import create_app
@@ -66,7 +67,7 @@ async def test_a_dead_letter_is_redriven_once(
     assert await post(client, PATH) == (202, {"id": str(LETTER.id), "topic": "timeline-customer", "by": "ada"})
     status, body = await post(client, PATH, json={"by": "bob"})
 
-    assert (status, body["error"][:27]) == (409, "already redriven by ada at ")
+    assert (status, body["detail"][:27]) == (409, "already redriven by ada at ")
     assert query(PENDING) == [("timeline-customer",)]
     async with client.get("/dead-letters") as response:
         [listed] = (await response.json())["dead_letters"]
@@ -104,7 +105,7 @@ async def test_what_cannot_be_asked_for_changes_nothing(
 
     found, body = await post(client, path, **options)
 
-    assert (found, list(body)) == (status, ["error"])
+    assert (found, body["status"], list(body)) == (status, status, ["type", "title", "status", "detail"])
     assert query(PENDING) == []
     assert query("SELECT count(*) FROM outbox_dead") == [(3,)]
 
@@ -115,7 +116,7 @@ async def test_a_shadows_dead_letter_is_refused_with_what_to_do(client: Client, 
 
     assert await post(client, f"/dead-letters/{letter.id}/redrive") == (
         409,
-        {"error": "it is of the shadow fraud@v2: start that under another label"},
+        problem(409, "it is of the shadow fraud@v2: start that under another label"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from problems import problem
 
 from app.composition import create_app
 from app.sandbox import Postgres
@@ -20,6 +21,8 @@ from outbox.writer import DecisionWriter
 
 NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
+
+EMPTY_OUTBOX = {"pending": 0, "more_is_pending": False, "oldest_seconds": 0, "dead": 0, "lanes": [], "waiting": []}
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ async def test_a_database_that_is_away_is_not_ready_and_no_view_breaks(ask: Ask,
         assert (status, ready["status"]) == (503, "not ready")
         assert "refused" in ready["checks"]["database"]
         for path in ("/decisions", "/outbox", "/dead-letters"):
-            assert await ask(path) == (503, {"error": "PostgreSQL does not answer"})
+            assert await ask(path) == (503, problem(503, "PostgreSQL does not answer"))
     finally:
         postgres.restart()
 
@@ -137,7 +140,10 @@ async def test_an_agent_says_what_it_reacts_to_and_remembers(ask: Ask) -> None:
 
 
 async def test_a_window_of_an_agent_nobody_knows_is_not_found(ask: Ask) -> None:
-    assert await ask("/agents/nobody/windows/customer-1") == (404, {"error": "this worker's set has no agent nobody"})
+    assert await ask("/agents/nobody/windows/customer-1") == (
+        404,
+        problem(404, "this worker's set has no agent nobody"),
+    )
 
 
 async def test_decisions_are_listed_newest_first_and_page_by_page(
@@ -204,19 +210,19 @@ async def test_one_decision_has_its_history_and_its_messages(
     ("path", "status", "error"),
     [
         ("/decisions/00000000-0000-0000-0000-000000000000", 404, "no decision 00000000-0000-0000-0000-000000000000"),
-        ("/decisions/not-a-uuid", 400, "a decision's id is a UUID"),
-        ("/decisions?before=1", 400, "a decision's id is a UUID"),
-        ("/decisions?limit=0", 400, "limit must be a number from 1 to 500"),
-        ("/decisions?limit=501", 400, "limit must be a number from 1 to 500"),
-        ("/decisions?limit=-1", 400, "limit must be a number from 1 to 500"),
-        ("/dead-letters?limit=many", 400, "limit must be a number from 1 to 500"),
-        ("/dead-letters?limit=%D9%A3", 400, "limit must be a number from 1 to 500"),
+        ("/decisions/not-a-uuid", 400, "decision_id: expected a UUID"),
+        ("/decisions?before=1", 400, "before: expected a UUID"),
+        ("/decisions?limit=0", 400, "limit: expected a number from 1 to 500"),
+        ("/decisions?limit=501", 400, "limit: expected a number from 1 to 500"),
+        ("/decisions?limit=-1", 400, "limit: expected a number from 1 to 500"),
+        ("/dead-letters?limit=many", 400, "limit: expected a number from 1 to 500"),
+        ("/dead-letters?limit=%D9%A3", 400, "limit: expected a number from 1 to 500"),
     ],
 )
 async def test_a_wrong_question_is_answered_with_what_was_expected(
     ask: Ask, path: str, status: int, error: str
 ) -> None:
-    assert await ask(path) == (status, {"error": error})
+    assert await ask(path) == (status, problem(status, error))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +237,7 @@ async def test_a_question_nobody_can_answer_is_the_asker_s_fault(ask: Ask, path:
 async def test_the_outbox_says_how_much_waits_and_for_how_long(
     ask: Ask, writer: DecisionWriter, decision: Callable[..., Any], query: Callable[..., Any]
 ) -> None:
-    assert await ask("/outbox") == (200, {"pending": 0, "oldest_seconds": 0, "dead": 0, "lanes": []})
+    assert await ask("/outbox") == (200, EMPTY_OUTBOX)
     await writer.record(decision("pay-1"))
     await writer.record(decision("pay-2"))
     query(

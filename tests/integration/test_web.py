@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from problems import problem
 
 from app.settings import Settings
 from app.web.connections import Connections, Limits
@@ -82,7 +83,7 @@ async def test_who_may_ask(
 )
 async def test_errors_are_json_and_tell_nothing_of_the_inside(path: str, status: int, error: str) -> None:
     async with TestClient(TestServer(guarded())) as client, client.get(path) as response:
-        assert (response.status, await response.json()) == (status, {"error": error})
+        assert (response.status, await response.json()) == (status, problem(status, error))
 
 
 async def test_a_refusal_says_how_to_come_in() -> None:
@@ -126,7 +127,7 @@ async def test_what_this_machine_alone_can_reach_answers_to_its_own_names_only(
 )
 async def test_a_parameter_that_is_not_known_is_refused_with_those_there_are(query: str, error: str) -> None:
     async with TestClient(TestServer(guarded())) as client, client.get(f"/page?{query}") as response:
-        assert (response.status, await response.json()) == (400, {"error": error})
+        assert (response.status, await response.json()) == (400, problem(400, error))
 
 
 async def test_known_parameters_are_taken_and_paths_that_declare_none_take_none() -> None:
@@ -175,4 +176,4 @@ async def test_a_request_that_takes_too_long_ends() -> None:
     app = web.Application(middlewares=middlewares(None, Connections(Limits(work_seconds=0.01)), {}))
     app.router.add_get("/page", page)
     async with TestClient(TestServer(app)) as client, client.get("/page") as response:
-        assert (response.status, await response.json()) == (504, {"error": "this took too long"})
+        assert (response.status, await response.json()) == (504, problem(504, "this took too long"))

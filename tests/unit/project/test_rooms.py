@@ -10,7 +10,7 @@ import pytest
 from app.sandbox.worker_process import CHECKOUT
 
 #: Where nothing of the shop may be named.
-ROOMS = ("agents/engine", "agents/model", "agents/platform", "outbox", "tables", "app/worker")
+ROOMS = ("agents/engine", "agents/model", "agents/platform", "outbox", "tables", "app/worker", "app/reads", "app/web")
 
 #: The shop's words, as parts of names as well: `customer` is found in `customer_id`, `payment` in `PaymentSucceeded`.
 #: "order" and "capture" alone are English ("in the order of the log"); the shop's are `order_id` and `captures`.
