@@ -34,6 +34,7 @@ class AnswerForm(SignedForm):
 
 
 def expected(error: ValidationError) -> str:
-    """What is wrong with an answer, in one line; the first of it when there is more."""
-    found = error.errors()[0]
-    return escaped(f"{'.'.join(map(str, found['loc']))[:40] or 'body'}: {found['msg']}")
+    """What is wrong with what somebody asked for, in one line; the first of it when there is more."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, found["loc"]))[:40] or "body"
+    return escaped(f"{where}: {found['msg'].removeprefix('Value error, ')}")

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from outbox.database import Database
 from tables.errors import InnervateError
@@ -29,9 +28,7 @@ def digits(lowest: int, highest: int) -> BeforeValidator:
         text = given if isinstance(given, str) else str(given)
         is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(highest))
         if not is_number or not lowest <= int(text) <= highest:
-            raise PydanticCustomError(
-                "number", "expected a number from {lowest} to {highest}", {"lowest": lowest, "highest": highest}
-            )
+            raise ValueError(f"expected a number from {lowest} to {highest}")
         return given
 
     return BeforeValidator(refuse)
@@ -41,7 +38,7 @@ def _uuid(given: object) -> object:
     try:
         return UUID(given) if isinstance(given, str) else given
     except ValueError:
-        raise PydanticCustomError("uuid", "expected a UUID") from None
+        raise ValueError("expected a UUID") from None
 
 
 #: Names a row.

@@ -15,6 +15,7 @@ from faust.web import View
 from pydantic import BaseModel, ValidationError
 
 from agents.model.text import escaped
+from app.operators.approvals import expected
 from app.reads.shapes import NotFound
 from app.web.callers import Caller, Role, caller_of
 from app.worker.application import Innervate
@@ -118,9 +119,3 @@ def _read(model: type[T], given: Mapping[str, Any], refusal: type[web.HTTPError]
         return model.model_validate(dict(given))
     except ValidationError as error:
         raise refusal(reason=expected(error)) from error
-
-
-def expected(error: ValidationError) -> str:
-    """What is wrong with a request, in one line; the first of it when there is more."""
-    found = error.errors(include_url=False, include_input=False)[0]
-    return escaped(f"{'.'.join(map(str, found['loc']))[:40] or 'body'}: {found['msg']}")

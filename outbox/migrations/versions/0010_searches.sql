@@ -1,6 +1,6 @@
 -- What people look for: a decision by an id (its event's, its story's, that of a message it published), and lists by what
--- they are filtered by, each in the order in which pages go on. One index holds all ids, as hashes: it costs a fourth of
--- three. jsonb_path_ops: https://www.postgresql.org/docs/current/datatype-json.html#JSON-INDEXING.
+-- they are filtered by, each in the order in which pages go on. One index holds all ids, as hashes (jsonb_path_ops:
+-- https://www.postgresql.org/docs/current/datatype-json.html#JSON-INDEXING).
 -- A large table can have its indexes made before, CONCURRENTLY and under these names: they are taken as they are.
 CREATE OR REPLACE FUNCTION search_terms(event_id text, correlation_id text, messages jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT jsonb_build_array(event_id, correlation_id) || jsonb_path_query_array(messages, '$[*].id')
