@@ -31,8 +31,8 @@ hooks: $(READY)  ## Check every commit before it is made, with the tools of .ven
 	$(BIN)/pre-commit install
 
 .PHONY: demo
-demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n UNUSUAL=n PROVIDER=tansu|apache LLM=scripted
-	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(LLM),--llm $(LLM)) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES)) $(if $(UNUSUAL),--unusual $(UNUSUAL))
+demo: $(READY)  ## The whole story on embedded services; SEED=n ORDERS=n FAILURES=n UNUSUAL=n PROVIDER=tansu|apache LLM=scripted VERBOSE=1
+	$(BIN)/python -m app.demo --provider $(PROVIDER) $(if $(LLM),--llm $(LLM)) $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS)) $(if $(FAILURES),--failures $(FAILURES)) $(if $(UNUSUAL),--unusual $(UNUSUAL)) $(if $(VERBOSE),--verbose)
 
 .PHONY: up
 up: $(READY)  ## Embedded services and a worker until Ctrl-C; addresses in var/sandbox.json; PROVIDER=tansu|apache
@@ -94,6 +94,14 @@ pythons:  ## unit-on for every supported Python this machine has; says which it 
 .PHONY: acceptance
 acceptance: $(READY)  ## Real worker processes on the sandbox
 	$(BIN)/pytest tests/acceptance --provider tansu -m "not apache"
+
+.PHONY: test-browser
+test-browser: $(READY) chromium  ## The page in Chromium: every view, keyboard, screen reader, hostile text; SCREENSHOTS=1 renews those of the README
+	$(BIN)/pytest tests/browser --provider tansu $(if $(SCREENSHOTS),--screenshots)
+
+.PHONY: chromium
+chromium:  ## Install Debian's Chromium where there is none (as root); CHROMIUM=path names another one
+	.ci/chromium
 
 .PHONY: test-kafka
 test-kafka: kafka-integration kafka-acceptance random-faults  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven

@@ -22,6 +22,7 @@ from rich.console import Console
 from app.demo.evidence import AGENTS_SOURCE
 from app.demo.observation import Observation, observe, of_correlation
 from app.demo.report import report_on
+from app.demo.screen import Screen, said
 from app.demo.telling import choreography
 from app.sandbox import Sandbox, SandboxError
 from app.sandbox.worker_process import WorkerProcess
@@ -36,7 +37,29 @@ REPORT: Final = Path("var/demo-report.json")
 #: What a replay of the demo's log came to.
 REPLAY: Final = Path("var/demo-replay.json")
 #: Mistakes shown on the screen; all of them are in the report.
-MISTAKES_SHOWN: Final = 10
+MISTAKES_SHOWN: Final = 3
+#: What the screen shows of the report, unless all of it is asked for: what was promised, and how well it was judged.
+WHAT_MATTERS: Final = (
+    "events_in",
+    "decisions",
+    "brains",
+    "fallbacks",
+    "messages_published",
+    "dead_letters",
+    "commit_to_publish_ms_p99",
+    "root_cause_top1",
+    "root_cause_top3",
+    "false_confidence",
+    "recovery_correct",
+    "by_itself",
+    "owed",
+    "given_back",
+    "over_refunds",
+    "ledger_balanced",
+    "refunds_over_captures",
+    "replayed",
+    "replay_same",
+)
 
 
 def main() -> int:
@@ -55,6 +78,9 @@ def main() -> int:
     parser.add_argument(
         "--llm", choices=("scripted",), help="ask a scripted model that misbehaves; rules alone without"
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="show everything the agents say, line by line, and the whole report"
+    )
     arguments = parser.parse_args()
     end_in_order()
     console = Console(highlight=False)
@@ -66,7 +92,7 @@ def main() -> int:
             seed=arguments.seed, orders=arguments.orders, failures=arguments.failures, unusual=unusual
         )
         with _model(arguments.llm, arguments.seed) as settings:
-            return _run(arguments.provider, settings, simulation, console)
+            return _run(arguments.provider, settings, simulation, console, verbose=arguments.verbose)
     except (SandboxError, ValueError) as error:
         console.print(f"innervate: {error}", style="bold red")
         return 1
@@ -77,7 +103,7 @@ def _model(llm: str | None, seed: int) -> AbstractContextManager[Mapping[str, st
     return nullcontext({}) if llm is None else scripted_model(DIRECTORY / "model", seed=seed)
 
 
-def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, console: Console) -> int:
+def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, console: Console, *, verbose: bool) -> int:
     with (
         console.status("starting PostgreSQL and Kafka") as status,
         Sandbox(DIRECTORY, provider) as sandbox,
@@ -89,15 +115,18 @@ def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, con
             worker.start()
             status.stop()
             console.print(f"worker ready at {worker.url}; log in {worker.log_path}")
-            observed = asyncio.run(observe(sandbox, simulation.records, console))
+            with Screen(console, total=len(simulation.records), verbose=verbose) as screen:
+                observed = asyncio.run(observe(sandbox, simulation.records, screen))
             worker.stop()
             report, findings = asyncio.run(report_on(sandbox, observed, simulation, replay_file=REPLAY))
         finally:
             worker.release()
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+    console.rule("what the agents said")
+    console.print(said(screen.said))
     _show_one(observed, simulation.unusual, console)
-    _show(report, console)
+    _show(report, console, verbose=verbose)
     over = report["refunds_over_captures"] or report["over_refunds"]
     is_good = report["ledger_balanced"] and not over and report["replay_same"]
     return 0 if is_good and not findings.broken else 1
@@ -109,7 +138,8 @@ def _show_one(observed: Observation, unusual: AbstractSet[str], console: Console
     found = next((event for kind in wanted for event in _caused_by_an_error(observed, kind, unusual)), None)
     if found is not None and found.correlationid is not None:
         console.rule(f"one payment and what followed from it: {found.correlationid}")
-        console.print(choreography(of_correlation(observed.events, found.correlationid)))
+        story = choreography(of_correlation(observed.events, found.correlationid))
+        console.print(story, no_wrap=True, overflow="ellipsis")
 
 
 def _caused_by_an_error(observed: Observation, kind: str, unusual: AbstractSet[str]) -> list[Event]:
@@ -121,13 +151,17 @@ def _caused_by_an_error(observed: Observation, kind: str, unusual: AbstractSet[s
     return sorted(found, key=lambda event: (event.correlationid in unusual, event.correlationid or ""))
 
 
-def _show(report: Mapping[str, Any], console: Console) -> None:
+def _show(report: Mapping[str, Any], console: Console, *, verbose: bool) -> None:
     console.rule("report")
     for name, value in report.items():
-        if not isinstance(value, list):
+        if not isinstance(value, list) and (verbose or name in WHAT_MATTERS):
             console.print(f"{name:28} {_counts(value) if isinstance(value, Mapping) else value}", highlight=False)
-    for line in report["mistakes"][:MISTAKES_SHOWN]:
+    mistakes = report["mistakes"]
+    shown = mistakes if verbose else mistakes[:MISTAKES_SHOWN]
+    for line in shown:
         console.print(line, style="yellow")
+    if len(shown) < len(mistakes):
+        console.print(f"and {len(mistakes) - len(shown)} more misjudged, in {REPORT}", style="yellow")
     for line in report["broken_promises"]:
         console.print(line, style="bold red")
     console.print(f"\nlost {report['lost']} duplicates {report['duplicates']}", style="bold")

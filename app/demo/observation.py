@@ -11,15 +11,13 @@ from itertools import chain
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agents.model.agent import Agent
 from agents.model.catalogue import Catalogue
 from agents.shop import shop
 from app.demo.checker import EventKey
 from app.demo.evidence import AGENTS_SOURCE, count_committed
-from app.demo.telling import line
+from app.demo.screen import Screen
 from app.sandbox import Sandbox
 from app.simulator import Produced
 from app.simulator.sending import send_records
@@ -31,8 +29,6 @@ SHOP: Final = Catalogue([shop])
 STALLED_AFTER_SECONDS: Final = 180.0
 #: Slow enough to read along.
 RECORDS_PER_SECOND: Final = 100
-#: What the agents say in every story, one line each, is left out on the screen.
-_QUIET: Final = frozenset({"LedgerEntryPosted", "RootCauseSuspected"})
 
 
 @dataclass(slots=True)
@@ -87,49 +83,43 @@ def deciding(event: Event) -> Iterable[Agent]:
     )
 
 
-async def observe(sandbox: Sandbox, records: Sequence[Produced], console: Console) -> Observation:
-    """Send the records, print what the agents say, and return when all is decided and published or nothing moves."""
+async def observe(sandbox: Sandbox, records: Sequence[Produced], screen: Screen) -> Observation:
+    """Send the records, show what comes of them, and return when all is decided and published or nothing moves."""
     observed = Observation()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        sent = progress.add_task("sent", total=len(records))
-        decided = progress.add_task("decided", total=None)
-        consumer = AIOKafkaConsumer(*SHOP.topics, bootstrap_servers=sandbox.kafka, auto_offset_reset="earliest")
-        await consumer.start()
+    consumer = AIOKafkaConsumer(*SHOP.topics, bootstrap_servers=sandbox.kafka, auto_offset_reset="earliest")
+    await consumer.start()
 
-        def on_sent() -> None:
-            observed.events_in += 1
-            observed.last_news_at = time.monotonic()
-            progress.advance(sent)
+    def on_sent() -> None:
+        observed.events_in += 1
+        observed.last_news_at = time.monotonic()
+        screen.sent()
 
-        sending = asyncio.create_task(
-            send_records({"bootstrap_servers": sandbox.kafka}, records, per_second=RECORDS_PER_SECOND, on_sent=on_sent)
-        )
-        try:
-            while not (
-                sending.done() and (await _is_over(sandbox, observed, progress, decided) or observed.is_stalled)
-            ):
-                # By time, over all topics: what is owed at a moment depends on what came before.
-                batches = (await consumer.getmany(timeout_ms=200)).values()
-                for record in sorted(chain.from_iterable(batches), key=lambda record: record.timestamp):
-                    _print(observed.notice(record), console)
-            await sending
-        finally:
-            sending.cancel()
-            await consumer.stop()
+    sending = asyncio.create_task(
+        send_records({"bootstrap_servers": sandbox.kafka}, records, per_second=RECORDS_PER_SECOND, on_sent=on_sent)
+    )
+    try:
+        while True:
+            # Asked first: what is sent afterwards may be due as well.
+            is_sent = sending.done()
+            if (await _is_over(sandbox, observed, screen) or observed.is_stalled) and is_sent:
+                break
+            # By time, over all topics: what is owed at a moment depends on what came before.
+            batches = (await consumer.getmany(timeout_ms=200)).values()
+            for record in sorted(chain.from_iterable(batches), key=lambda record: record.timestamp):
+                if (event := observed.notice(record)) is not None:
+                    screen.heard(event)
+        await sending
+    finally:
+        sending.cancel()
+        await consumer.stop()
     return observed
 
 
-async def _is_over(sandbox: Sandbox, observed: Observation, progress: Progress, decided: TaskID) -> bool:
+async def _is_over(sandbox: Sandbox, observed: Observation, screen: Screen) -> bool:
     """Whether everything due is decided, and everything decided was seen; whoever decides more says more."""
     decisions, messages = await asyncio.to_thread(count_committed, sandbox.database_url)
-    progress.update(decided, completed=decisions, total=observed.decisions_due)
+    screen.decided(decisions, due=observed.decisions_due)
     return decisions >= observed.decisions_due and messages <= len(observed.seen_at)
-
-
-def _print(event: Event | None, console: Console) -> None:
-    if event is not None and event.source.startswith(AGENTS_SOURCE) and event.type not in _QUIET:
-        console.print(line(event), no_wrap=True, overflow="ellipsis")
 
 
 def of_correlation(events: Mapping[EventKey, Event], correlationid: str) -> Sequence[Event]:

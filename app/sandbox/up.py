@@ -36,6 +36,23 @@ def chosen_settings(environment: Mapping[str, str], sandbox: Mapping[str, str]) 
     return {name: value for name, value in settings.items() if name not in fixed}
 
 
+def told(addresses: Mapping[str, str], log: Path) -> str:
+    """What stands on the screen while everything runs: the page first, then how to give it something to show."""
+    innervate = Path(sys.executable).with_name("innervate")
+    if innervate.is_relative_to(Path.cwd()):
+        innervate = innervate.relative_to(Path.cwd())
+    lines = [
+        f"the page       {addresses['web_url']}/ui/",
+        f"to fill it     KAFKA_BROKER={addresses['kafka']} {innervate} simulate --orders 200 --failures 40",
+        "",
+        *(f"{name:14} {value}" for name, value in addresses.items()),
+        f"worker log     {log}",
+        f"addresses      {ADDRESSES}",
+        "Ctrl-C stops everything",
+    ]
+    return "\n".join(lines)
+
+
 def _serve(sandbox: Sandbox) -> int:
     settings = chosen_settings(os.environ, sandbox.worker_environment())
     worker = WorkerProcess(sandbox, Path("var/up/worker").absolute(), settings)
@@ -48,9 +65,7 @@ def _serve(sandbox: Sandbox) -> int:
             "web_url": worker.url,
         }
         tell(ADDRESSES, orjson.dumps(addresses, option=orjson.OPT_INDENT_2) + b"\n")
-        for name, value in addresses.items():
-            print(f"{name:14} {value}")
-        print(f"\nworker log     {worker.log_path}\naddresses      {ADDRESSES}\nCtrl-C stops everything")
+        print(told(addresses, worker.log_path), flush=True)
         worker.wait()
         print(f"innervate: the worker ended; see {worker.log_path}", file=sys.stderr)
         return 1

@@ -150,9 +150,10 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     assert report["decisions"] > report["messages_published"] > 3 * 220
     assert report["dead_letters"] > 0
     assert (report["replayed"], report["replay_same"]) == (report["decisions"], True)
-    lines = [line.split() for line in told.splitlines()]
-    assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 200
+    assert int(re.findall(r"(\d+) FraudScored\b", told)[0]) >= 200
     assert any("RefundIssued" in line for line in told.splitlines() if line.startswith("    "))
+    # Two screens, of 30 lines each.
+    assert len(told.splitlines()) <= 60
 
 
 def test_what_the_readme_shows_of_the_demo_is_what_it_prints(demo_ended: tuple[int, str, dict[str, Any]]) -> None:
@@ -180,7 +181,7 @@ def test_a_demo_with_a_model_that_misbehaves_loses_nothing_and_explains_every_fa
     command = [sys.executable, "-m", "app.demo", "--provider", provider, "--llm", "scripted"]
 
     run = subprocess.run(
-        [*command, "--orders", "48", "--failures", "12"],
+        [*command, "--orders", "48", "--failures", "12", "--verbose"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -192,6 +193,10 @@ def test_a_demo_with_a_model_that_misbehaves_loses_nothing_and_explains_every_fa
     assert run.returncode == 0, run.stdout
     assert run.stdout.rstrip().endswith("lost 0 duplicates 0")
     report = json.loads((tmp_path / "var/demo-report.json").read_bytes())
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 40
+    figures = {name for name, value in report.items() if not isinstance(value, list)}
+    assert figures <= {line[0] for line in lines if line}
     assert (report["ledger_balanced"], report["refunds_over_captures"], report["broken_promises"]) == (True, 0, [])
     assert report["over_refunds"] == 0
     assert report["brains"].keys() == {"rules", "scripted"}

@@ -16,8 +16,12 @@ STAGES = [
     "crash-points TRADE=shop",
     "pythons",
     "test UNIT=coverage",
+    "test-browser",
     "test-kafka",
 ]
+
+#: What is made before any stage begins.
+NEEDED = ["made setup", "made chromium"]
 
 
 @pytest.fixture
@@ -54,9 +58,9 @@ def test_every_stage_is_run_and_its_log_is_shown(checkout: Path, at_once: str) -
     done = run(checkout, AT_ONCE=at_once)
 
     assert done.returncode == 0
-    first, *made = (checkout / "made").read_text().splitlines()
-    assert first == "made setup"
-    assert sorted(made) == [f"made {stage}" for stage in STAGES]
+    made = (checkout / "made").read_text().splitlines()
+    assert made[: len(NEEDED)] == NEEDED
+    assert sorted(made[len(NEEDED) :]) == [f"made {stage}" for stage in STAGES]
     assert "crash-points-TRADE=ci-FENCED=1 | made crash-points TRADE=ci FENCED=1" in done.stdout.splitlines()
     assert done.stdout.endswith("; FAILED: none\n")
 
@@ -67,7 +71,7 @@ def test_a_stage_that_fails_is_read_last_and_fails_the_run_after_all_others_ran(
     done = run(checkout, AT_ONCE="2")
 
     assert done.returncode == 1
-    assert len((checkout / "made").read_text().splitlines()) == 1 + len(STAGES)
+    assert len((checkout / "made").read_text().splitlines()) == len(NEEDED) + len(STAGES)
     *_, log, verdict = done.stdout.splitlines()
     assert log == "test-kafka | made test-kafka"
     assert verdict.endswith("; FAILED: test-kafka")
@@ -79,4 +83,13 @@ def test_nothing_begins_when_what_kafka_needs_is_missing(checkout: Path) -> None
     done = run(checkout)
 
     assert done.returncode == 1
-    assert (checkout / "made").read_text().splitlines() == ["made setup"]
+    assert (checkout / "made").read_text().splitlines() == NEEDED
+
+
+def test_nothing_begins_without_the_browser_that_the_tests_of_the_page_need(checkout: Path) -> None:
+    (checkout / "broken").write_text("chromium\n")
+
+    done = run(checkout)
+
+    assert done.returncode != 0
+    assert (checkout / "made").read_text().splitlines() == NEEDED

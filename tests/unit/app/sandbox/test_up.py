@@ -1,12 +1,13 @@
-"""Settings of the caller of `make up`: what can hold for its worker does, and the rest is said."""
+"""`make up`: what it tells, and which settings of its caller hold for its worker; the rest is said."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from app.sandbox.up import chosen_settings
+from app.sandbox.up import chosen_settings, told
 
 SANDBOX = {"KAFKA_BROKER": "127.0.0.1:20000", "DATABASE_URL": "postgresql://here", "WEB_BIND": "127.0.0.1"}
 
@@ -35,3 +36,22 @@ def test_what_the_sandbox_has_itself_is_not_used_and_said_in_one_line(capsys: py
         "innervate: not used here, the sandbox has its own:"
         " DATADIR, KAFKA_BROKER, KAFKA_SECURITY_PASSWORD, WEB_BIND, WEB_PORT\n"
     )
+
+
+def test_the_page_comes_first_and_then_how_to_fill_it() -> None:
+    addresses = {"kafka": "127.0.0.1:20000", "provider": "tansu", "web_url": "http://127.0.0.1:20001"}
+
+    page, simulate, *rest = told(addresses, Path("var/up/worker.log")).splitlines()
+
+    assert page.split() == ["the", "page", "http://127.0.0.1:20001/ui/"]
+    assert simulate.split()[3] == "KAFKA_BROKER=127.0.0.1:20000"
+    assert simulate.endswith(f"{Path(sys.executable).with_name('innervate')} simulate --orders 200 --failures 40")
+    assert [line.split() for line in rest] == [
+        [],
+        ["kafka", "127.0.0.1:20000"],
+        ["provider", "tansu"],
+        ["web_url", "http://127.0.0.1:20001"],
+        ["worker", "log", "var/up/worker.log"],
+        ["addresses", "var/sandbox.json"],
+        ["Ctrl-C", "stops", "everything"],
+    ]
