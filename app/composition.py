@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from app.commands import register_commands
 from app.commands.terminal import add_command
+from app.page import register_page
 from app.settings import Settings
 from app.views import register_views
 from app.worker.application import Innervate, require_compiled_streams
@@ -22,4 +23,5 @@ def create_app(settings: Settings) -> Innervate:
 
         add_command(app, simulate, settings)
     register_views(app)
+    register_page(app)
     return app

@@ -24,6 +24,8 @@ class Limits:
     connections: int = 256
     #: Requests at work, health not counted: beyond, 503 at once. More than the page of a few people and their probes.
     requests: int = 64
+    #: Streams, which last as long as somebody looks and count as no request: beyond, 503 at once.
+    streams: int = 64
     #: For a request to be whole, since the connection was opened or the response before was written, in seconds.
     waiting_seconds: float = 10.0
     #: For a response to be taken by its client, in seconds.
@@ -50,6 +52,7 @@ class Connections:
         self.is_private: bool | None = None
         self._open: dict[object, _Connection] = {}
         self._at_work = 0
+        self._streams = 0
 
     def __len__(self) -> int:
         self._open = {each: it for each, it in self._open.items() if not it.transport.is_closing()}
@@ -102,6 +105,21 @@ class Connections:
             self._at_work -= counted
             if connection is not None:
                 connection.is_at_work, connection.since = False, time.monotonic()
+
+    @property
+    def has_place_for_a_stream(self) -> bool:
+        """Whether one more may begin."""
+        return self._streams < self.limits.streams
+
+    @contextmanager
+    def streaming(self, protocol: Any) -> Iterator[None]:
+        """While a stream of this connection lasts; it is at work, so it is never closed for another."""
+        self._streams += 1
+        try:
+            with self.at_work(protocol, counted=False):
+                yield
+        finally:
+            self._streams -= 1
 
     def _waiting(self) -> Sequence[_Connection]:
         return [each for each in self._open.values() if not each.is_at_work and not each.transport.is_closing()]

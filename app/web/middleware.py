@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from app.web.addresses import is_loopback, is_private
 from app.web.callers import NOBODY, Caller, RequiredRoles, Role, require, required_role, set_caller
 from app.web.connections import Connections
+from app.web.negotiation import for_people
 from app.web.problems import problem
 from app.web.requests import host_of, refuse_control_characters, refuse_unknown_parameters
 from outbox.errors import DatabaseUnavailable, StatementRejected
@@ -43,17 +44,20 @@ def middlewares(
     connections: Connections,
     parameters: Mapping[str, Collection[str]],
     required: RequiredRoles = NO_ROLES,
+    streams: Collection[str] = (),
 ) -> Sequence[Any]:
     """The middlewares of the web server, outermost first; without a token nobody has it.
 
-    `parameters` are those of the query each path takes, `required` the roles that the paths ask for.
+    `parameters` are those of the query each path takes, `required` the roles that the paths ask for,
+    `streams` the paths whose answers last as long as somebody looks.
     """
     return (
+        for_people,
         _errors,
         _well_formed,
         _admission(api_token, connections, required),
         _known_parameters(parameters),
-        _bounded(connections),
+        _bounded(connections, streams),
     )
 
 
@@ -121,12 +125,14 @@ def _known_parameters(parameters: Mapping[str, Collection[str]]) -> Any:
     return known_parameters
 
 
-def _bounded(connections: Connections) -> Any:
+def _bounded(connections: Connections, streams: Collection[str]) -> Any:
     limits = connections.limits
 
     @web.middleware
     async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
         await _whole(request, limits.waiting_seconds)
+        if request.path in streams:
+            return await _streamed(connections, request, handler)
         counted = not _is_health(request)
         if counted and connections.is_full:
             raise web.HTTPServiceUnavailable(reason="too many requests at a time", headers={"Retry-After": "1"})
@@ -138,6 +144,14 @@ def _bounded(connections: Connections) -> Any:
                 raise web.HTTPGatewayTimeout(reason="this took too long") from None
 
     return bounded
+
+
+async def _streamed(connections: Connections, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer for as long as it takes, beside the requests and bounded by itself."""
+    if not connections.has_place_for_a_stream:
+        raise web.HTTPServiceUnavailable(reason="too many streams at a time", headers={"Retry-After": "10"})
+    with connections.streaming(request.protocol):
+        return await handler(request)
 
 
 async def _whole(request: web.Request, seconds: float) -> None:

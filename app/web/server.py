@@ -13,7 +13,7 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import faust
 from aiohttp import http_exceptions, web
@@ -42,6 +42,9 @@ MAX_HEADERS: Final = 64
 
 class WebServer(Web):
     """Faust's web server with the worker's limits; without a token it listens on loopback alone."""
+
+    #: Faust's own page at `/`: the app has one.
+    production_blueprints: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, app: faust.App, connections: Connections, *, has_token: bool, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)

@@ -92,6 +92,8 @@ class Innervate(faust.App):
         self.query_parameters: dict[str, Collection[str]] = {}
         #: The roles that paths ask for, by method and path.
         self.required_roles: dict[tuple[str, str], Role] = {}
+        #: Paths whose answers last as long as somebody looks.
+        self.stream_paths: set[str] = set()
         super().__init__(
             f"innervate-{settings.agent_set}",
             origin="app",
@@ -120,7 +122,11 @@ class Innervate(faust.App):
             web_stats_enabled=False,
             web_application_options={
                 "middlewares": middlewares(
-                    settings.api_token, self.connections, self.query_parameters, self.required_roles
+                    settings.api_token,
+                    self.connections,
+                    self.query_parameters,
+                    self.required_roles,
+                    self.stream_paths,
                 ),
                 "client_max_size": MAX_BODY_BYTES,
             },

@@ -1,0 +1,16 @@
+"""Views of the page, in the order of the navigation. A new one is a module here, a template, and a line in `VIEWS`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from app.page.view import View
+from app.page.views import decisions, help_page, now
+
+#: Every view of the page.
+VIEWS: Final[Sequence[View]] = (
+    now.VIEW,
+    *decisions.VIEWS,
+    help_page.VIEW,
+)
