@@ -32,7 +32,7 @@ from agents.model.event import (
 )
 from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
 from agents.model.history import History, Past
-from agents.model.listing import Listing, ListingInvalid
+from agents.model.listing import ListedRow, Listing, ListingInvalid
 from agents.model.refusal import Refusal
 from agents.platform import platform
 from agents.platform.entities import service
@@ -68,6 +68,7 @@ __all__ = [
     "History",
     "Id",
     "Ids",
+    "ListedRow",
     "Listing",
     "ListingInvalid",
     "Money",

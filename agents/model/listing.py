@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from tables.errors import Fatal
 
@@ -23,6 +23,12 @@ _TABLE: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}(\.[a-z_][a-z0-9_]{0,62})?")
 
 class ListingInvalid(Fatal):
     """A listing names what it does not have; the message is one line that says what."""
+
+
+class ListedRow(BaseModel):
+    """Columns that are shown, as fields of their names and types; a docstring below a field says what it holds."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +43,7 @@ class Listing:
     name: str
     #: What people call it; its docstring says more.
     title: str
-    #: The columns that are shown: fields of a pydantic model, named and typed like the columns.
-    row: type[BaseModel]
+    row: type[ListedRow]
     #: When the row came to be: a column of the type timestamptz.
     at: str
     #: A column that no two rows share.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime
 
-from agents.model.listing import Listing
+from agents.model.listing import ListedRow, Listing
 
 
-class RefundRow(BaseModel):
+class RefundRow(ListedRow):
     """Money given back by a decision."""
 
     refund_id: UUID
@@ -25,7 +25,7 @@ class RefundRow(BaseModel):
     issued_at: AwareDatetime
 
 
-class LedgerEntryRow(BaseModel):
+class LedgerEntryRow(ListedRow):
     """An amount booked from the account `credit` to the account `debit`."""
 
     entry_id: UUID
@@ -39,7 +39,7 @@ class LedgerEntryRow(BaseModel):
     posted_at: AwareDatetime
 
 
-class GivenBackRow(BaseModel):
+class GivenBackRow(ListedRow):
     """Money that others gave back: banks (`chargeback`), or somebody beside the agents (`refund`)."""
 
     given_back_id: UUID

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from pydantic import BaseModel, create_model
+from pydantic import create_model
 
-from agents.model.listing import Listing
+from agents.model.listing import ListedRow, Listing
 from app.reads.shapes import NotFound, Shape, Term, TimeQuery, asked, cut
 from outbox.database import Database
 
@@ -30,14 +30,21 @@ _KNOWN: Final = "SELECT FROM {table} WHERE {key} = %(before)s"
 _FILTER: Final = "AND (%({name})s::text IS NULL OR {name} = %({name})s)"
 
 
+class ListingPage(Shape):
+    """Rows of a listing, the newest first."""
+
+    rows: Sequence[ListedRow]
+    next: str | None
+    """What to give as `before` for the next page."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadListing:
     """A listing with its query and its answer as models, and its statements."""
 
     listing: Listing
     query: type[TimeQuery]
-    row: type[BaseModel]
-    page: type[Shape]
+    page: type[ListingPage]
     statement: str
     known: str
 
@@ -50,22 +57,22 @@ def read_listing(listing: Listing) -> ReadListing:
     query = create_model(f"{name}Query", __base__=TimeQuery, __doc__=f"Filters of {listing.title.lower()}.", **filters)
     page = create_model(
         f"{name}Page",
-        __base__=Shape,
+        __base__=ListingPage,
         __doc__=f"{listing.title}, the newest first.",
-        **cast("Any", {listing.name: (Sequence[row], ...), "next": (str | None, ...)}),  # type: ignore[valid-type]
+        rows=(Sequence[row], ...),  # type: ignore[valid-type]
     )
     words = {"table": listing.source, "at": listing.at, "key": listing.key, "columns": ", ".join(row.model_fields)}
     conditions = "\n  ".join(_FILTER.format(name=each) for each in listing.filters)
     statement = _PAGE.format(**words, filters=conditions)
-    return ReadListing(listing, query, row, page, statement, _KNOWN.format(**words))
+    return ReadListing(listing, query, page, statement, _KNOWN.format(**words))
 
 
-async def listed(database: Database, read: ReadListing, query: TimeQuery) -> Shape:
+async def listed(database: Database, read: ReadListing, query: TimeQuery) -> ListingPage:
     """The newest rows that the filters let pass. Raises `NotFound` for a `before` nobody knows."""
     listing = read.listing
     parameters = asked(query)
     if parameters["before"] is not None and not await database.run(read.known, parameters):
         raise NotFound(f"no row {parameters['before']} in {listing.name}")
-    rows = [read.row(**row._asdict()) for row in await database.run(read.statement, parameters)]
+    rows = [listing.row(**row._asdict()) for row in await database.run(read.statement, parameters)]
     shown, following = cut(rows, query.limit, lambda row: str(getattr(row, listing.key)))
-    return read.page(**{listing.name: shown, "next": following})
+    return read.page(rows=shown, next=following)

@@ -110,7 +110,11 @@ FROM dead_letters
 WHERE (%(reason)s::text IS NULL OR reason = %(reason)s)
   AND (%(consumer)s::text IS NULL OR consumer = %(consumer)s)
   AND (%(topic)s::text IS NULL OR topic = %(topic)s)
-  AND (%(redriven)s::boolean IS NULL OR (replayed_at IS NOT NULL) = %(redriven)s)
+  AND (
+      %(redriven)s::boolean IS NULL
+      OR (%(redriven)s AND replayed_at IS NOT NULL)
+      OR (NOT %(redriven)s AND replayed_at IS NULL)
+  )
   AND (%(since)s::timestamptz IS NULL OR died_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR died_at < %(until)s)
   AND (
@@ -152,7 +156,7 @@ FROM llm_calls
 WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
   AND (%(model)s::text IS NULL OR model = %(model)s)
   AND (%(decision_id)s::uuid IS NULL OR decision_id = %(decision_id)s::uuid)
-  AND (%(failed)s::boolean IS NULL OR (error IS NOT NULL) = %(failed)s)
+  AND (%(failed)s::boolean IS NULL OR (%(failed)s AND error IS NOT NULL) OR (NOT %(failed)s AND error IS NULL))
   AND (%(since)s::timestamptz IS NULL OR called_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR called_at < %(until)s)
   AND (

@@ -15,9 +15,13 @@ CREATE INDEX IF NOT EXISTS decisions_by_brain ON decisions (brain, decided_at DE
 CREATE INDEX IF NOT EXISTS dead_letters_by_reason ON dead_letters (reason, died_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS dead_letters_by_consumer ON dead_letters (consumer, died_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS dead_letters_by_topic ON dead_letters (topic, died_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS dead_letters_open ON dead_letters (died_at DESC, id DESC) WHERE replayed_at IS NULL;
+CREATE INDEX IF NOT EXISTS dead_letters_redriven ON dead_letters (died_at DESC, id DESC) WHERE replayed_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_dead_by_topic ON outbox_dead (topic, seq DESC);
 
 CREATE INDEX IF NOT EXISTS llm_calls_by_decision ON llm_calls (decision_id);
 CREATE INDEX IF NOT EXISTS llm_calls_by_agent ON llm_calls (agent, called_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS llm_calls_by_model ON llm_calls (model, called_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS llm_calls_failed ON llm_calls (called_at DESC, id DESC) WHERE error IS NOT NULL;
+CREATE INDEX IF NOT EXISTS llm_calls_valid ON llm_calls (called_at DESC, id DESC) WHERE error IS NULL;
 CREATE INDEX IF NOT EXISTS approvals_waiting ON approvals (asked_at DESC, decision_id DESC) WHERE answer IS NULL;
