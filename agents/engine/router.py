@@ -93,6 +93,7 @@ class Router:
         self._writer = writer
         self._max_event_bytes = max_event_bytes
         self._wanted = wanted or Wanted(catalogue, [ALL])
+        self._consumer: AIOKafkaConsumer | None = None
         #: Events routed and dead letters written since the start.
         self.routed = 0
         self.dead = 0
@@ -131,6 +132,7 @@ class Router:
             # Subscribed before, it would wait for every topic, and fail for all when one is missing or denied.
             await consumer.start()
             consumer.subscribe(self._topics, listener=_Listener(intake, commits))
+            self._consumer = consumer
             while True:
                 began = time.monotonic()
                 records, offsets = await intake.read(within_seconds=commits.wait_seconds)
@@ -150,6 +152,7 @@ class Router:
                 if 0 < len(records) < FEW_RECORDS:
                     await asyncio.sleep(began + GATHER_SECONDS - time.monotonic())
         finally:
+            self._consumer = None
             await commits.give_up()
             await consumer.stop()
 
@@ -171,6 +174,11 @@ class Router:
             await self._bury(letter)
         await self._bury_refused(refused)
         self.routed += len(messages)
+
+    @property
+    def assigned(self) -> Collection[tuple[str, int]]:
+        """The partitions of domain topics that this worker routes from now, as (topic, partition)."""
+        return set() if self._consumer is None else {(tp.topic, tp.partition) for tp in self._consumer.assignment()}
 
     @property
     def waiting(self) -> Mapping[str, Waiting]:

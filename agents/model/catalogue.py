@@ -59,6 +59,7 @@ class Catalogue:
             "listings", ((each.name, each, domain) for domain in self._own_first for each in domain.listings)
         )
         carried = [entity for domain in self._own_first for entity in domain.carries]
+        self._carried = frozenset(carried)
         self.types = Types(
             events.values(),
             carried=[entity.field for entity in carried],
@@ -73,6 +74,16 @@ class Catalogue:
         }
         #: The domain topics, in the order in which the events are declared.
         self.topics: Sequence[str] = tuple(dict.fromkeys(event.topic for event in events.values()))
+
+    def may_name(self, event: type[DomainEvent], entity: Entity) -> bool:
+        """Whether an event of this type can name such an entity, and so belong to its timeline.
+
+        An open event may name anybody: those it carries, and those whose agents read it, it is expected to name.
+        """
+        if entity.field in {field.alias or name for name, field in event.model_fields.items()}:
+            return True
+        is_read = any(event in agent.kinds for agent in self.agents.values() if agent.entity == entity)
+        return issubclass(event, OpenEvent) and (entity in self._carried or is_read)
 
     @property
     def _own_first(self) -> Sequence[Domain]:

@@ -52,9 +52,7 @@ def asyncapi_document(catalogue: Catalogue, *, version: str, topics: Iterable[st
         for topic in dict.fromkeys((*catalogue.topics, *topics))
     }
     for entity in catalogue.entities.values():
-        # Open events may name anybody; where an agent reads them, it expects them there.
-        read = {kind for agent in catalogue.agents.values() if agent.entity == entity for kind in agent.kinds}
-        about = [event for event in events.values() if event in read or _may_name(event, entity, carried)]
+        about = [event for event in events.values() if catalogue.may_name(event, entity)]
         channels[f"{TIMELINE}{entity.name}"] = _channel(
             f"{TIMELINE}{entity.name}", about, f"What agents want of each {entity.name}, keyed by {entity.field}."
         )
@@ -154,8 +152,3 @@ def _schemas(events: Iterable[type[DomainEvent]]) -> Mapping[str, Any]:
     schemas = dict(parts.get("$defs", {}))
     # A part of the same name as an event makes pydantic call both by their modules.
     return schemas | {model.__name__: schemas.get(model.__name__, schema) for (model, _), schema in found.items()}
-
-
-def _may_name(event: type[DomainEvent], entity: Entity, carried: Sequence[Entity]) -> bool:
-    fields = {field.alias or name for name, field in event.model_fields.items()}
-    return entity.field in fields or (issubclass(event, OpenEvent) and entity in carried)

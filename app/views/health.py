@@ -7,8 +7,7 @@ does not grow with what is pending.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from aiohttp import web
@@ -18,20 +17,9 @@ from app.settings import Settings
 from app.views.endpoints import Asked, Endpoint, as_json
 from app.web.callers import Role
 from app.worker.application import Innervate
-from app.worker.readiness import (
-    OK,
-    background_check,
-    commits_check,
-    database_check,
-    in_flight_check,
-    lag_check,
-    outbox_check,
-    publishing_check,
-    router_check,
-    transactions_check,
-)
+from app.worker.checks import known_checks
+from app.worker.readiness import OK, database_check, outbox_check
 from app.worker.runtime import Runtime
-from app.worker.stream import AgentStream
 
 #: How long readiness waits for PostgreSQL, in seconds: shorter than the time-outs of the usual probes.
 DATABASE_SECONDS: Final = 3.0
@@ -84,25 +72,5 @@ async def _checks(runtime: Runtime, settings: Settings, *, is_rebalancing: bool)
             outbox = OK if settings.shadowing else await outbox_check(runtime.watch, runtime.held_up)
     except TimeoutError:
         database = outbox = f"PostgreSQL does not answer within {DATABASE_SECONDS:.0f} s"
-    return {
-        "database": database,
-        "outbox": outbox,
-        "assignment": "rebalancing or recovering" if is_rebalancing else OK,
-        "in_flight": in_flight_check(_oldest_in_flight(runtime.agent_streams)),
-        "commits": commits_check(runtime.probe),
-        "router": router_check(runtime.probe),
-        "transactions": transactions_check(runtime.probe),
-        "lag": lag_check(runtime.probe, runtime.watch.pending, settings.ready_lag_seconds),
-        "publishing": publishing_check({**runtime.router.waiting, **runtime.relay.waiting}, now=datetime.now(UTC)),
-        "background": background_check(runtime.failing),
-    }
-
-
-def _oldest_in_flight(streams: Iterable[AgentStream]) -> Iterable[tuple[str, float]]:
-    """Events that this worker has read and not finished: the oldest of each partition."""
-    return [
-        (f"{stream.agent.name}: {topic}[{partition}]", seconds)
-        for stream in streams
-        if stream.loop is not None
-        for (topic, partition), seconds in stream.loop.acks.oldest_seconds().items()
-    ]
+    known = known_checks(runtime, settings, is_rebalancing=is_rebalancing)
+    return {"database": database, "outbox": outbox, **known}

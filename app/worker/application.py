@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Final, cast
@@ -27,6 +28,7 @@ from app.web.connections import Connections, Limits
 from app.web.middleware import MAX_BODY_BYTES, middlewares
 from app.web.server import WebServer
 from app.worker import datadir
+from app.worker.announcing import Announcer
 from app.worker.consumer import Transport
 from app.worker.logs import limit_floods
 from app.worker.runtime import Runtime
@@ -58,14 +60,18 @@ CHANGELOG_BATCH_BYTES: Final = 512 * 1024
 GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 
+#: Addresses that stand for all of this machine's.
+EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
+
+
 class Boot(BootStrategy):
     """Starts the runtime before everything of Faust's and stops it last."""
 
     app: Innervate
 
     def server(self) -> Iterable[ServiceT]:
-        """The runtime, then Faust's own services."""
-        return [self.app.runtime, *super().server()]
+        """The runtime and who tells of it, then Faust's own services."""
+        return [self.app.runtime, self.app.announcer, *super().server()]
 
 
 class Worker(faust.Worker):
@@ -141,6 +147,9 @@ class Innervate(faust.App):
         self.has_crashed = asyncio.Event()
         self.runtime = Runtime(settings, group=self.conf.id)
         self.agent_streams = self.runtime.agent_streams
+        self.announcer = Announcer(
+            self.runtime, settings, is_rebalancing=self.is_rebalancing, address=self._web_address
+        )
         #: The agents of each timeline, by name.
         self.readers: defaultdict[str, set[str]] = defaultdict(set)
         for agent in settings.running:
@@ -173,6 +182,17 @@ class Innervate(faust.App):
     def is_rebalancing(self) -> bool:
         """Whether partitions are being shared out, or windows read back; nothing is decided meanwhile."""
         return self.rebalancing or not self.flow_control.is_active()
+
+    def _web_address(self) -> str | None:
+        """Where people reach the HTTP interface; None without one."""
+        if not self.conf.web_enabled:
+            return None
+        where = self.conf.web_transport
+        if where.scheme == "unix":
+            return f"unix:{where.path}"
+        bind = str(self.conf.web_bind)
+        host = socket.gethostname() if bind in EVERYWHERE else f"[{bind}]" if ":" in bind else bind
+        return f"http://{host}:{self.conf.web_port}"
 
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)

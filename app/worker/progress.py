@@ -17,24 +17,34 @@ ENDS_REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    committed: int
-    #: Since when the committed offset is the same, or nothing was left to read; by the monotonic clock.
+class Standing:
+    """Where a partition stood when it was last asked about; times by the monotonic clock."""
+
+    #: The next offset to read, and the end of what can be read.
+    position: int
+    end: int
+    #: Since when the position is the same, or nothing was left to read.
     since: float
+    #: When it was last seen to be another than before; None while it never was.
+    moved: float | None
 
 
 class Progress:
     """What was seen of each partition. `now` is always the monotonic clock, in seconds."""
 
     def __init__(self) -> None:
-        self._seen: dict[Place, _Seen] = {}
+        self._seen: dict[Place, Standing] = {}
 
     def observe(self, offsets: Mapping[Place, tuple[int, int]], now: float) -> None:
         """Take in (position, end) of each partition."""
-        for place, (committed, end) in offsets.items():
+        for place, (position, end) in offsets.items():
             before = self._seen.get(place)
-            if before is None or before.committed != committed or committed >= end:
-                self._seen[place] = _Seen(committed, now)
+            if before is None:
+                self._seen[place] = Standing(position, end, now, None)
+                continue
+            has_moved = before.position != position
+            since = now if has_moved or position >= end else before.since
+            self._seen[place] = Standing(position, end, since, now if has_moved else before.moved)
 
     def forget_others(self, places: Collection[Place]) -> None:
         """Keep only these partitions: one that comes back begins anew."""
@@ -43,6 +53,10 @@ class Progress:
     def stuck_seconds(self, now: float) -> Mapping[Place, float]:
         """How long each partition with something to read has not moved."""
         return {place: now - seen.since for place, seen in self._seen.items()}
+
+    def standings(self) -> Mapping[Place, Standing]:
+        """Where each partition stands."""
+        return dict(self._seen)
 
 
 class Lag:

@@ -37,9 +37,13 @@ async def database_check(database: Database) -> str:
 async def outbox_check(watch: OutboxWatch, failing: Mapping[str, str]) -> str:
     """Whether what is pending leaves, in every lane, whoever holds it; `failing` is what of the relay does not work."""
     try:
-        pending = await watch.look()
+        return pending_check(await watch.look(), failing)
     except DatabaseUnavailable as error:
         return f"unknown: {error}"
+
+
+def pending_check(pending: Pending, failing: Mapping[str, str]) -> str:
+    """The same by what was last seen of the outbox."""
     return named([*_stuck_lanes(pending), *(f"{name}: {why}" for name, why in failing.items())])
 
 

@@ -60,6 +60,8 @@ class Runtime(Service):
     def __init__(self, settings: Settings, *, group: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._settings = settings
+        #: Unique for each start of a process, and telling an operator which one it is.
+        self.name = _worker_name()
         #: The application adds them: they write and ask by the parts of this runtime.
         self.agent_streams: list[AgentStream] = []
         options = settings.client_options()
@@ -72,7 +74,7 @@ class Runtime(Service):
             if settings.outbox_fenced
             else Publisher({**options, **producer})
         )
-        self.relay = Relay(self.database, self._relay_publisher, owner=_worker_name())
+        self.relay = Relay(self.database, self._relay_publisher, owner=self.name)
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
         self.brains = Brains(settings, self.database)
         limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
@@ -116,7 +118,7 @@ class Runtime(Service):
                 raise SystemExit(f"innervate: {error}") from error
         if self.should_stop:
             return
-        self.background.start("progress probe", lambda: self.probe.run(self._assigned))
+        self.background.start("progress probe", lambda: self.probe.run(self.assigned))
         if self._settings.shadowing is None:
             self.relay.start()
             self.notifications.start()
@@ -170,7 +172,8 @@ class Runtime(Service):
         if not set(lanes) <= set(self.relay.lanes):
             self.notifications.announce()
 
-    def _assigned(self) -> Collection[tuple[str, int]]:
+    def assigned(self) -> Collection[tuple[str, int]]:
+        """The partitions of timelines whose windows this worker has, as (topic, partition)."""
         return {place for stream in self.agent_streams for place in stream.assigned}
 
 
@@ -192,5 +195,4 @@ def _prepare_database(settings: Settings) -> None:
 
 
 def _worker_name() -> str:
-    """Unique for each start of a process, and telling an operator which one it is."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

@@ -38,6 +38,7 @@ TABLES = [
     "outbox_lanes",
     "outbox_messages",
     "outbox_workers",
+    "workers",
 ]
 
 MIGRATE = "import sys; from outbox.migrate import migrate; migrate(sys.argv[1])"
@@ -88,7 +89,7 @@ def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_
     query("INSERT INTO captures (payment_id, order_id, currency, captured_minor) VALUES ('p', 'o', 'EUR', 7)")
     query("DROP TABLE domain_migrations, given_back")
     query("DROP FUNCTION lock_payment CASCADE")
-    query("DROP FUNCTION plain_history; ALTER TABLE outbox_workers DROP COLUMN reads_steps")
+    query("DROP TABLE workers; DROP FUNCTION plain_history; ALTER TABLE outbox_workers DROP COLUMN reads_steps")
     query("UPDATE innervate_migrations SET version_num = '0007'")
 
     migrate(database_url, CATALOGUE.migrations)
@@ -166,7 +167,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0010"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0011"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 
