@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from outbox.database import Database, queries
 
 _SQL: Final = queries("buried.sql")
-
-
-class BuriedMessage(NamedTuple):
-    """A message that Kafka refused, without its content."""
-
-    seq: int
-    message_id: str
-    topic: str
-    reason: str
-
-
-async def buried(database: Database) -> Sequence[BuriedMessage]:
-    """Every buried message. Raises `DatabaseUnavailable`."""
-    return [BuriedMessage(**row._asdict()) for row in await database.run(_SQL["buried"])]
 
 
 async def redrive_buried(database: Database, seq: int | None = None) -> Sequence[str]:

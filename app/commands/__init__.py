@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from app.commands.agents import rebuild, shadows
+from app.commands.agents_graph import agents_graph
 from app.commands.approvals import approval, approvals, approve, reject
 from app.commands.asyncapi import asyncapi
+from app.commands.decisions import decisions
 from app.commands.lookback import knew, record, window
 from app.commands.migrate import migrate
 from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
 from app.commands.terminal import add_command
+from app.commands.workers import workers
 from app.worker.application import Innervate
 
 
@@ -23,6 +26,9 @@ def register_commands(app: Innervate) -> None:
         reject,
         outbox,
         dead_letters,
+        decisions,
+        workers,
+        agents_graph,
         shadows,
         knew,
         window,

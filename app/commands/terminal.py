@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from agents.model.text import escaped
 from app.kafka.timelines import TimelineUnreadable
 from app.operators.approvals import SignedForm, expected
+from app.reads.shapes import NotFound
 from outbox.approvals import NotAnswered
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
@@ -90,7 +91,7 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
         yield database
     except DatabaseUnavailable as error:
         raise SystemExit(f"innervate: PostgreSQL: {escaped(str(error))}") from error
-    except (NotAnswered, NotRedriven, StatementRejected, TimelineUnreadable, KafkaError, OSError) as error:
+    except (NotAnswered, NotFound, NotRedriven, StatementRejected, TimelineUnreadable, KafkaError, OSError) as error:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     finally:
         await database.close()

@@ -92,8 +92,8 @@ class BuriedGroups(Shape):
     next: None = None
 
 
-async def outbox(database: Database, watch: OutboxWatch, relay: Relay) -> Outbox:
-    """What waits, over all workers; the lanes are those of this one."""
+async def outbox(database: Database, watch: OutboxWatch, relay: Relay | None) -> Outbox:
+    """What waits, over all workers; the lanes are those of this one, and none where no worker asks."""
     [counted] = await database.run(_SQL["outbox"], {"at_most": COUNTED})
     waiting = [Lane(lane=one.lane, age_seconds=one.age_seconds) for one in (await watch.look()).lanes]
     waiting.sort(key=attrgetter("age_seconds"), reverse=True)
@@ -102,7 +102,7 @@ async def outbox(database: Database, watch: OutboxWatch, relay: Relay) -> Outbox
         more_is_pending=counted.pending > COUNTED,
         oldest_seconds=waiting[0].age_seconds if waiting else 0.0,
         dead=min(counted.dead, COUNTED),
-        lanes=list(relay.lanes),
+        lanes=[] if relay is None else list(relay.lanes),
         waiting=waiting,
     )
 

@@ -17,6 +17,7 @@ from app.views.models import model_endpoints
 from app.views.openapi import openapi_endpoint
 from app.views.outbox import outbox_endpoints
 from app.views.time_machine import time_machine_endpoints
+from app.views.workers import worker_endpoints
 from app.worker.application import Innervate
 
 
@@ -31,6 +32,7 @@ def endpoints(app: Innervate) -> Sequence[Endpoint]:
         *outbox_endpoints(app),
         *model_endpoints(app),
         *listing_endpoints(app),
+        *worker_endpoints(app),
     ]
 
 

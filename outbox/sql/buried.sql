@@ -1,6 +1,3 @@
--- name: buried
-SELECT seq, message_id, topic, reason FROM outbox_dead ORDER BY seq;
-
 -- name: buried_page
 -- The newest first, from the one of the page before on.
 SELECT seq, message_id, topic, reason, committed_at, died_at, octet_length(value) AS value_bytes

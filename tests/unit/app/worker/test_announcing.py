@@ -1,4 +1,4 @@
-"""A worker says how it is: within bounds, the same again while nothing happens, and without harm when nobody listens."""
+"""A worker says how it is: within bounds, the same while nothing happens, and without harm when nobody listens."""
 
 from __future__ import annotations
 
