@@ -24,7 +24,7 @@ from outbox.domain_migrations import DomainMigrations
 T = TypeVar("T")
 
 #: What events and effects say of themselves, which a field of that name would hide.
-_EVENT_WORDS: Final = frozenset({"topic", "about", "carried", "kafka_key", "written"})
+_EVENT_WORDS: Final = frozenset({"topic", "about", "refers_to", "carried", "kafka_key", "written"})
 _EFFECT_WORDS: Final = frozenset({"kind", "statements", "events", "moves_minor", "kept", "restored", "shown"})
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -111,6 +111,9 @@ class Catalogue:
         if event.topic in reserved or event.topic.startswith(TIMELINE):
             raise DomainInvalid(f"{where}: the topic {event.topic} is written by Innervate itself")
         _check_fields(where, event, _EVENT_WORDS)
+        written = {field.alias or name for name, field in event.model_fields.items()}
+        if strange := sorted(set(event.refers_to) - written):
+            raise DomainInvalid(f"{where}: it refers to events by {strange[0]}, and has no such field")
         for entity in event.about:
             self._check_entity(where, entity)
             field = event.model_fields.get(entity.field)

@@ -30,17 +30,28 @@ class DomainEvent(Data):
 
     `topic` is the domain topic it is published to. `about` is whom it is about, the one whose id is its Kafka key
     first; a subclass has what its base says unless it says otherwise.
+
+    `refers_to` are the fields that hold ids of other events, each with what those are to this one in one word
+    (`refers_to={"culprit_event_id": "culprit"}`): who is told the story sees them marked. A subclass adds to them.
     """
 
     topic: ClassVar[str] = ""
     about: ClassVar[tuple[Entity, ...]] = ()
+    refers_to: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(
-        cls, *, topic: str | None = None, about: Entity | Sequence[Entity] | None = None, **kwargs: Any
+        cls,
+        *,
+        topic: str | None = None,
+        about: Entity | Sequence[Entity] | None = None,
+        refers_to: Mapping[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
         if topic is not None:
             cls.topic = topic
+        if refers_to is not None:
+            cls.refers_to = {**cls.refers_to, **refers_to}
         if about is not None:
             entities = (about,) if isinstance(about, Entity) else about
             if isinstance(entities, str) or not all(isinstance(entity, Entity) for entity in entities):

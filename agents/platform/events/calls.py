@@ -127,7 +127,7 @@ class CauseSought(ServiceEvent):
     hops: Count = 0
 
 
-class CauseTraced(ServiceEvent):
+class CauseTraced(ServiceEvent, refers_to={"error_event_id": "error", "culprit_event_id": "culprit"}):
     """The event that an error of the service named as its cause is one of another service."""
 
     error_event_id: Id
@@ -137,7 +137,7 @@ class CauseTraced(ServiceEvent):
     failure: Name
 
 
-class IncidentReported(ServiceEvent):
+class IncidentReported(ServiceEvent, refers_to={"error_event_id": "error", "culprit_event_id": "culprit"}):
     """Errors of another service, or its own, are blamed on this one: said to the service that is blamed."""
 
     reported_by: Id
@@ -150,7 +150,7 @@ class IncidentReported(ServiceEvent):
     hops: Count = 0
 
 
-class IncidentResolved(ServiceEvent):
+class IncidentResolved(ServiceEvent, refers_to={"culprit_event_id": "culprit", "stopped_by": "end"}):
     """What the service lost, and others with it, is over."""
 
     failure: Name

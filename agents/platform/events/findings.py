@@ -35,7 +35,7 @@ SURE_FROM: Final = 0.5
 GUESS_TO: Final = 0.49
 
 
-class Finding(OpenEvent, topic="recovery", about=service_entity):
+class Finding(OpenEvent, topic="recovery", about=service_entity, refers_to={"evidence": "evidence"}):
     """What every finding says; no event type itself."""
 
     service: Id | None = None
@@ -62,7 +62,10 @@ class BlamedService(Data):
     why: Text
 
 
-class CauseEvent(Finding):
+class CauseEvent(
+    Finding,
+    refers_to={"error_event_id": "error", "culprit_event_id": "culprit", "alternatives": "alternative"},
+):
     """Which event led to which error; no event type itself."""
 
     error_event_id: Id
