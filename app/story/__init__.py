@@ -14,10 +14,12 @@ when somebody opens it (`DecisionEntry.knew.link`).
 from __future__ import annotations
 
 from app.story.building import build
-from app.story.gathering import DEFAULT_EVENTS, MAX_EVENTS, Sources, gather, sources_of
+from app.story.finding import FoundStories, find
+from app.story.gathering import DEFAULT_EVENTS, MAX_EVENTS, gather
 from app.story.model import Story
+from app.story.sources import Sources, sources_of
 
-__all__ = ["DEFAULT_EVENTS", "MAX_EVENTS", "Sources", "Story", "sources_of", "story_of"]
+__all__ = ["DEFAULT_EVENTS", "MAX_EVENTS", "FoundStories", "Sources", "Story", "find", "sources_of", "story_of"]
 
 
 async def story_of(

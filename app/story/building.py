@@ -11,11 +11,10 @@ from app.story.belonging import Naming, by_id, named_in
 from app.story.entries import STORY_BYTES, Entries, answers
 from app.story.facts import Fact, Facts, causes_of, decision_entry
 from app.story.headline import headline
-from app.story.line import in_line
+from app.story.line import in_line, in_order
 from app.story.material import EventKey, KeptDecision, Material
 from app.story.model import (
     Around,
-    Entry,
     EventEntry,
     GapEntry,
     Link,
@@ -47,7 +46,9 @@ class _Builder:
         answered = [each for decision in decisions for each in answers(decision)]
         letters = [self._entries.letter(each) for each in material.letters]
         links += [Link(cause=each.event, effect=each.id, kind="died") for each in letters if each.event is not None]
-        told: list[Entry] = [*events, *decisions, *answered, *letters]
+        told = in_order([*events, *decisions, *answered, *letters], links)
+        places = {entry.id: place for place, entry in enumerate(told)}
+        links.sort(key=lambda link: (places[link.effect], places[link.cause]))
         entries = in_line(told, links, list(self._gaps()))
         left_out = [*material.left_out]
         if self._entries.room.is_full:

@@ -7,29 +7,28 @@ linked to them, level by level, then the entities around: what does not fit any 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from agents.engine.router import ROUTER
-from agents.model.catalogue import Catalogue
 from agents.replay.records import TimelineRecord
-from app.kafka.timelines import TimelineReader, timeline_reader
+from app.kafka.timelines import TimelineReader
 from app.story import stored
-from app.story.belonging import Belongings, Naming
+from app.story.belonging import Belongings
 from app.story.log import LogOfEntity, read_entity
 from app.story.material import KeptDecision, KeptMessage, Material, Told, Who, places_of, told
 from app.story.model import SourceState
-from outbox.database import Database
+from app.story.sources import Sources
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from app.settings import Settings
 
 #: Events of the entity itself when nobody asks for more or fewer, and the most there are.
 DEFAULT_EVENTS: Final = 200
@@ -46,40 +45,8 @@ MOST_TERMS: Final = 1_000
 #: Records looked at in the partition of the entity, and of each one around it.
 OWN_RECORDS: Final = 60_000
 AROUND_RECORDS: Final = 20_000
-#: How long Kafka is read, and PostgreSQL is asked, in seconds.
-KAFKA_SECONDS: Final = 10.0
-DATABASE_SECONDS: Final = 10.0
 #: Context is what happened so long before the first and after the last event, at most.
 SLACK: Final = timedelta(minutes=5)
-#: Stories that may read Kafka at the same time in one worker; others wait, within their own time.
-_READERS: Final = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sources:
-    """Where stories come from; one for each worker."""
-
-    database: Database
-    catalogue: Catalogue
-    #: The reader of a kind's timeline.
-    reader_of: Callable[[str], TimelineReader]
-    kafka_seconds: float = KAFKA_SECONDS
-    database_seconds: float = DATABASE_SECONDS
-    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_READERS))
-
-    @property
-    def naming(self) -> Naming:
-        """What the types of the loaded domains name other events by."""
-        return {name: model.refers_to for name, model in self.catalogue.types.events.items() if model.refers_to}
-
-
-def sources_of(settings: Settings, database: Database) -> Sources:
-    """The sources that the settings speak of."""
-    return Sources(
-        database=database,
-        catalogue=settings.catalogue,
-        reader_of=lambda entity: timeline_reader(settings, entity),
-    )
 
 
 async def gather(sources: Sources, entity: str, entity_id: str, *, events: int, before: int | None) -> Material:
@@ -98,7 +65,7 @@ class _Gathering:
         self._logs: list[LogOfEntity] = []
         self._found: dict[tuple[str, int, int], tuple[TimelineRecord, Told]] = {}
         self._postgresql: list[str] = []
-        self._asked = self._answered = 0
+        self._database_seconds = sources.database_seconds
         self._left_out: list[str] = []
         self._asked_for: set[str] = set()
         self._next: int | None = None
@@ -312,33 +279,32 @@ class _Gathering:
         read = any(log.read for log in self._logs)
         if not self._logs:
             problems = ["Kafka was not read: other stories are being read, try again"]
-        is_whole = not self._postgresql
         return (
             SourceState(
                 source="postgresql",
-                state="complete" if is_whole else "partial" if self._answered else "absent",
+                state=_state(self._postgresql, has_some=bool(self._belongings.decisions)),
                 details=list(dict.fromkeys(self._postgresql)),
             ),
             SourceState(
                 source="kafka",
-                state="complete" if not problems else "partial" if read else "absent",
+                state=_state(problems, has_some=read),
                 details=problems,
             ),
         )
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[None]:
-        """Ask PostgreSQL; what goes wrong is kept for the story."""
-        self._asked += 1
+        """Ask PostgreSQL, all in all not longer than it may take; what goes wrong is kept for the story."""
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(self._sources.database_seconds):
+            async with asyncio.timeout(max(self._database_seconds, 0)):
                 yield
         except TimeoutError:
             self._postgresql.append(f"PostgreSQL did not answer within {self._sources.database_seconds:g} s")
         except (DatabaseUnavailable, StatementRejected) as error:
             self._postgresql.append(f"PostgreSQL: {' '.join(str(error).split())[:200]}")
-        else:
-            self._answered += 1
+        finally:
+            self._database_seconds -= time.monotonic() - began
 
     @asynccontextmanager
     async def _turn(self, deadline: float) -> AsyncIterator[bool]:
@@ -363,6 +329,12 @@ def _messages(material: Material) -> Sequence[KeptMessage]:
 def _places(material: Material) -> Sequence[tuple[str, int, int]]:
     """Where the events of the story stand, in timelines and where they came from."""
     return sorted({place for record, _ in material.records for place in places_of(record)})
+
+
+def _state(problems: Sequence[str], *, has_some: bool) -> Literal["complete", "partial", "absent"]:
+    if not problems:
+        return "complete"
+    return "partial" if has_some else "absent"
 
 
 def _decided_at(decision: KeptDecision) -> datetime:

@@ -18,9 +18,12 @@ MOST_SENTENCES: Final = 6
 def headline(
     material: Material, told: Sequence[Entry], naming: Mapping[str, Sequence[tuple[str, Fact]]]
 ) -> tuple[Headline, bool]:
-    """The headline, and whether something is open. `naming` is what each event calls another one, by its entry."""
-    events = sorted((each for each in told if isinstance(each, EventEntry)), key=lambda each: each.at)
-    decisions = sorted((each for each in told if isinstance(each, DecisionEntry)), key=lambda each: each.at)
+    """The headline of entries in their order, and whether something is open.
+
+    `naming` is what each event calls another one, by its entry.
+    """
+    events = [each for each in told if isinstance(each, EventEntry)]
+    decisions = [each for each in told if isinstance(each, DecisionEntry)]
     letters = [each for each in told if isinstance(each, LetterEntry)]
     waits = [*_waiting(material, decisions), *_letters(letters)]
     missing = [sentence for source in material.sources for sentence in source.details]
@@ -111,7 +114,7 @@ def _followed(decision: DecisionEntry) -> str:
 
 def _answered(told: Sequence[Entry], decisions: Sequence[DecisionEntry]) -> Iterator[str]:
     by_entry = {each.id: each for each in decisions}
-    answers = sorted((each for each in told if isinstance(each, AnswerEntry)), key=lambda each: each.at)
+    answers = [each for each in told if isinstance(each, AnswerEntry)]
     for answer in answers[-MOST_SENTENCES:]:
         decision = by_entry[answer.decision]
         what = f"what {decision.agent} had decided ({decision.outcome})"

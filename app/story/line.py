@@ -16,9 +16,8 @@ SILENCE: Final = timedelta(hours=1)
 RUN: Final = 3
 
 
-def in_line(told: Sequence[Entry], links: Sequence[Link], gaps: Sequence[GapEntry]) -> Sequence[Entry]:
-    """Entries by time, each behind what led to it, with gaps before what misses something, silences, and groups."""
-    ordered = _ordered(told, links)
+def in_line(ordered: Sequence[Entry], links: Sequence[Link], gaps: Sequence[GapEntry]) -> Sequence[Entry]:
+    """Entries in their order, with gaps before what misses something, silences, and groups."""
     linked = {end for link in links for end in (link.cause, link.effect)}
     missing: defaultdict[str | None, list[GapEntry]] = defaultdict(list)
     for gap in gaps:
@@ -33,7 +32,7 @@ def in_line(told: Sequence[Entry], links: Sequence[Link], gaps: Sequence[GapEntr
     return list(_grouped(with_gaps, linked))
 
 
-def _ordered(told: Sequence[Entry], links: Sequence[Link]) -> Sequence[Entry]:
+def in_order(told: Sequence[Entry], links: Sequence[Link]) -> Sequence[Entry]:
     """By time and by cause: an entry whose clock was behind stands right behind what led to it."""
     entries = {entry.id: entry for entry in told}
     causes: defaultdict[str, list[str]] = defaultdict(list)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
+from app.reads.shapes import Shape
 from outbox.records import Status
 
 #: Why an event stands in the story: it is the entity's own; it led to one of those or followed from one; an event of
@@ -27,13 +28,7 @@ EventState = Literal["log", "dropped", "unread", "pending", "buried", "published
 MessageState = Literal["log", "published", "pending", "buried", "withheld", "given_up", "shadow", "unknown"]
 
 
-class StoryShape(BaseModel):
-    """A part of a story."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EntityName(StoryShape):
+class EntityName(Shape):
     """An entity: its kind and its id."""
 
     entity: str
@@ -43,13 +38,13 @@ class EntityName(StoryShape):
 class Around(EntityName):
     """An entity of the story, with what of it is in the story."""
 
-    #: Whether the story is about it.
     is_own: bool
+    """Whether the story is about it."""
     events: int
     decisions: int
 
 
-class Place(StoryShape):
+class Place(Shape):
     """A record of an event in Kafka."""
 
     topic: str
@@ -58,125 +53,126 @@ class Place(StoryShape):
     recorded_at: AwareDatetime
 
 
-class Mark(StoryShape):
+class Mark(Shape):
     """What an event is to another one that names it, in the words of that one's type: `culprit`, `evidence`, …."""
 
     role: str
-    #: The entry that says so.
     by: str
-    #: How sure the decision behind it was, 0 to 1; None when nobody said.
+    """The entry that says so."""
     confidence: float | None
+    """How sure the decision behind it was, 0 to 1; None when nobody said."""
 
 
-class EventEntry(StoryShape):
+class EventEntry(Shape):
     """A fact."""
 
     kind: Literal["event"] = "event"
-    #: Unique in the story, the same whenever it is told; letters, digits and hyphens.
     id: str
+    """Unique in the story, the same whenever it is told; letters, digits and hyphens."""
     at: AwareDatetime
     event_source: str
     event_id: str
     type: str
     happened_at: AwareDatetime | None
-    #: When Kafka had it: the earliest record that was met.
     recorded_at: AwareDatetime | None
+    """When Kafka had it: the earliest record that was met."""
     subject: str | None
     correlation_id: str | None
-    #: The id of the event that caused it, as it says itself.
     causation_id: str | None
-    #: None where its content is not known, or too large to be shown.
+    """The id of the event that caused it, as it says itself."""
     data: Mapping[str, Any] | None
+    """None where its content is not known, or too large to be shown."""
     data_bytes: int | None
-    #: SHA-256 of its record, lower-case hex; of the message where there is no record.
     sha256: str | None
-    #: Whom it names.
+    """SHA-256 of its record, lower-case hex; of the message where there is no record."""
     entities: Sequence[EntityName]
+    """Whom it names."""
     belongs: Belonging
     state: EventState
     places: Sequence[Place]
-    #: Records beyond the first one in one timeline: it was sent, or routed, again.
     copies: int
+    """Records beyond the first one in one timeline: it was sent, or routed, again."""
     marks: Sequence[Mark]
 
 
-class Knew(StoryShape):
+class Knew(Shape):
     """What the agent knew, as the decision keeps it: the offsets of events in its timeline, and their hash."""
 
     topic: str
     partition: int
-    #: Where the event it decided on stands.
     offset: int
+    """Where the event it decided on stands."""
     events: int
     sha256: str
-    #: Offsets that Kafka no longer has, as far as is known here.
     dropped: int
-    #: Where it is shown, verified.
+    """Offsets that Kafka no longer has, as far as is known here."""
     link: str
+    """Where it is shown, verified."""
 
 
-class ModelCall(StoryShape):
+class ModelCall(Shape):
     """An attempt to ask a language model."""
 
     attempt: int
     model: str
     prompt_sha256: str
-    #: Cut where it is too long to be shown.
     prompt: str
+    """Cut where it is too long to be shown."""
     reply: str | None
     is_cut: bool
     prompt_tokens: int | None
     completion_tokens: int | None
     latency_ms: int
-    #: Why nobody could decide by it; None when it was valid.
     error: str | None
+    """Why nobody could decide by it; None when it was valid."""
     called_at: AwareDatetime
 
 
-class EffectRow(StoryShape):
+class EffectRow(Shape):
     """A row that was written with the decision."""
 
     table: str
     row: Mapping[str, Any]
 
 
-class MessageFate(StoryShape):
+class MessageFate(Shape):
     """A message of a decision, and what became of it."""
 
     message_id: str
     topic: str
     key: str
     type: str | None
-    #: Whether it is published when the decision is not carried out.
     is_otherwise: bool
+    """Whether it is published when the decision is not carried out."""
     state: MessageState
-    #: Since when it has been in that state: Kafka's time of the record, the commit of what waits, the death of what is
-    #: buried.
     at: AwareDatetime | None
-    #: Why Kafka refused it.
+    """Since when it has been in that state: Kafka's time of the record, the commit of what waits, the death of what is
+    buried.
+    """
     reason: str | None
-    #: The entry of the event, if it is in the story.
+    """Why Kafka refused it."""
     entry: str | None
-    #: What its event says; None where the entry has it, or it is too large.
+    """The entry of the event, if it is in the story."""
     data: Mapping[str, Any] | None
+    """What its event says; None where the entry has it, or it is too large."""
 
 
-class Asked(StoryShape):
+class Asked(Shape):
     """What a person was asked, and the answer."""
 
     reason: str
     content_sha256: str
     asked_at: AwareDatetime
     expires_at: AwareDatetime
-    #: None while nobody has answered.
     answer: Literal["approved", "rejected", "expired"] | None
+    """None while nobody has answered."""
     answered_by: str | None
     answered_at: AwareDatetime | None
-    #: State changes that an approval makes.
     effects: Sequence[Mapping[str, Any]]
+    """State changes that an approval makes."""
 
 
-class DecisionEntry(StoryShape):
+class DecisionEntry(Shape):
     """A decision."""
 
     kind: Literal["decision"] = "decision"
@@ -192,8 +188,8 @@ class DecisionEntry(StoryShape):
     outcome: str
     reason: str
     confidence: float
-    #: `rules`, or the language model by its configured name.
     brain: str
+    """`rules`, or the language model by its configured name."""
     model: str | None
     fallback_reason: str | None
     status: Status
@@ -208,19 +204,19 @@ class DecisionEntry(StoryShape):
     approval: Asked | None
 
 
-class AnswerEntry(StoryShape):
+class AnswerEntry(Shape):
     """A person's answer about a decision that was held, or the end of its time."""
 
     kind: Literal["answer"] = "answer"
     id: str
     at: AwareDatetime
-    #: The entry of the decision.
     decision: str
+    """The entry of the decision."""
     answer: Literal["approved", "rejected", "expired"]
     by: str | None
 
 
-class LetterEntry(StoryShape):
+class LetterEntry(Shape):
     """A dead letter about an event of the story, or about its entity by the key of the record."""
 
     kind: Literal["dead_letter"] = "dead_letter"
@@ -233,36 +229,36 @@ class LetterEntry(StoryShape):
     topic: str
     partition: int
     offset: int
-    #: The entry of the event; None when it is no event that could be read.
     event: str | None
+    """The entry of the event; None when it is no event that could be read."""
     redriven_at: AwareDatetime | None
     redriven_by: str | None
 
 
-class GapEntry(StoryShape):
+class GapEntry(Shape):
     """Something that is not there, where it would stand."""
 
     kind: Literal["gap"] = "gap"
     id: str
     at: AwareDatetime
-    #: Kafka has dropped records; nobody looked there; an event names a cause that was not found; nothing for long.
     reason: Literal["dropped", "unread", "cause_unknown", "silence"]
-    #: The same for a person.
+    """Kafka has dropped records; nobody looked there; an event names a cause that was not found; nothing for long."""
     sentence: str
-    #: The entry that misses it; None for a silence.
+    """The same for a person."""
     about: str | None
-    #: How long a silence lasted.
+    """The entry that misses it; None for a silence."""
     seconds: float | None
+    """How long a silence lasted."""
 
 
-class GroupEntry(StoryShape):
+class GroupEntry(Shape):
     """A run of events of one type about which nothing else is said, as one."""
 
     kind: Literal["group"] = "group"
     id: str
     at: AwareDatetime
-    #: When the last of them was.
     until: AwareDatetime
+    """When the last of them was."""
     type: str
     belongs: Belonging
     entries: Sequence[EventEntry]
@@ -273,26 +269,27 @@ Entry = Annotated[
 ]
 
 
-class Link(StoryShape):
+class Link(Shape):
     """One entry led to another, by identity and never by time."""
 
     cause: str
     effect: str
-    #: An event was decided on; a decision published an event; an event says what caused it; a decision was answered; an
-    #: event became a dead letter.
     kind: Literal["decided", "published", "caused", "answered", "died"]
+    """An event was decided on; a decision published an event; an event says what caused it; a decision was answered; an
+    event became a dead letter.
+    """
 
 
-class SourceState(StoryShape):
+class SourceState(Shape):
     """How much of a source is in the story."""
 
     source: Literal["postgresql", "kafka"]
     state: Literal["complete", "partial", "absent"]
-    #: What is missing and why, in sentences.
     details: Sequence[str]
+    """What is missing and why, in sentences."""
 
 
-class Headline(StoryShape):
+class Headline(Shape):
     """What happened, what was done, what is open: in plain sentences."""
 
     happened: Sequence[str]
@@ -300,24 +297,24 @@ class Headline(StoryShape):
     open: Sequence[str]
 
 
-class Story(StoryShape):
+class Story(Shape):
     """The story of one entity."""
 
     entity: str
     entity_id: str
     headline: Headline
-    #: Whether something waits for somebody or something.
     is_open: bool
+    """Whether something waits for somebody or something."""
     first_at: AwareDatetime | None
     last_at: AwareDatetime | None
-    #: Whom it is about, the entity itself first.
     around: Sequence[Around]
+    """Whom it is about, the entity itself first."""
     entries: Sequence[Entry]
     links: Sequence[Link]
     sources: Sequence[SourceState]
-    #: What was left out, in sentences: a story is bounded.
     left_out: Sequence[str]
+    """What was left out, in sentences: a story is bounded."""
     truncated: bool
-    #: What to give as `before` for what was earlier: an offset of the entity's timeline. None at the beginning.
     next: int | None
+    """What to give as `before` for what was earlier: an offset of the entity's timeline. None at the beginning."""
     told_at: AwareDatetime

@@ -27,7 +27,7 @@ MOST_ROWS: Final = 500
 #: Characters of a prompt or a reply.
 CALL_CHARACTERS: Final = 64 * 1024
 #: Tables of ours that name decisions as well, and are no effects.
-_OWN_TABLES: Final = ("approvals", "operator_actions", "llm_calls")
+OWN_TABLES: Final = ("approvals", "operator_actions", "llm_calls")
 
 
 async def own_decisions(
@@ -115,7 +115,7 @@ async def rows_of(database: Database, ids: Sequence[str]) -> Sequence[Row]:
     found: list[Row] = []
     if not ids:
         return found
-    for table in await database.run(_SQL["effect_tables"], {"own": list(_OWN_TABLES)}):
+    for table in await database.run(_SQL["effect_tables"], {"own": list(OWN_TABLES)}):
         # Both names are quoted by PostgreSQL itself.
         name, column = table.table.replace("%", "%%"), table.column.replace("%", "%%")
         statement = (

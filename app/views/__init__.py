@@ -16,6 +16,7 @@ from app.views.listings import listing_endpoints
 from app.views.models import model_endpoints
 from app.views.openapi import openapi_endpoint
 from app.views.outbox import outbox_endpoints
+from app.views.stories import story_endpoints
 from app.views.time_machine import time_machine_endpoints
 from app.views.workers import worker_endpoints
 from app.worker.application import Innervate
@@ -28,6 +29,7 @@ def endpoints(app: Innervate) -> Sequence[Endpoint]:
         *agent_endpoints(app),
         *decision_endpoints(app),
         *time_machine_endpoints(app),
+        *story_endpoints(app),
         *approval_endpoints(app),
         *outbox_endpoints(app),
         *model_endpoints(app),

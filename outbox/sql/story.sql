@@ -124,3 +124,50 @@ WHERE c.contype = 'f'
       WHERE i.indrelid = c.conrelid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = c.conkey[1]
   )
 ORDER BY 1;
+
+-- name: find_entities
+-- Of which of these kinds there is an entity with this id.
+SELECT k.entity
+FROM unnest(%(kinds)s::text[]) AS k (entity)
+WHERE EXISTS (SELECT FROM decisions AS d WHERE d.entity = k.entity AND d.entity_id = %(text)s);
+
+-- name: find_by_term
+-- Whom decisions are about that have to do with this id of an event, a message or a correlation, or that have it.
+SELECT DISTINCT entity, entity_id
+FROM (
+    (SELECT entity, entity_id FROM decisions
+     WHERE search_terms(event_id, correlation_id, messages) @> jsonb_build_array(%(text)s::text) LIMIT %(limit)s)
+    UNION ALL
+    (SELECT entity, entity_id FROM decisions WHERE id = %(id)s::uuid)
+) AS found
+ORDER BY entity, entity_id
+LIMIT %(limit)s;
+
+-- name: searched_columns
+-- Columns of the tables of domains that an index finds a value in, with the column that says which decision wrote the row.
+SELECT
+    c.conrelid::regclass::text AS "table", format('%%I', a.attname) AS "column", format('%%I', b.attname) AS searched,
+    b.atttypid::regtype::text AS type
+FROM pg_constraint AS c
+JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+JOIN pg_index AS i ON i.indrelid = c.conrelid AND i.indisvalid AND i.indpred IS NULL
+JOIN pg_attribute AS b ON b.attrelid = c.conrelid AND b.attnum = i.indkey[0]
+WHERE c.contype = 'f'
+  AND c.confrelid = 'decisions'::regclass
+  AND array_length(c.conkey, 1) = 1
+  AND a.attnum <> b.attnum
+  AND b.atttypid IN ('text'::regtype, 'uuid'::regtype)
+  AND c.conrelid <> ALL (ARRAY(SELECT to_regclass(name)::oid FROM unnest(%(own)s::text[]) AS n (name) WHERE to_regclass(name) IS NOT NULL))
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 3;
+
+-- name: find_by_decisions
+SELECT DISTINCT entity, entity_id FROM decisions WHERE id = ANY (%(ids)s::uuid[]) ORDER BY entity, entity_id;
+
+-- name: find_in_messages
+-- A value in what the newest decisions published, wherever it stands there.
+SELECT DISTINCT entity, entity_id
+FROM (SELECT entity, entity_id, messages FROM decisions ORDER BY decided_at DESC, id DESC LIMIT %(at_most)s) AS newest
+WHERE position(to_jsonb(%(text)s::text)::text IN messages::text) > 0
+ORDER BY entity, entity_id
+LIMIT %(limit)s;

@@ -1,0 +1,351 @@
+"""Stories through the web views, on a real broker and a real database, without a running worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from agents.model.history import agent_source
+from app.composition import create_app
+from app.sandbox import Broker, TansuBroker
+from app.settings import Settings
+from outbox.records import DecisionRecord, Hold, Message, Origin
+from outbox.writer import DecisionWriter
+from tables.event import Event, to_json
+
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
+#: With a slash, as ids of strangers may have.
+ORDER = "o/17"
+HOSTILE = "<script>alert(1)</script>\x1b[2J\u202e{{7*7}}"
+
+Places = dict[tuple[str, str], tuple[int, int]]
+Ask = Callable[..., Awaitable[tuple[int, Any]]]
+
+
+def event(event_id: str, kind: str, *, source: str = "urn:shop", **more: Any) -> Event:
+    data = more.pop("data")
+    return Event(id=event_id, source=source, type=kind, time=NOON, data=data, **more)
+
+
+PLACED = event("e-placed", "OrderPlaced", data={"order_id": ORDER, "customer_id": "c-1", "note": HOSTILE})
+PAID = event(
+    "e-paid",
+    "PaymentSucceeded",
+    causationid="e-placed",
+    data={"order_id": ORDER, "customer_id": "c-1", "payment_id": "p-1"},
+)
+FAILED = event(
+    "e-error",
+    "ErrorOccurred",
+    causationid="e-nowhere",
+    data={"order_id": ORDER, "service": "warehouse", "step": "pack", "error": "x", "message": HOSTILE},
+)
+DEPLOYED = event("e-deploy", "ServiceDeployed", data={"service": "warehouse", "version": "2"})
+CAUSE = event(
+    "m-cause",
+    "RootCauseIdentified",
+    source=agent_source("root_cause"),
+    causationid="e-error",
+    data={
+        "order_id": ORDER,
+        "error_event_id": "e-error",
+        "culprit_event_id": "e-deploy",
+        "failure": "bad_deployment",
+        "confidence": 0.9,
+        "evidence": ["e-error", "e-deploy"],
+        "alternatives": [],
+    },
+)
+#: What stands in the timelines, in the order in which it was written: kind and id of the entity, and the event.
+WRITTEN = [
+    ("service", "warehouse", DEPLOYED),
+    *(("service", "warehouse", event(f"x-{n}", "ErrorOccurred", data={"service": "warehouse"})) for n in range(3)),
+    ("order", "o-other", event("e-other", "OrderPlaced", data={"order_id": "o-other", "customer_id": "c-1"})),
+    ("customer", "c-1", event("e-other", "OrderPlaced", data={"order_id": "o-other", "customer_id": "c-1"})),
+    ("order", ORDER, PLACED),
+    ("customer", "c-1", PLACED),
+    ("order", ORDER, PAID),
+    ("customer", "c-1", PAID),
+    ("order", ORDER, PAID),
+    ("order", ORDER, FAILED),
+    ("service", "warehouse", FAILED),
+    ("order", ORDER, CAUSE),
+    ("customer", "c-2", event("e-stranger", "ReviewPosted", data={"customer_id": "c-2"})),
+]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Places]]:
+    """A broker, and partition and offset of the first record of each event in each kind's timeline."""
+    broker = TansuBroker(tmp_path_factory.mktemp("stories") / "kafka")
+    try:
+        broker.start()
+        yield broker, asyncio.run(written(broker))
+    finally:
+        broker.release()
+
+
+async def written(broker: Broker) -> Places:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+    await admin.start()
+    await admin.create_topics([NewTopic(f"timeline-{kind}", 2, 1) for kind in ("order", "customer", "service")])
+    await admin.close()
+    places: Places = {}
+    async with AIOKafkaProducer(bootstrap_servers=broker.address, enable_idempotence=False) as producer:
+        for kind, entity_id, told in WRITTEN:
+            sent = await producer.send_and_wait(f"timeline-{kind}", to_json(told), key=entity_id.encode())
+            places.setdefault((kind, told.id), (sent.partition, sent.offset))
+    return places
+
+
+@pytest.fixture
+async def ask(log: Any, database_url: str, tmp_path: Path) -> AsyncIterator[Ask]:
+    """Status and JSON of a GET to a worker that is not started."""
+    async with asking(log[0].address, database_url, tmp_path) as get:
+        yield get
+
+
+@asynccontextmanager
+async def asking(kafka: str, database_url: str, tmp_path: Path) -> AsyncIterator[Ask]:
+    settings = Settings(
+        _env_file=None, kafka_broker=kafka, kafka_profile="tansu", database_url=database_url, datadir=tmp_path
+    )
+    app = create_app(settings)
+    async with TestClient(TestServer(await app.web.wsgi())) as client:
+
+        async def get(path: str) -> tuple[int, Any]:
+            async with client.get(path) as response:
+                return response.status, await response.json()
+
+        yield get
+    await app.runtime.database.close()
+
+
+@pytest.fixture
+def decided(log: Any, writer: DecisionWriter, decision: Callable[..., DecisionRecord]) -> Any:
+    """Records a decision of an agent on an event in the timeline of a kind; returns its id."""
+    places = log[1]
+
+    async def record(agent: str, kind: str, entity_id: str, on: Event, *messages: Event, **more: Any) -> str:
+        partition, offset = places[kind, on.id]
+        row = decision(
+            on.id,
+            agent=agent,
+            event_source=on.source,
+            event_type=on.type,
+            entity=kind,
+            entity_id=entity_id,
+            origin=Origin(topic=f"timeline-{kind}", partition=partition, offset=offset, at=NOON),
+            history={"offsets": [], "sha256": "00"},
+            decided_at=datetime.now(UTC),
+            correlation_id=on.correlationid or on.id,
+            messages=tuple(
+                Message(id=each.id, topic="recovery", key=entity_id.encode(), value=to_json(each)) for each in messages
+            ),
+            **more,
+        )
+        await writer.record(row)
+        return str(row.id)
+
+    return record
+
+
+async def test_a_story_has_what_happened_around_its_entity_and_draws_what_led_to_what(
+    ask: Ask, decided: Any, query: Any
+) -> None:
+    scored = await decided("fraud", "customer", "c-1", PAID)
+    blamed = await decided("root_cause", "order", ORDER, FAILED, CAUSE, outcome="bad_deployment", confidence=0.9)
+    query("DELETE FROM outbox_messages")
+
+    status, story = await ask("/stories/order/o%2F17")
+
+    assert status == 200
+    entries = {each["event_id"]: each for each in story["entries"] if each["kind"] == "event"}
+    decisions = {each["decision_id"]: each for each in story["entries"] if each["kind"] == "decision"}
+    assert set(decisions) == {scored, blamed}
+    assert {name: each["belongs"] for name, each in entries.items() if not name.startswith("x-")} == {
+        "e-placed": "own",
+        "e-paid": "own",
+        "e-error": "own",
+        "m-cause": "own",
+        "e-deploy": "named",
+        "e-other": "context",
+    }
+    assert entries["e-paid"]["copies"] == 1
+    links = {(each["cause"], each["effect"], each["kind"]) for each in story["links"]}
+    assert (entries["e-placed"]["id"], entries["e-paid"]["id"], "caused") in links
+    assert (entries["e-paid"]["id"], f"decision-{scored}", "decided") in links
+    assert (entries["e-error"]["id"], f"decision-{blamed}", "decided") in links
+    assert (f"decision-{blamed}", entries["m-cause"]["id"], "published") in links
+    assert {mark["role"] for mark in entries["e-deploy"]["marks"]} == {"culprit", "evidence"}
+    assert {mark["role"] for mark in entries["e-error"]["marks"]} == {"error", "evidence"}
+    [fate] = decisions[blamed]["messages"]
+    assert (fate["state"], fate["entry"], fate["at"]) == (
+        "log",
+        entries["m-cause"]["id"],
+        entries["m-cause"]["recorded_at"],
+    )
+    gaps = [each for each in story["entries"] if each["kind"] == "gap"]
+    assert [(each["reason"], each["about"]) for each in gaps] == [("cause_unknown", entries["e-error"]["id"])]
+    assert [each["state"] for each in story["sources"]] == ["complete", "complete"]
+    assert {(each["entity"], each["entity_id"]) for each in story["around"]} >= {
+        ("order", ORDER), ("customer", "c-1"), ("service", "warehouse"),
+    }  # fmt: skip
+    assert story["around"][0]["is_own"] is True
+    assert (story["truncated"], story["next"], story["is_open"]) == (False, None, False)
+    assert (
+        "RootCauseIdentified calls ErrorOccurred e-error the error and ServiceDeployed e-deploy the culprit"
+        in " ".join(story["headline"]["happened"])
+    )
+
+
+def of(story: Any, kind: str) -> list[Any]:
+    return [each for each in story["entries"] if each["kind"] == kind]
+
+
+async def test_without_kafka_postgresql_tells_what_it_knows_and_says_so(
+    decided: Any, database_url: str, tmp_path: Path
+) -> None:
+    await decided("root_cause", "order", ORDER, FAILED, CAUSE, outcome="bad_deployment")
+
+    async with asking("127.0.0.1:1", database_url, tmp_path) as ask:
+        status, story = await ask("/stories/order/o%2F17")
+
+    assert status == 200
+    assert [(each["source"], each["state"]) for each in story["sources"]] == [
+        ("postgresql", "complete"),
+        ("kafka", "absent"),
+    ]
+    assert {each["event_id"]: each["state"] for each in of(story, "event")} == {
+        "e-error": "unread",
+        "m-cause": "pending",
+    }
+    assert [each["outcome"] for each in of(story, "decision")] == ["bad_deployment"]
+
+
+async def test_without_postgresql_kafka_tells_what_it_knows_and_says_so(ask: Ask, query: Any) -> None:
+    query("ALTER TABLE decisions RENAME TO decisions_elsewhere")
+
+    status, story = await ask("/stories/order/o%2F17")
+
+    assert status == 200
+    assert [(each["source"], each["state"]) for each in story["sources"]] == [
+        ("postgresql", "absent"),
+        ("kafka", "complete"),
+    ]
+    own = [each["event_id"] for each in of(story, "event") if each["belongs"] == "own"]
+    assert own == ["e-placed", "e-paid", "e-error", "m-cause"]
+
+
+async def test_what_is_open_is_said_message_by_message(ask: Ask, decided: Any, query: Any) -> None:
+    sent = [
+        event(f"m-{n}", "EscalationRequested", source=agent_source("recovery"), data={"order_id": ORDER}) for n in "ab"
+    ]
+    later = event("m-later", "RefundIssued", source=agent_source("recovery"), data={"order_id": ORDER})
+    instead = event("m-instead", "EscalationRequested", source=agent_source("recovery"), data={"order_id": ORDER})
+    await decided("confirmation", "order", ORDER, FAILED, *sent, outcome="escalate")
+    held = await decided(
+        "recovery",
+        "order",
+        ORDER,
+        PAID,
+        later,
+        outcome="refund",
+        status="held",
+        hold=Hold(
+            reason="large",
+            expires_in=timedelta(days=1),
+            otherwise=(Message(id="m-instead", topic="recovery", key=b"o/17", value=to_json(instead)),),
+        ),
+    )
+    query(
+        "WITH dead AS (DELETE FROM outbox_messages WHERE message_id = 'm-b' RETURNING *) INSERT INTO outbox_dead "
+        "(seq, lane, message_id, topic, key, value, headers, committed_at, reason) "
+        "SELECT seq, lane, message_id, topic, key, value, headers, committed_at, 'too large' FROM dead"
+    )
+
+    _, story = await ask("/stories/order/o%2F17")
+
+    fates = {each["message_id"]: each for decision in of(story, "decision") for each in decision["messages"]}
+    assert {name: each["state"] for name, each in fates.items()} == {
+        "m-a": "pending",
+        "m-b": "buried",
+        "m-later": "withheld",
+        "m-instead": "withheld",
+    }
+    assert fates["m-b"]["reason"] == "too large"
+    assert fates["m-instead"]["is_otherwise"]
+    [asked] = [each["approval"] for each in of(story, "decision") if each["decision_id"] == held]
+    assert (asked["reason"], asked["answer"]) == ("large", None)
+    assert story["is_open"]
+    opened = " ".join(story["headline"]["open"])
+    assert "recovery waits for a person (large)" in opened
+    assert "1 message of the outbox not yet in Kafka" in opened
+    assert "1 message refused by Kafka: too large." in opened
+
+
+async def test_dead_letters_stand_beside_their_event_and_those_with_the_entitys_key_beside_it(
+    ask: Ask, log: Any, query: Any
+) -> None:
+    partition, offset = log[1]["order", "e-paid"]
+    for number, (consumer, topic, place, key) in enumerate(
+        [("fraud", "timeline-order", (partition, offset), b"x"), ("router", "orders", (0, 5), ORDER.encode())]
+    ):
+        query(
+            'INSERT INTO dead_letters (id, consumer, reason, detail, topic, partition, "offset", recorded_at, key, '
+            "value, headers) VALUES (%s, %s, 'broken', %s, %s, %s, %s, clock_timestamp(), %s, '', '[]')",
+            (f"00000000-0000-4000-8000-00000000000{number}", consumer, HOSTILE, topic, *place, key),
+        )
+
+    _, story = await ask("/stories/order/o%2F17")
+
+    [paid] = [each for each in of(story, "event") if each["event_id"] == "e-paid"]
+    assert {each["consumer"]: each["event"] for each in of(story, "dead_letter")} == {
+        "fraud": paid["id"],
+        "router": None,
+    }
+    assert "2 dead letters not put back: fraud broken, router broken." in story["headline"]["open"]
+
+
+async def test_a_story_is_told_page_by_page(ask: Ask) -> None:
+    _, newest = await ask("/stories/order/o%2F17?events=2")
+    _, older = await ask(f"/stories/order/o%2F17?events=5&before={newest['next']}")
+
+    def own(story: Any) -> list[str]:
+        return [each["event_id"] for each in of(story, "event") if each["belongs"] == "own"]
+
+    assert own(newest) == ["e-error", "m-cause"]
+    assert own(older) == ["e-placed", "e-paid"]
+    assert (newest["truncated"], older["next"]) == (True, None)
+
+
+async def test_what_nobody_knows_has_an_empty_story_and_an_unknown_kind_has_none(ask: Ask) -> None:
+    status, story = await ask("/stories/order/nobody")
+
+    assert (status, story["entries"], story["headline"]["happened"]) == (200, [], ["Nothing is known of order nobody."])
+    assert (await ask("/stories/planet/o-1"))[0] == 404
+    assert (await ask("/stories/order/o-1?events=0"))[0] == 400
+    assert (await ask("/stories/order/o-1?unknown=1"))[0] == 400
+
+
+async def test_a_story_is_found_by_whatever_names_something_of_it(ask: Ask, decided: Any) -> None:
+    made = await decided("root_cause", "order", ORDER, FAILED, CAUSE)
+
+    async def found(text: str) -> list[tuple[str, str]]:
+        _, body = await ask(f"/stories?text={text}")
+        return [(each["entity"], each["entity_id"]) for each in body["stories"]]
+
+    for text in ("o%2F17", "e-error", "m-cause", made, "e-deploy"):
+        assert await found(text) == [("order", ORDER)], text
+    # Nobody has decided about it: its timeline says that there is one.
+    assert await found("o-other") == [("order", "o-other")]
+    assert await found("nowhere") == []
