@@ -167,7 +167,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0011"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0012"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 
