@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from app.settings import Settings
 from app.worker.application import Innervate
+from app.worker.checks import known_checks, last_outbox_check
 from app.worker.runtime import Runtime
 from app.worker.stream import AgentStream
 from outbox.database import Database
@@ -17,6 +19,8 @@ class Parts:
     """What a view may use."""
 
     app: Innervate
+    #: Of those who read Kafka for one decision, one at a time.
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def settings(self) -> Settings:
@@ -37,3 +41,8 @@ class Parts:
     def streams(self) -> Sequence[AgentStream]:
         """The agents of this worker's set."""
         return self.app.agent_streams
+
+    def checks(self) -> Mapping[str, str]:
+        """What this worker knows of itself without asking anybody: "ok", or what does not get done."""
+        known = known_checks(self.runtime, self.settings, is_rebalancing=self.app.is_rebalancing())
+        return {"outbox": last_outbox_check(self.runtime, self.settings), **known}

@@ -109,7 +109,9 @@ def local_input(at: datetime) -> str:
 def ago(at: datetime, now: datetime) -> str:
     """How long ago, or in how much time, in one unit."""
     seconds = (now - at).total_seconds()
-    return f"in {duration(-seconds)}" if seconds <= -1 else f"{duration(max(seconds, 0))} ago"
+    if abs(seconds) < 1:
+        return "just now"
+    return f"in {duration(-seconds)}" if seconds < 0 else f"{duration(seconds)} ago"
 
 
 def duration(seconds: float) -> str:

@@ -161,7 +161,7 @@ async def test_a_database_that_is_away_is_said_and_the_page_comes_back_by_itself
     finally:
         postgres.restart()
 
-    assert "Nothing is stuck" in (await open_page("/ui/")).text
+    assert "wait for a person" in (await open_page("/ui/")).text
 
 
 async def test_the_first_page_says_in_a_sentence_what_is_open(open_page: Open, query: Callable[..., Any]) -> None:

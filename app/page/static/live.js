@@ -46,7 +46,12 @@
     source = new EventSource(document.body.dataset.live);
     source.addEventListener("now", (event) => { say("live"); show(JSON.parse(event.data)); });
     source.addEventListener("away", () => say("PostgreSQL does not answer"));
-    source.addEventListener("error", () => say("not live, trying again"));
+    source.addEventListener("error", () => {
+      say("not live, trying again");
+      if (source?.readyState !== EventSource.CLOSED) return; // it connects again by itself
+      disconnect();
+      setTimeout(connect, 10000);
+    });
   };
   const disconnect = () => {
     source?.close();

@@ -8,7 +8,8 @@
   };
   const ago = (at) => {
     const seconds = (Date.now() - Date.parse(at)) / 1000;
-    return seconds <= -1 ? `in ${duration(-seconds)}` : `${duration(Math.max(seconds, 0))} ago`;
+    if (Math.abs(seconds) < 1) return "just now";
+    return seconds < 0 ? `in ${duration(-seconds)}` : `${duration(seconds)} ago`;
   };
   const refreshTimes = () => {
     for (const shown of document.querySelectorAll("[data-ago]")) {
@@ -24,11 +25,11 @@
     if (!button) return;
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
-      button.textContent = "✓";
+      button.dataset.copied = "yes";
     } catch {
-      button.textContent = "✗"; // forbidden, or no secure context
+      button.dataset.copied = "no"; // forbidden, or no secure context
     }
-    setTimeout(() => { button.textContent = "⧉"; }, 1500);
+    setTimeout(() => { delete button.dataset.copied; }, 1500);
   });
 
   // Keys: only where nobody is writing, and never with a modifier.

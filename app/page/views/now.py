@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.page.view import Shown, View, Visit
 from app.reads.now import COUNTED, Now, now
+from app.reads.workers import WorkersQuery, workers
+from app.worker.readiness import OK
 from outbox.errors import DatabaseUnavailable
 
 
@@ -23,16 +25,22 @@ class Matter:
 
 async def show(visit: Visit) -> Shown:
     """What is going on."""
+    database = visit.parts.database
     try:
-        current = await now(visit.parts.database)
+        current = await now(database)
+        stuck = (await workers(database, WorkersQuery(limit=1))).stuck
     except DatabaseUnavailable as error:
-        return Shown(template="now.html", context={"matters": [], "current": None, "away": str(error)})
-    return Shown(template="now.html", context={"matters": matters(current), "current": current, "away": None})
+        stuck = [f"{name}: {check}" for name, check in visit.parts.checks().items() if check != OK]
+        context = {"matters": matters(stuck, None), "current": None, "away": str(error)}
+        return Shown(template="now.html", context=context)
+    return Shown(template="now.html", context={"matters": matters(stuck, current), "current": current, "away": None})
 
 
-def matters(current: Now) -> Sequence[Matter]:
-    """What needs a person, then what failed. Empty when all is well."""
-    found: list[Matter] = []
+def matters(stuck: Iterable[str], current: Now | None) -> Sequence[Matter]:
+    """What is stuck, then what needs a person, then what failed. Empty when all is well."""
+    found = [Matter("bad", sentence, "/ui/workers") for sentence in stuck]
+    if current is None:
+        return found
     if current.waiting:
         needs = "decision needs" if current.waiting == 1 else "decisions need"
         found.append(Matter("wait", f"{counted(current.waiting)} {needs} a person", "/ui/approvals"))

@@ -86,3 +86,17 @@ def test_requests_at_work_are_counted_and_health_is_not(counted: bool, full: boo
     with connections.at_work(object(), counted=counted):
         assert connections.is_full is full
     assert not connections.is_full
+
+
+def test_streams_are_bounded_by_themselves_and_take_no_place_of_a_request() -> None:
+    connections = Connections(Limits(streams=1, requests=1, waiting_seconds=-1))
+    stream, request = connected(connections, "a", "b")
+    with connections.streaming(stream):
+        assert not connections.has_place_for_a_stream
+        assert not connections.is_full
+        with connections.at_work(request, counted=True):
+            assert connections.is_full
+        assert connections.make_room()
+        connections.close_overdue()
+        assert still_open([stream, request]) == [True, False]
+    assert connections.has_place_for_a_stream
