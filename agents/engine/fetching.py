@@ -22,6 +22,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 
+import agents.engine.wire  # noqa: F401 - how fetches are read and written
 from agents.engine.salvage import HEADER, Damaged, Salvaged, salvage, unpacked
 from tables.event import Unreadable
 
