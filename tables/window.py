@@ -207,12 +207,12 @@ def push(entries: list[Entry], entry: Entry, spec: WindowSpec) -> Entry | None:
 
 def latest(entries: Sequence[Entry], spec: WindowSpec) -> Sequence[Entry]:
     """Return the last `events` entries of each ring, in log order."""
-    newest_seq = {entry.ring: entry.seq for entry in entries}
-    if len(newest_seq) == 1:
-        ((number, newest),) = newest_seq.items()
-        events = spec.ring(number).events
+    if len({entry.ring for entry in entries}) == 1:
+        newest, events = entries[-1].seq, spec.ring(entries[-1].ring).events
         # One count: the last lie at the end, behind older ones where some were lost.
-        return [entry for entry in entries[-events:] if entry.seq > newest - events]
+        last = entries[-events:]
+        return last if last[0].seq > newest - events else [entry for entry in last if entry.seq > newest - events]
+    newest_seq = {entry.ring: entry.seq for entry in entries}
     first_seq = {ring: seq - spec.ring(ring).events + 1 for ring, seq in newest_seq.items()}
     return [entry for entry in entries if entry.seq >= first_seq[entry.ring]]
 

@@ -10,10 +10,10 @@ import hashlib
 import struct
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from agents.model.event import DomainEvent
 from agents.model.types import Received, Types
@@ -21,6 +21,7 @@ from tables.event import Event, parse
 from tables.window import UNKEPT, Entry
 
 T = TypeVar("T", bound=DomainEvent)
+M = TypeVar("M")
 
 #: Source and id of an event.
 EventKey = tuple[str, str]
@@ -86,7 +87,8 @@ def those_of(kind: type[T], pasts: Sequence[Past[Any]]) -> Sequence[Past[T]]:
     return [past for past in pasts if type(past.data) in fitting]
 
 
-class Known(NamedTuple):
+@dataclass(slots=True)
+class Known:
     """A remembered event as it was read: kept beside its entry, so that nobody reads it again."""
 
     #: Who read it.
@@ -94,6 +96,15 @@ class Known(NamedTuple):
     key: EventKey
     #: None where nobody here knows the type.
     past: Past[DomainEvent] | None
+    #: Who made something of it last (see `History.made`), and what that is.
+    maker: Callable[[Past[Any]], object] | None = None
+    made: object = None
+
+    def make(self, maker: Callable[[Past[Any]], object]) -> object:
+        """What this makes of the event; kept for whoever asks next."""
+        self.made = None if self.past is None else maker(self.past)
+        self.maker = maker
+        return self.made
 
 
 def keep(entry: Entry, received: Received, types: Types) -> None:
@@ -105,8 +116,6 @@ def keep(entry: Entry, received: Received, types: Types) -> None:
 
 def _known(entry: Entry, types: Types) -> Known:
     kept = entry.parsed
-    if isinstance(kept, Known) and kept.types is types:
-        return kept
     source, causationid, data = types.recall(entry.payload)
     # Few sources, many events.
     source = sys.intern(source)
@@ -152,6 +161,15 @@ class History:
             self._found[kind] = found
         return found
 
+    def made(self, maker: Callable[[Past[Any]], M | None]) -> Sequence[M]:
+        """What a function makes of each remembered event whose type is known, in log order; None is left out.
+
+        It is called once for each event, as long as that is in memory, and not again for each decision; so `maker` has
+        to be the same function every time, what it returns must follow from the event alone, and nobody may change it.
+        """
+        found: list[Any] = [known.made if known.maker is maker else known.make(maker) for known in self._known()]
+        return [each for each in found if each is not None]
+
     def placed(self, kind: type[T]) -> Iterator[tuple[int, Past[T]]]:
         """The same, each with its place among the entries."""
         for place, known in enumerate(self._known()):
@@ -162,7 +180,13 @@ class History:
     def _known(self) -> Sequence[Known]:
         if not self._read:
             types = self.types
-            self._read.append([_known(entry, types) for entry in self.entries])
+            # Looked at here: a call for each entry takes longer than the look.
+            self._read.append(
+                [
+                    kept if type(kept := entry.parsed) is Known and kept.types is types else _known(entry, types)
+                    for entry in self.entries
+                ]
+            )
         return self._read[0]
 
     def trusts(self, source: str, *agents: str) -> bool:

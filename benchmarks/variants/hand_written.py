@@ -38,7 +38,7 @@ TOPICS: Final = (CUSTOMERS_TIMELINE, ORDERS_TIMELINE, CHANGELOG)
 _IN_MEMORY: Final = 20_000
 _LOOK_SECONDS: Final = 0.02
 
-Window = deque[Past[PaymentSucceeded]]
+Window = deque[shared.Remembered]
 
 
 class Windows:
@@ -64,7 +64,7 @@ class Windows:
     def add(self, customer: str, payment: Past[PaymentSucceeded], offset: int, value: bytes) -> None:
         """Remember a payment; `save` writes it."""
         window, count = self._recent[customer]
-        window.append(payment)
+        window.append(shared.kept(payment))
         self._recent[customer] = window, count + 1
         key = f"{customer}/{count % shared.WINDOW:02}".encode()
         slot = count.to_bytes(8, "big") + offset.to_bytes(8, "big") + value
@@ -86,7 +86,7 @@ class Windows:
                 break
             slots.append((int.from_bytes(value[:8], "big"), value[16:]))
         slots.sort()
-        window = deque((shared.read(orjson.loads(value)) for _, value in slots), maxlen=shared.WINDOW)
+        window = deque((shared.kept(shared.read(orjson.loads(value))) for _, value in slots), maxlen=shared.WINDOW)
         return window, slots[-1][0] + 1 if slots else 0
 
 

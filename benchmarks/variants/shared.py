@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg2
 
 from agents.model.history import Past
 from agents.shop.events import FraudScored, PaymentSucceeded
+from agents.shop.fraud.past import Report, report
 from agents.shop.fraud.rules import score
 
 #: Payments that are remembered of a customer.
@@ -56,17 +57,25 @@ def create_tables(*statements: str) -> None:
     connection.close()
 
 
+class Remembered(NamedTuple):
+    """A payment that is kept in memory, and what the rule reads of it: who keeps the one can keep the other."""
+
+    past: Past[PaymentSucceeded]
+    report: Report | None
+
+
 class KnownPayments:
     """The history the rule reads, over payments that were read before. Oldest first."""
 
-    def __init__(self, known: Sequence[Past[PaymentSucceeded]], event_id: str, at: datetime) -> None:
+    def __init__(self, known: Sequence[Remembered], event_id: str, at: datetime) -> None:
         self._known = known
         self.event = SimpleNamespace(id=event_id)
         self.at = at
 
-    def of(self, kind: type[Any]) -> Sequence[Past[PaymentSucceeded]]:
-        """Those of one type; all are payments."""
-        return [past for past in self._known if isinstance(past.data, kind)]
+    def made(self, maker: Callable[[Past[Any]], Report | None]) -> Sequence[Report]:
+        """What the rule reads of each."""
+        assert maker is report, "the rule reads its reports, and nothing else"
+        return [each.report for each in self._known if each.report is not None]
 
 
 def read(event: Mapping[str, Any]) -> Past[PaymentSucceeded]:
@@ -75,13 +84,18 @@ def read(event: Mapping[str, Any]) -> Past[PaymentSucceeded]:
     return Past(data, datetime.fromisoformat(event["time"]), event["id"], None, event["source"])
 
 
-def remembered(event: Mapping[str, Any]) -> Past[PaymentSucceeded]:
+def kept(past: Past[PaymentSucceeded]) -> Remembered:
+    """A payment to remember."""
+    return Remembered(past, report(past))
+
+
+def remembered(event: Mapping[str, Any]) -> Remembered:
     """A payment that was checked when it came."""
     data = PaymentSucceeded.model_construct(**event["data"])
-    return Past(data, datetime.fromisoformat(event["time"]), event["id"], None, event["source"])
+    return kept(Past(data, datetime.fromisoformat(event["time"]), event["id"], None, event["source"]))
 
 
-def judged(payment: Past[PaymentSucceeded], known: Sequence[Past[PaymentSucceeded]]) -> dict[str, Any]:
+def judged(payment: Past[PaymentSucceeded], known: Sequence[Remembered]) -> dict[str, Any]:
     """What our own agent decides, by the same rule: the columns of the decision."""
     history: Any = KnownPayments(known, payment.id, payment.at)
     decision = score(payment.data, history)

@@ -14,7 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from agents.model.history import History, Past
 from agents.shop.events import ChargebackReceived, PaymentFailed, PaymentSucceeded
@@ -42,6 +43,9 @@ class Order(NamedTuple):
     at: datetime
     #: In euros, roughly; None when a currency has no rate.
     worth: float | None
+    #: Where the payments came from, and from which devices: each as often as it is.
+    countries: Sequence[str]
+    devices: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ class Tries:
     of_several_orders: int = 0
     #: The countries they came from, and the one the payment judged comes from.
     countries: int = 1
+
+
+#: Of a customer without declined payments.
+NO_TRIES: Final = Tries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,40 +96,62 @@ class CustomerPast:
         return [*self.this.payments, *(each for order in self.burst for each in order.payments)]
 
 
+class Report(NamedTuple):
+    """A remembered event as the rule reads it: plain values, made once for each."""
+
+    kind: type[PaymentEvent]
+    #: Which payment it is of.
+    payment: str
+    past: Past[PaymentEvent]
+    #: The order, as if nothing else had been paid for it.
+    order: Order
+
+
+#: What is read; every other event is of no payment that was made or tried.
+_KINDS: Final = frozenset({PaymentSucceeded, PaymentFailed, ChargebackReceived})
+
+
+def report(past: Past[Any]) -> Report | None:
+    """Read a remembered event; None where it says nothing of a payment."""
+    kind = type(past.data)
+    return Report(kind, payment_of(past.data), past, _order([past])) if kind in _KINDS else None
+
+
 def past_of_customer(payment: PaymentSucceeded, history: History) -> CustomerPast:
     """Read the history of a payment, in one go."""
-    log = history.of(PaymentEvent)
+    log = history.made(report)
     this = payment_of(payment)
-    accepted, disputed = _accepted_and_disputed(log)
+    accepted, disputed, has_failed = _sorted_out(log)
     accepted.pop(this, None)
     paid = list(accepted.values())
-    parts: dict[str, list[Past[PaymentEvent]]] = defaultdict(list)
-    for past in paid:
-        parts[past.data.order_id].append(past)
-    last_at = paid[-1].at if paid else history.at
-    is_of_purchase = _near(PURCHASE, history.at, last_at)
-    tenders = [past for past in parts.pop(payment.order_id, []) if is_of_purchase(past.at)]
-    others = [_order(each) for each in parts.values()]
+    orders = _by_order(paid)
+    last_at = paid[-1].past.at if paid else history.at
+    tenders = []
+    if orders.pop(payment.order_id, None) is not None:
+        is_of_purchase = _near(PURCHASE, history.at, last_at)
+        tenders = [each.past for each in paid if each.order.id == payment.order_id and is_of_purchase(each.past.at)]
+    others = list(orders.values())
+    first, last = min(history.at, last_at) - BURST, max(history.at, last_at) + BURST
     is_of_burst = _near(BURST, history.at, last_at)
-    burst = [each for each in others if is_of_burst(each.at)]
+    burst = [each for each in others if first <= each.at <= last and is_of_burst(each.at)]
     # A payment stamped before the one that precedes it in the log came late: the log says when it was.
     nows = (history.at, max(history.at, last_at))
     left_out = disputed.keys() | ({each.id for each in burst} if len(burst) >= BURST_FROM else set())
-    declined = _declined(log, paid[-1] if paid else None, nows) if history.of(PaymentFailed) else ()
+    declined = _declined(log, paid[-1].past if paid else None, nows) if has_failed else ()
     return CustomerPast(
         this=_order([*tenders, Past(payment, history.at, history.event.id)]),
         burst=burst,
-        settled=[each for each in others if each.id not in left_out],
-        tries=_tries(declined, payment.country),
+        settled=[each for each in others if each.id not in left_out] if left_out else others,
+        tries=_tries(declined, payment.country) if declined else NO_TRIES,
         disputed=len(disputed),
-        paid=len({this, *disputed.values(), *accepted}),
+        paid=len(accepted) + len({this, *disputed.values()} - accepted.keys()),
         last_at=last_at,
     )
 
 
-def payment_of(data: PaymentEvent) -> Hashable:
-    """Which payment it is."""
-    return data.payment_id, data.order_id
+def payment_of(data: PaymentEvent) -> str:
+    """Which payment it is: one text, which knows its hash. Neither id holds a NUL."""
+    return f"{data.payment_id}\0{data.order_id}"
 
 
 def _attempt_of(data: PaymentEvent) -> Hashable:
@@ -129,29 +159,56 @@ def _attempt_of(data: PaymentEvent) -> Hashable:
     return data.payment_id, data.order_id, data.card_id
 
 
-def _accepted_and_disputed(
-    log: Sequence[Past[PaymentEvent]],
-) -> tuple[dict[Hashable, Past[PaymentEvent]], Mapping[str, Hashable]]:
-    """The first report of each payment accepted, in the order of the log; the payments charged back, by order."""
-    accepted: dict[Hashable, Past[PaymentEvent]] = {}
-    disputed: dict[str, Hashable] = {}
-    for past in log:
-        data = past.data
-        if isinstance(data, PaymentSucceeded):
-            accepted.setdefault((data.payment_id, data.order_id), past)
-        elif isinstance(data, ChargebackReceived):
-            disputed[data.order_id] = payment_of(data)
-    return accepted, disputed
+def _sorted_out(log: Sequence[Report]) -> tuple[dict[str, Report], Mapping[str, str], bool]:
+    """The first report of each payment accepted, as the log has them; those charged back, by order; if any failed."""
+    accepted: dict[str, Report] = {}
+    disputed: dict[str, str] = {}
+    has_failed = False
+    for each in log:
+        kind, payment, _, order = each
+        if kind is PaymentSucceeded:
+            accepted.setdefault(payment, each)
+        elif kind is ChargebackReceived:
+            disputed[order.id] = payment
+        else:
+            has_failed = True
+    return accepted, disputed, has_failed
+
+
+def _by_order(paid: Sequence[Report]) -> dict[str, Order]:
+    """The orders that were paid, by their ids, in the order of their first payments."""
+    orders = {each.order.id: each.order for each in paid}
+    if len(orders) < len(paid):
+        parts: dict[str, list[Past[PaymentEvent]]] = defaultdict(list)
+        for each in paid:
+            parts[each.order.id].append(each.past)
+        orders = {order_id: _order(pasts) for order_id, pasts in parts.items()}
+    return orders
 
 
 def _order(parts: Sequence[Past[PaymentEvent]]) -> Order:
     if len(parts) == 1:  # as nearly every order is paid
         payment = parts[0].data
-        return Order(payment.order_id, (payment,), parts[0].at, euros(payment.amount_minor, payment.currency))
+        worth = euros(payment.amount_minor, payment.currency)
+        return Order(
+            payment.order_id, (payment,), parts[0].at, worth, _alone(payment.country), _alone(payment.device_id)
+        )
     payments = [past.data for past in parts]
     worths = [euros(each.amount_minor, each.currency) for each in payments]
-    worth = None if None in worths else sum(worth for worth in worths if worth is not None)
-    return Order(payments[0].order_id, payments, parts[0].at, worth)
+    return Order(
+        payments[0].order_id,
+        payments,
+        parts[0].at,
+        None if None in worths else sum(worth for worth in worths if worth is not None),
+        [each.country for each in payments],
+        [each.device_id for each in payments],
+    )
+
+
+@lru_cache(maxsize=4096)
+def _alone(name: str) -> Sequence[str]:
+    """One name as a sequence; a customer's are the same again and again."""
+    return (name,)
 
 
 def _near(span: timedelta, *nows: datetime) -> Callable[[datetime], bool]:
@@ -168,18 +225,17 @@ def _near(span: timedelta, *nows: datetime) -> Callable[[datetime], bool]:
 
 
 def _declined(
-    log: Sequence[Past[PaymentEvent]], last_paid: Past[PaymentEvent] | None, nows: Sequence[datetime]
+    log: Sequence[Report], last_paid: Past[PaymentEvent] | None, nows: Sequence[datetime]
 ) -> Sequence[Past[PaymentEvent]]:
     first: dict[Hashable, Past[PaymentEvent]] = {}
     counted = []
     is_near = _near(TRIES, *nows)
-    last_key = None if last_paid is None else last_paid.key
     is_since = last_paid is None
-    for past in log:
-        if isinstance(past.data, PaymentFailed):
+    for kind, _, past, _ in log:
+        if kind is PaymentFailed:
             if first.setdefault(_attempt_of(past.data), past) is past and (is_since or is_near(past.at)):
                 counted.append(past)
-        elif not is_since and past.key == last_key:
+        elif past is last_paid:
             is_since = True
     named = {payment_of(past.data) for past in counted if past.data.card_id is not None}
     return [past for past in counted if past.data.card_id is not None or payment_of(past.data) not in named]

@@ -85,9 +85,8 @@ def _amount(past: CustomerPast) -> Sign | None:
     comparable = [each.worth for each in past.settled if each.worth is not None]
     if len(comparable) < ENOUGH_ORDERS:
         return Sign("amount", 0, "not compared, no reference rate for what was paid before")
-    accepted = [
-        each.worth for each in past.settled if each.worth is not None and past.last_at - each.at >= ACCEPTED_AFTER
-    ]
+    until = past.last_at - ACCEPTED_AFTER
+    accepted = [each.worth for each in past.settled if each.worth is not None and each.at <= until]
     if 2 * max(accepted, default=0) >= worth:
         return None
     usual = max(LEAST_USUAL, median(comparable))
@@ -128,9 +127,8 @@ def _novelty(past: CustomerPast) -> Sign | None:
     if len(known) < ENOUGH_ORDERS:
         return None
     payment = past.this.payments[-1]
-    payments = [each for order in known for each in order.payments]
-    country = _is_new({each.country for each in payments}, payment.country, len(known))
-    device = _is_new({each.device_id for each in payments}, payment.device_id, len(known))
+    country = _is_new([each for order in known for each in order.countries], payment.country, len(known))
+    device = _is_new([each for order in known for each in order.devices], payment.device_id, len(known))
     if country and device:
         return Sign("novelty", 35, f"first payment from {payment.country} and from this device", is_strong=True)
     if country:
@@ -146,9 +144,9 @@ def _usual_orders(settled: Sequence[Order]) -> Sequence[Order]:
     return [each for each in settled if each.worth is None or each.worth < most]
 
 
-def _is_new(seen: Collection[Hashable], one: Hashable, orders: int) -> bool:
+def _is_new(seen: Sequence[Hashable], one: Hashable, orders: int) -> bool:
     """Whether it was never seen, with a customer who has habits: of many different ones another is nothing new."""
-    return one not in seen and 2 * len(seen) <= orders + 1
+    return one not in seen and 2 * len(set(seen)) <= orders + 1
 
 
 def _declines(past: CustomerPast) -> Sign | None:

@@ -13,9 +13,10 @@ import pytest
 from pydantic import Field
 
 from agents.model.event import DomainEvent
-from agents.model.history import History, keep
+from agents.model.history import History, Past, keep
 from agents.model.types import Received, Types
 from agents.shop.events import SHOP_EVENTS, OrderPlaced, PaymentSucceeded
+from agents.shop.fraud.past import report
 from tables.event import InvalidEvent, parse
 from tables.footprint import parsed_bytes
 from tables.ring import key
@@ -167,3 +168,48 @@ def test_a_cause_that_is_empty_is_none() -> None:
     entry = entry_of(event(1, "Anything", {"said": 1}, causationid=""))
 
     assert history_of(entry).of(Anything)[0].causationid is None
+
+
+def test_what_a_rule_makes_of_an_event_is_made_once_and_kept_beside_it() -> None:
+    made = []
+
+    def currency(past: Past[Any]) -> str | None:
+        made.append(past.id)
+        return past.data.currency if isinstance(past.data, PaymentSucceeded) else None
+
+    first, second = entry_of(payment(1)), entry_of(order(2, 1))
+
+    assert history_of(first, second).made(currency) == ["EUR"]
+    assert history_of(first, second).made(currency) == ["EUR"]
+    assert made == ["e1", "e2"]
+
+
+def test_what_another_rule_makes_of_an_event_is_its_own() -> None:
+    entry = entry_of(payment(1))
+
+    assert history_of(entry).made(lambda past: past.id) == ["e1"]
+    assert history_of(entry).made(lambda past: past.data.currency) == ["EUR"]
+
+
+def test_nothing_is_made_of_an_event_whose_type_is_unknown() -> None:
+    assert history_of(entry_of(event(1, "Unheard", {})), entry_of(payment(2))).made(lambda past: past.id) == ["e2"]
+
+
+def test_what_is_made_of_an_event_that_is_read_anew_is_made_anew() -> None:
+    entry = entry_of(payment(1))
+    history_of(entry).made(lambda past: past.id)
+
+    assert history_of(entry, types=Types([OrderPlaced])).made(lambda past: past.id) == []
+
+
+def test_a_payment_is_counted_with_what_fraud_makes_of_it() -> None:
+    history_of(entry_of(payment(1))).made(report)  # what is made once is no event's
+    entry = entry_of(payment(1))
+    tracemalloc.start()
+    try:
+        history_of(entry).made(report)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken <= parsed_bytes(payment(1))
