@@ -19,6 +19,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+#: Items of a batch behind which the next one waits for the whole pace; behind one of fewer items so much less of it.
+#: Own choice: what comes one by one does not wait, and what comes ten at a time is many batches if nobody does.
+PACED_ITEMS: Final = 10
+
 #: How long a batch that was cancelled may take to end before it is cancelled again, in seconds.
 CANCEL_SECONDS: Final = 0.5
 
@@ -52,7 +56,8 @@ class Batcher(Generic[Item, Result]):
 
     `process` returns one outcome per item; what it raises itself is the outcome of every item of the batch. The number
     of waiting items is bounded by their submitters: each waits for its own. A batch that is not full begins no sooner
-    than `pace_seconds` after the one before: a busy caller has fewer and fuller ones.
+    than `pace_seconds` after one of `PACED_ITEMS` or more, and sooner after a smaller one: a busy caller has fewer and
+    fuller ones, and nobody else waits longer than for what is under way.
     """
 
     def __init__(
@@ -103,15 +108,15 @@ class Batcher(Generic[Item, Result]):
         return cast("list[Result | Exception]", call.outcomes)
 
     async def _run(self) -> None:
-        began_at = -self._pace_seconds
+        not_before = 0.0
         settled: list[tuple[_Waiting[Item, Result], Result | Exception]]
         while True:
             await self._arrived.wait()
-            early_seconds = began_at + self._pace_seconds - time.monotonic()
+            early_seconds = not_before - time.monotonic()
             if early_seconds > 0 and len(self._waiting) < self._limit:
                 await asyncio.sleep(early_seconds)
-            began_at = time.monotonic()
             batch = [self._waiting.popleft() for _ in range(min(self._limit, len(self._waiting)))]
+            not_before = time.monotonic() + self._pace_seconds * min(1.0, len(batch) / PACED_ITEMS)
             if not self._waiting:
                 self._arrived.clear()
             try:

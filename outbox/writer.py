@@ -39,7 +39,8 @@ _RECORD_DEAD_LETTER: Final = _SQL["lock_lanes"] + _SQL["record_dead_letter"]
 #: Decisions of one transaction: by then its fixed cost is below a hundredth of the decisions' own. Own measurement.
 BATCH_SIZE: Final = 500
 
-#: Batches that are not full are this far apart, in seconds: a transaction costs a worker as much as some decisions.
+#: Batches of a busy worker are this far apart, in seconds, until they are full: a transaction costs it as much as some
+#: decisions. A decision that comes alone waits for none (`outbox.batching`).
 PACE_SECONDS: Final = 0.02
 
 #: Why a decision is not in the first batch.

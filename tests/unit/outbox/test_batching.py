@@ -32,7 +32,7 @@ async def test_a_lone_call_does_not_wait_for_the_pace() -> None:
 
 async def test_what_comes_within_the_pace_is_one_batch() -> None:
     batches = Batches()
-    batcher = Batcher(batches.process, limit=10, name="test", pace_seconds=0.2)
+    batcher = Batcher(batches.process, limit=10, name="test", pace_seconds=2)
     await batcher.submit(0)
     calls = []
     for number in (1, 2, 3):
@@ -41,6 +41,21 @@ async def test_what_comes_within_the_pace_is_one_batch() -> None:
     assert await asyncio.gather(*calls) == [10, 20, 30]
     assert batches.seen == [[0], [1, 2, 3]]
     await batcher.stop()
+
+
+async def test_the_pace_behind_a_small_batch_is_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("outbox.batching.asyncio.sleep", sleep)
+    batcher = Batcher(Batches().process, limit=100, name="test", pace_seconds=10_000)
+    for items in ([1], range(5), range(10), range(20), [2]):
+        await batcher.submit_all(list(items))
+    await batcher.stop()
+
+    assert waits == pytest.approx([1_000, 5_000, 10_000, 10_000], abs=PATIENCE_SECONDS)
 
 
 async def test_a_full_batch_does_not_wait_for_the_pace() -> None:
