@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Final
 
 from agents.engine.ports import Batch, Record
 from agents.engine.record import escalations
@@ -14,10 +15,16 @@ from agents.model.history import History
 from agents.model.types import Received, Types
 from outbox.errors import Echo
 from outbox.records import DeadLetter, Origin
+from tables.cache import ByteCache
 from tables.errors import Permanent
-from tables.event import InvalidEvent
+from tables.event import Event, InvalidEvent
+from tables.footprint import parsed_bytes
 
 log = logging.getLogger(__name__)
+
+#: What is kept of records that were read, for the other agents of their timeline, in bytes by the estimate of
+#: `tables.footprint`: those of some thousand ordinary events. Agents that are further apart read for themselves.
+READINGS_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,46 @@ class Asked:
         return _origin(self.batch, self.record)
 
 
-class Inputs:
-    """Reads for one agent. `types` are those of the loaded domains."""
+@dataclass(slots=True)
+class _Reading:
+    """A record as it was read."""
 
-    def __init__(self, agent: Agent, types: Types) -> None:
+    #: Its value: the same object, or it is another record.
+    value: bytes | None
+    event: Event
+    entity_id: str
+    #: With the data, once an agent has looked at it.
+    received: Received | None = None
+
+
+class Readings:
+    """What the agents of this worker have read last, for those that read the same timeline."""
+
+    def __init__(self, max_bytes: int = READINGS_BYTES) -> None:
+        self._kept: ByteCache[tuple[str, int, int], _Reading] = ByteCache(max_bytes)
+
+    def read(self, batch: Batch, record: Record) -> _Reading:
+        """Read a record, or find it. Raises `InvalidEvent`."""
+        place = (batch.topic, batch.partition, record.offset)
+        found = self._kept.get(place)
+        if found is None or found.value is not record.value:
+            found = _read(record)
+            self._kept.put(place, found, parsed_bytes(found.value or b""))
+        return found
+
+
+def _read(record: Record) -> _Reading:
+    event, entity_id = read_timeline(record.key, record.value)
+    return _Reading(record.value, event, entity_id)
+
+
+class Inputs:
+    """Reads for one agent. `types` are those of the loaded domains; `readings` are shared by those of one timeline."""
+
+    def __init__(self, agent: Agent, types: Types, readings: Readings | None = None) -> None:
         self._agent = agent
-        self._types = types
+        self.types = types
+        self._readings = readings
 
     def read(self, batch: Batch, record: Record) -> tuple[Received, str] | DeadLetter:
         """The event and the id of its entity, or what becomes of a record that is none.
@@ -49,15 +90,19 @@ class Inputs:
         """
         try:
             # Read as the history will read it: what the window holds must stay readable for every later decision.
-            event, entity_id = read_timeline(record.key, record.value)
-            matters = event.type in self._agent.remembers or event.type in self._agent.reacts_to
-            return self._types.receive(event) if matters else Received(event, None), entity_id
+            reading = _read(record) if self._readings is None else self._readings.read(batch, record)
+            event = reading.event
+            if event.type not in self._agent.remembers and event.type not in self._agent.reacts_to:
+                return Received(event, None), reading.entity_id
+            if reading.received is None:
+                reading.received = self.types.receive(event)
         except InvalidEvent as error:
             return self._dead_letter(batch, record, error.reason, str(error))
         except Exception as error:
             # Reading is pure: it would end the worker at every start.
             log.exception("agent %s cannot read %s", self._agent.name, _origin(batch, record))
             return self._dead_letter(batch, record, "unprocessable", type(error).__name__)
+        return reading.received, reading.entity_id
 
     def refused(self, asked: Asked, error: Permanent) -> DeadLetter:
         """What becomes of an event that cannot be decided on; whom it is about and a person hear of it as well."""

@@ -31,7 +31,7 @@ from agents.engine.undecided import Mark, Undecided
 from agents.model.agent import Agent
 from agents.model.decision import Verdict
 from agents.model.history import History, keep
-from agents.model.types import Received, Types
+from agents.model.types import Received
 from outbox.records import DeadLetter, DecisionRecord
 from outbox.supervision import is_being_cancelled
 from tables.errors import Permanent
@@ -74,15 +74,14 @@ class _Part:
 class StreamLoop:
     """Drives one agent with a brain. `now` is the wall clock (UTC); `crash` must stop the worker and may return.
 
-    `types` are those of the loaded domains. `hold_for` is how long a decision waits for a person when its brain asks
-    for one.
+    `inputs` read for the agent. `hold_for` is how long a decision waits for a person when its brain asks for one.
     """
 
     def __init__(
         self,
         agent: Agent,
         *,
-        types: Types,
+        inputs: Inputs,
         brain: Brain,
         windows: Windows,
         writer: Writer,
@@ -92,8 +91,8 @@ class StreamLoop:
         hold_for: timedelta = HOLD_FOR,
     ) -> None:
         self._agent = agent
-        self._types = types
-        self._inputs = Inputs(agent, types)
+        self._types = inputs.types
+        self._inputs = inputs
         self._brain = brain
         self._windows = windows
         self._writer = writer

@@ -18,8 +18,8 @@ from typing import Any, Final
 from agents.engine.record import decision_record
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
-from agents.model.history import History
-from agents.model.types import Types
+from agents.model.history import History, keep
+from agents.model.types import Received, Types
 from agents.replay.comparison import Comparison, history_kind, kind_of, missing
 from agents.replay.deciders import Decider
 from agents.replay.due import Due
@@ -184,9 +184,12 @@ class Replay:
         event, value = read.event, read.record.value
         if event.type not in agent.remembers or value is None:
             return self._windows.read(place, spec)
-        return self._windows.fold(
+        ring = self._windows.fold(
             place, spec, offset=read.record.offset, time=event.time, event_id=event.id, payload=value
         )
+        if ring and ring[-1].payload is value and isinstance(read.received, Received):
+            keep(ring[-1], read.received, self._types)
+        return ring
 
     async def _row(
         self, agent: Agent, read: Read, row: RecordedDecision | None, *, covers: bool

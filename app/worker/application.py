@@ -20,6 +20,7 @@ from faust.types import TransportT
 from mode import ServiceT
 from yarl import URL
 
+from agents.engine.inputs import Readings
 from agents.engine.routing import timeline
 from app.kafka.tuning import TUNING
 from app.settings import Settings
@@ -154,8 +155,19 @@ class Innervate(faust.App):
         self.readers: defaultdict[str, set[str]] = defaultdict(set)
         for agent in settings.running:
             self.readers[timeline(agent.entity.name)].add(agent.name)
-            brains, writer = self.runtime.brains, self.runtime.agents_writer
-            self.agent_streams.append(AgentStream(self, agent, settings=settings, brains=brains, writer=writer))
+        readings = Readings()
+        for agent in settings.running:
+            is_shared = len(self.readers[timeline(agent.entity.name)]) > 1
+            self.agent_streams.append(
+                AgentStream(
+                    self,
+                    agent,
+                    settings=settings,
+                    brains=self.runtime.brains,
+                    writer=self.runtime.agents_writer,
+                    readings=readings if is_shared else None,
+                )
+            )
 
     async def crash(self, reason: BaseException) -> None:
         """Stop this worker; what an operator has to mend is said in one line, at the end of the log."""

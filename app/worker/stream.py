@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import faust
 
+from agents.engine.inputs import Inputs, Readings
 from agents.engine.loop import StreamLoop
 from agents.engine.ports import Writer
 from agents.engine.routing import timeline
@@ -83,7 +84,16 @@ class FaustBatch:
 class AgentStream:
     """One agent as Faust runs it: a stream of its entity's timeline and a table of its windows."""
 
-    def __init__(self, app: faust.App, agent: Agent, *, settings: Settings, brains: Brains, writer: Writer) -> None:
+    def __init__(
+        self,
+        app: faust.App,
+        agent: Agent,
+        *,
+        settings: Settings,
+        brains: Brains,
+        writer: Writer,
+        readings: Readings | None = None,
+    ) -> None:
         self.agent = agent
         spec = agent.window
         if settings.window_events is not None:
@@ -94,6 +104,7 @@ class AgentStream:
         self._settings = settings
         self._brains = brains
         self._writer = writer
+        self._readings = readings
         topic = app.topic(
             timeline(agent.entity.name),
             schema=AsFetched(),
@@ -135,7 +146,7 @@ class AgentStream:
     async def _consume(self, stream: faust.Stream[Any]) -> None:
         self.loop = StreamLoop(
             self.agent,
-            types=self._settings.catalogue.types,
+            inputs=Inputs(self.agent, self._settings.catalogue.types, self._readings),
             brain=self._brains.of(self.agent),
             windows=self.windows,
             writer=self._writer,

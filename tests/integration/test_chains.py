@@ -14,6 +14,7 @@ from shop_catalogue import TYPES
 from waiting import until
 
 from agents.engine.brain import RulesBrain
+from agents.engine.inputs import Inputs
 from agents.engine.loop import StreamLoop
 from agents.model.agent import Agent
 from agents.model.decision import Decision
@@ -66,7 +67,7 @@ class Conversation:
                 writer=self.writer,
                 now=lambda: NOON,
                 crash=self._crash,
-                types=TYPES,
+                inputs=Inputs(agent, TYPES),
             )
             for agent in agents
         ]

@@ -15,6 +15,7 @@ from shop_catalogue import TYPES
 from waiting import PATIENCE_SECONDS
 
 from agents.engine.brain import Brain, RulesBrain
+from agents.engine.inputs import Inputs
 from agents.engine.loop import StreamLoop
 from agents.model.agent import Agent
 from agents.model.history import History
@@ -53,7 +54,7 @@ class Rig:
             now=lambda: DECIDED_AT,
             crash=self._crash,
             in_flight=self.in_flight,
-            types=TYPES,
+            inputs=Inputs(self.agent, TYPES),
         )
 
     async def _crash(self, error: BaseException) -> None:

@@ -14,6 +14,7 @@ from fakes import Consumer, Delivery, Windows
 from waiting import until
 
 from agents.engine.brain import HoldingBrain, RulesBrain
+from agents.engine.inputs import Inputs
 from agents.engine.loop import StreamLoop
 from agents.engine.routing import route
 from agents.model.catalogue import Catalogue
@@ -51,7 +52,7 @@ async def of_a_worker(payloads: Sequence[bytes]) -> list[DecisionRecord]:
 
     loop = StreamLoop(
         flaky,
-        types=CATALOGUE.types,
+        inputs=Inputs(flaky, CATALOGUE.types),
         brain=HoldingBrain(RulesBrain(flaky), HoldPolicy()),
         windows=Windows(flaky.window),
         writer=writer,
