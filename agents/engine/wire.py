@@ -1,7 +1,7 @@
 """Wire: fetches as they travel, each partition in a few steps.
 
 aiokafka 0.14 reads and writes every field by itself, ten of them for a partition, whether or not it has anything new;
-and a fetch asks for all partitions each time. With the seven topics of a shop that was most of what a router did at 60
+and a fetch asks for all partitions each time. With seven topics of eight that was most of what a router did at 60
 events a second. Here the numbers that stand beside each other are read and written at once. The bytes and values are
 the same.
 
