@@ -1,4 +1,4 @@
-"""What others wrote and we ship: scripts and styles from npm, each held to a checksum, its origin and its licence.
+"""What others wrote and we ship: scripts, styles, a schema, each with checksum, origin and licence.
 
 `vendored.json` in a folder names packages, the versions wanted of them, and what is taken. `make vendor` renews all
 folders by npm's own client: change a `version` there and run it. A version whose archive is another one than was
@@ -20,8 +20,12 @@ from typing import Any, Final
 from waiting import PATIENCE_SECONDS
 
 ROOT: Final = Path(__file__).parents[2]
-#: What the page serves, and what tests of it use beside.
-FOLDERS: Final = (ROOT / "app/page/static/vendor", ROOT / "tests/browser/vendor")
+#: What the page serves, what tests of it use beside, and what tests hold documents to.
+FOLDERS: Final = (
+    ROOT / "app/page/static/vendor",
+    ROOT / "tests/browser/vendor",
+    ROOT / "tests/unit/app/operators/vendor",
+)
 MANIFEST: Final = "vendored.json"
 
 Manifest = list[dict[str, Any]]

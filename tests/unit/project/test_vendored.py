@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from vendored import FOLDERS, manifest, wrong_in
 
-[PAGE, TESTS] = FOLDERS
+[PAGE, TESTS, SCHEMAS] = FOLDERS
 #: Licences that let us ship the page's files in a wheel, and keep those of tests in the repository.
-ACCEPTED = {PAGE: {"BSD-0-Clause", "MIT"}, TESTS: {"MPL-2.0"}}
+ACCEPTED = {PAGE: {"BSD-0-Clause", "MIT"}, TESTS: {"MPL-2.0"}, SCHEMAS: {"Apache-2.0"}}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
