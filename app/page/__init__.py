@@ -16,6 +16,7 @@ from app.page.registration import add, register, web_application
 from app.page.root import lead
 from app.page.views import VIEWS
 from app.reads.now import now
+from app.story import sources_of
 from app.web.callers import Role
 from app.web.negotiation import PAGE
 from app.worker.application import Innervate
@@ -26,7 +27,7 @@ LIVE: Final = "/ui/live"
 
 def register_page(app: Innervate) -> None:
     """Add the page to Faust's web server."""
-    parts = Parts(app=app)
+    parts = Parts(app=app, stories=sources_of(app.settings, app.runtime.database))
     add(app, "/", lead, role=Role.NOTHING)
     add(app, PAGE.rstrip("/"), lead, role=Role.NOTHING)
     register(app, parts, VIEWS)

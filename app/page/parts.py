@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.settings import Settings
+from app.story import Sources
 from app.worker.application import Innervate
 from app.worker.checks import known_checks, last_outbox_check
 from app.worker.runtime import Runtime
@@ -19,6 +20,8 @@ class Parts:
     """What a view may use."""
 
     app: Innervate
+    #: Where stories come from.
+    stories: Sources
     #: Of those who read Kafka for one decision, one at a time.
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 

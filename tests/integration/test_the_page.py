@@ -247,3 +247,17 @@ async def test_failures_are_grouped_and_counted(
     page = await open_page("/ui/decisions/groups")
 
     assert "review committed rules for want of a model 3" in page.text
+
+
+async def test_an_id_leads_to_the_story_it_belongs_to(
+    client: Client, writer: DecisionWriter, decision: Callable[..., Any]
+) -> None:
+    await writer.record(decision("pay-1", entity="customer", entity_id="c/1 ü"))
+
+    for text in ("c/1 ü", "pay-1", "m-pay-1"):
+        async with client.get("/ui/stories", params={"find": text}, allow_redirects=False) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/ui/stories/customer/c%2F1%20%C3%BC")
+
+
+async def test_a_kind_that_nobody_declares_has_no_stories(open_page: Open) -> None:
+    await open_page("/ui/stories/planet/mars", 404)

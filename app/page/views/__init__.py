@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.page.view import View
-from app.page.views import decisions, flow, help_page, knowledge, now
+from app.page.views import decisions, flow, help_page, knowledge, now, stories
 
 #: Every view of the page.
 VIEWS: Final[Sequence[View]] = (
     now.VIEW,
     flow.VIEW,
+    *stories.VIEWS,
     *decisions.VIEWS,
     knowledge.VIEW,
     help_page.VIEW,
