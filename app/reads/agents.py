@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from agents.engine.routing import timeline
-from app.reads.shapes import NotFound, Shape
+from app.reads.shapes import Shape
 from app.worker.stream import AgentStream
 from tables.window import latest
 
@@ -72,14 +72,6 @@ class Window(Shape):
 def agents(agent_set: str, streams: Sequence[AgentStream]) -> Agents:
     """What this worker runs."""
     return Agents(set=agent_set, agents=list(map(_agent, streams)))
-
-
-def stream_of(streams: Sequence[AgentStream], agent: str) -> AgentStream:
-    """The stream of an agent of this worker. Raises `NotFound`."""
-    for stream in streams:
-        if stream.agent.name == agent:
-            return stream
-    raise NotFound(f"this worker's set has no agent {agent}")
 
 
 def window(stream: AgentStream, partition: int, entity_id: str) -> Window:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 from aiohttp import web
-from faust.exceptions import SameNode
 from faust.types import TP
-from pydantic import BaseModel
+from yarl import URL
 
 from agents.engine.routing import timeline
-from app.reads.agents import Agents, Window, agents, stream_of, window
-from app.reads.shapes import Query, Term
+from app.reads.agents import Agents, Window, agents, window
+from app.reads.shapes import NotFound, Query, Term
+from app.reads.workers import WorkersQuery, workers
 from app.views.endpoints import Asked, Endpoint
+from app.views.forwarding import forwarded, is_forwarded
 from app.worker.application import Innervate
 
 
@@ -30,7 +30,7 @@ def agent_endpoints(app: Innervate) -> Sequence[Endpoint]:
     async def list_agents(_asked: Asked) -> Agents:
         return agents(app.settings.agent_set, app.agent_streams)
 
-    async def show_window(asked: Asked) -> BaseModel | web.StreamResponse:
+    async def show_window(asked: Asked) -> Window | web.Response:
         return await _window(app, asked)
 
     return [
@@ -47,15 +47,39 @@ def agent_endpoints(app: Innervate) -> Sequence[Endpoint]:
     ]
 
 
-async def _window(app: Innervate, asked: Asked) -> BaseModel | web.StreamResponse:
-    stream = stream_of(app.agent_streams, asked.place.agent)
-    table, key = stream.windows.table, asked.place.entity_id.encode()
-    try:
-        theirs = await app.router.route_req(table.name, key, app.web, cast("Any", asked.request))
-    except SameNode:
-        partition = app.producer.key_partition(timeline(stream.agent.entity.name), key).partition
-    else:
-        return cast("web.StreamResponse", theirs)
-    if TP(stream.changelog, partition) not in app.assignor.assigned_actives():
+async def _window(app: Innervate, asked: Asked) -> Window | web.Response:
+    agent, entity_id = asked.place.agent, asked.place.entity_id
+    if agent not in app.settings.catalogue.agents:
+        raise NotFound(f"no loaded domain has an agent {agent}")
+    stream = next((stream for stream in app.agent_streams if stream.agent.name == agent), None)
+    if stream is None:
+        return await _of_another_set(app, asked)
+    key = entity_id.encode()
+    partition = app.producer.key_partition(timeline(stream.agent.entity.name), key).partition
+    if TP(stream.changelog, partition) in app.assignor.assigned_actives():
+        return window(stream, partition, entity_id)
+    owner = _owner(app, stream.changelog, key)
+    if owner is None or is_forwarded(asked.request):
         raise web.HTTPServiceUnavailable(reason="the window is moving to another worker")
-    return window(stream, partition, asked.place.entity_id)
+    return await forwarded(asked.request, owner)
+
+
+def _owner(app: Innervate, changelog: str, key: bytes) -> URL | None:
+    """Another worker of this set that has the window, by the last rebalance."""
+    try:
+        owner = app.assignor.key_store(changelog, key)
+    except KeyError:
+        return None
+    return None if owner == app.conf.canonical_url else owner
+
+
+async def _of_another_set(app: Innervate, asked: Asked) -> web.Response:
+    """Asked of a worker of that set, which knows who has it."""
+    agent = asked.place.agent
+    query = WorkersQuery(agent=agent, status="alive")
+    found = (await workers(app.runtime.database, query)).workers
+    live = (worker.address for worker in found if worker.kind == "live")
+    address = next((each for each in live if each and each.startswith("http://")), None)
+    if address is None or is_forwarded(asked.request):
+        raise web.HTTPServiceUnavailable(reason=f"no live worker runs {agent}")
+    return await forwarded(asked.request, URL(address))

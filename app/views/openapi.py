@@ -36,6 +36,7 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     404: "It is not there.",
     408: "The body did not come in time.",
     500: "An error of this worker; its log has it.",
+    502: "Another worker that has it does not answer.",
     503: "PostgreSQL, Kafka or this worker cannot answer now.",
     504: "It took too long.",
 }

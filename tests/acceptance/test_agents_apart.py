@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from choreography import Choreography
-from observe import eventually, read, rows
+from observe import eventually, get, read, rows
 from shop_catalogue import DOMAIN_TOPICS
 from undone import undone
 
@@ -45,12 +45,14 @@ def test_agent_sets_apart_say_what_all_agents_together_say(own_sandbox: Sandbox,
     simulation = simulated_until_now(seed=90210, orders=36, failures=12)
     reference = Choreography().run(simulation.records)
 
+    workers = []
     with ExitStack() as stack:
         for number, agents in enumerate(SETS):
             directory = tmp_path_factory.mktemp("apart") / f"worker-{number}"
             worker = WorkerProcess(own_sandbox, directory, {"AGENTS": agents})
             stack.callback(worker.release)
             worker.start()
+            workers.append(worker)
         client = {"bootstrap_servers": own_sandbox.kafka}
         asyncio.run(send_records(client, simulation.records, per_second=100))
         eventually(lambda: decisions(own_sandbox), lambda count: count >= len(reference.decisions))
@@ -58,9 +60,19 @@ def test_agent_sets_apart_say_what_all_agents_together_say(own_sandbox: Sandbox,
             lambda: rows(own_sandbox.database_url, "SELECT count(*) FROM outbox_messages"), lambda n: n == [(0,)]
         )
         told = told_by_agents(own_sandbox.kafka)
+        assert_every_worker_knows_every_window(workers)
 
     assert undone(told.values()) == undone(reference.published)
     assert_right(simulation, told)
+
+
+def assert_every_worker_knows_every_window(workers: Sequence[WorkerProcess]) -> None:
+    """Whoever is asked, the worker of the set that runs the agent answers."""
+    for path in ("/agents/fraud/windows/c-0001", "/agents/recovery/windows/o-00001"):
+        answers = [get(worker.url, path) for worker in workers]
+        assert [status for status, _ in answers] == [200, 200]
+        assert answers[0] == answers[1]
+        assert answers[0][1]["events"]
 
 
 def decisions(sandbox: Sandbox) -> int:

@@ -104,7 +104,7 @@ def test_the_window_of_an_unknown_entity_is_empty(worker: WorkerProcess) -> None
 def test_the_window_of_an_unknown_agent_is_not_found(worker: WorkerProcess) -> None:
     assert get(worker.url, "/agents/nobody/windows/web-plain") == (
         404,
-        problem(404, "this worker's set has no agent nobody"),
+        problem(404, "no loaded domain has an agent nobody"),
     )
 
 

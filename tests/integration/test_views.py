@@ -142,7 +142,7 @@ async def test_an_agent_says_what_it_reacts_to_and_remembers(ask: Ask) -> None:
 async def test_a_window_of_an_agent_nobody_knows_is_not_found(ask: Ask) -> None:
     assert await ask("/agents/nobody/windows/customer-1") == (
         404,
-        problem(404, "this worker's set has no agent nobody"),
+        problem(404, "no loaded domain has an agent nobody"),
     )
 
 
