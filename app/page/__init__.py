@@ -15,6 +15,8 @@ from app.page.parts import Parts
 from app.page.registration import add, register, web_application
 from app.page.root import lead
 from app.page.views import VIEWS
+from app.page.views.listings import listing_views
+from app.page.views.outbox import SERIES, answer_series, sample
 from app.reads.now import now
 from app.story import sources_of
 from app.web.callers import Role
@@ -30,7 +32,8 @@ def register_page(app: Innervate) -> None:
     parts = Parts(app=app, stories=sources_of(app.settings, app.runtime.database))
     add(app, "/", lead, role=Role.NOTHING)
     add(app, PAGE.rstrip("/"), lead, role=Role.NOTHING)
-    register(app, parts, VIEWS)
+    register(app, parts, [*VIEWS, *listing_views(app.settings.catalogue)])
+    add(app, SERIES, partial(answer_series, parts), role=Role.READ)
     broadcaster = Broadcaster(partial(_news, parts))
     add(app, LIVE, partial(stream, broadcaster), role=Role.READ)
     app.stream_paths.add(LIVE)
@@ -39,5 +42,6 @@ def register_page(app: Innervate) -> None:
 
 async def _news(parts: Parts) -> Message:
     current = await now(parts.database)
+    sample(parts, current)
     # The moment itself is no news.
     return Message("now", current.model_dump_json(exclude={"at"}))

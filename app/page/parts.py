@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.page.series import OutboxSeries
 from app.settings import Settings
 from app.story import Sources
 from app.worker.application import Innervate
@@ -24,6 +25,8 @@ class Parts:
     stories: Sources
     #: Of those who read Kafka for one decision, one at a time.
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: What was seen of the outbox lately.
+    series: OutboxSeries = field(default_factory=OutboxSeries)
 
     @property
     def settings(self) -> Settings:

@@ -93,6 +93,12 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
         raise web.HTTPBadRequest(reason=escaped(f"{where}: {found['msg']}")[:300]) from error
 
 
+def filters_of(query: BaseModel) -> Mapping[str, Any]:
+    """What was asked for besides the page of the list, as an address says it."""
+    given = query.model_dump(exclude_none=True, exclude={"limit", "before"})
+    return {name: "false" if value is False else value for name, value in given.items()}
+
+
 def uuid_of(text: str, what: str = "decision") -> uuid.UUID:
     """The id in a path. Raises 404: there is no page of that address."""
     try:

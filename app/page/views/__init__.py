@@ -6,7 +6,21 @@ from collections.abc import Sequence
 from typing import Final
 
 from app.page.view import View
-from app.page.views import decisions, flow, help_page, knowledge, now, stories
+from app.page.views import (
+    approvals,
+    dead_letters,
+    decisions,
+    flow,
+    help_page,
+    knowledge,
+    listings,
+    models,
+    now,
+    outbox,
+    shadows,
+    stories,
+    workers,
+)
 
 #: Every view of the page.
 VIEWS: Final[Sequence[View]] = (
@@ -15,5 +29,12 @@ VIEWS: Final[Sequence[View]] = (
     *stories.VIEWS,
     *decisions.VIEWS,
     knowledge.VIEW,
+    *approvals.VIEWS,
+    *outbox.VIEWS,
+    *dead_letters.VIEWS,
+    *models.VIEWS,
+    workers.VIEW,
+    shadows.VIEW,
+    listings.VIEW,
     help_page.VIEW,
 )
