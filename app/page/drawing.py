@@ -27,6 +27,8 @@ class Node:
     id: str
     column: int
     label: str
+    #: What it is, for its looks.
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from app.page.drawing import Drawing, Edge, Node, drawn
 from app.page.view import Shown, View, Visit
+from app.reads.causes import Verdict, verdicts
 from app.reads.graph import Emission, Graph, graph_of, observed_emissions
 from app.reads.now import rates
 from app.reads.workers import WorkerPartition, WorkersQuery, workers
@@ -45,7 +47,16 @@ async def show(visit: Visit) -> Shown:
     moved = await rates(parts.database, list(catalogue.agents))
     page = await workers(parts.database, WorkersQuery(limit=500, status="alive"))
     behind = lag(worker.partitions for worker in page.workers)
-    context = {"graph": graph, "rows": rows(graph, moved, behind), "drawing": drawing(graph, moved), "lag": behind}
+    blamed = await verdicts(parts.database, catalogue)
+    services = service_drawing(blamed) if blamed else None
+    context = {
+        "graph": graph,
+        "rows": rows(graph, moved, behind),
+        "drawing": drawing(graph, moved),
+        "lag": behind,
+        "verdicts": blamed,
+        "services": services,
+    }
     return Shown(template="flow.html", context=context)
 
 
@@ -113,6 +124,18 @@ def drawing(graph: Graph, moved: Mapping[str, int]) -> Drawing:
         ),
     ]
     return drawn(nodes, edges)
+
+
+def service_drawing(blamed: Sequence[Verdict]) -> Drawing:
+    """The services on the ways from alarms to their causes, alarms on the left."""
+    column: dict[str, int] = {}
+    for verdict in blamed:
+        for at, service in enumerate(verdict.path):
+            column[service] = max(at, column.get(service, 0))
+    steps = dict.fromkeys(step for verdict in blamed for step in pairwise(verdict.path))
+    culprits = {verdict.culprit_service for verdict in blamed}
+    nodes = [Node(service, at, service, "culprit" if service in culprits else "") for service, at in column.items()]
+    return drawn(nodes, [Edge(caller, called, f"{caller} calls {called}") for caller, called in steps])
 
 
 def weight(per_minute: int) -> float:
