@@ -1,11 +1,11 @@
 -- name: now
 -- Asked every second while somebody looks: everything is counted up to a bound, and every count has an index.
 SELECT
-    clock_timestamp() AS at,
+    statement_timestamp() AS at,
     (
         SELECT count(*)
         FROM (
-            SELECT FROM approvals WHERE answer IS NULL AND expires_at > clock_timestamp() LIMIT %(at_most)s + 1
+            SELECT FROM approvals WHERE answer IS NULL AND expires_at > statement_timestamp() LIMIT %(at_most)s + 1
         ) AS open
     ) AS waiting,
     (SELECT count(*) FROM (SELECT FROM dead_letters WHERE replayed_at IS NULL LIMIT %(at_most)s + 1) AS open) AS dead_letters,
@@ -32,7 +32,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) AS decisions
     FROM (
         SELECT FROM decisions
-        WHERE decisions.agent = a.agent AND decided_at >= clock_timestamp() - interval '1 minute'
+        WHERE decisions.agent = a.agent AND decided_at >= statement_timestamp() - interval '1 minute'
         LIMIT %(at_most)s
     ) AS newest
 ) AS counted;

@@ -128,3 +128,16 @@ async def test_rows_of_a_domain_are_listed_by_index(database: Database, listing:
             [[explained]] = row._asdict().values()
             assert "Index Scan" in str(explained) or "Bitmap Index Scan" in str(explained), name
             assert "'Seq Scan'" not in str(explained), name
+
+
+async def test_what_the_page_asks_every_second_reads_no_more_than_it_counts(
+    database: Database, query: Callable[..., Any]
+) -> None:
+    query(FILL)
+    query("ANALYZE decisions, dead_letters, outbox_dead, approvals, outbox_messages")
+    now, causes = queries("now.sql"), queries("causes.sql")
+
+    assert await rows_read_by(database, now["now"], {"at_most": 100, "newest": 50}) <= 4 * 101 + 50
+    assert await rows_read_by(database, now["rates"], {"agents": ["fraud", "nobody"], "at_most": 100}) <= 100
+    told = {"agents": ["fraud"], "types": ["none"], "looked_at": 100}
+    assert await rows_read_by(database, causes["told"], told) <= 100
