@@ -29,9 +29,10 @@ class Tally:
     changes: int = 0
     changes_named: int = 0
     sure_and_wrong: int = 0
-    #: Causes, and how often people were told that one has begun, and that it is over.
+    #: Causes, and how often people were told that one has begun, that it is another one, and that it is over.
     causes: int = 0
     opened: int = 0
+    corrected: int = 0
     resolved: int = 0
     #: Messages of the agents for each alarm.
     messages: list[float] = field(default_factory=list)
@@ -81,6 +82,7 @@ class Report:
         tally = self.tallies[story.subset]
         tally.causes += story.causes
         tally.opened += played.said.get("EscalationRequested", 0)
+        tally.corrected += played.said.get("EscalationCorrected", 0)
         tally.resolved += played.said.get("IncidentResolved", 0)
         tally.messages.append(played.messages / len(story.questions))
         self.largest = max(self.largest, played.largest)
@@ -112,13 +114,13 @@ class Report:
         """The report as a table for a person."""
         yield (
             f"{'subset':28} {'alarms':>6} {'top-1':>6} {'top-3':>6} {'chance':>6} {'simple':>6} {'change':>6}"
-            f" {'sure+wrong':>10} {'opened':>8} {'ended':>6} {'messages: median':>17} {'most':>6}"
+            f" {'sure+wrong':>10} {'opened':>8} {'corrected':>9} {'ended':>6} {'messages: median':>17} {'most':>6}"
         )
         for name, tally in [*self.tallies.items(), ("all", self.total)]:
             yield (
                 f"{name:28} {tally.alarms:6} {tally.top1:6.3f} {tally.top3:6.3f} {tally.by_chance / tally.alarms:6.3f}"
                 f" {tally.by_most_unusual / tally.alarms:6.3f} {tally.named if tally.changes else '':6.5}"
-                f" {tally.sure_and_wrong:10} {tally.opened:4}/{tally.causes:<3} {tally.resolved:6}"
+                f" {tally.sure_and_wrong:10} {tally.opened:4}/{tally.causes:<3} {tally.corrected:9} {tally.resolved:6}"
                 f" {statistics.median(tally.messages):17.0f} {max(tally.messages):6.0f}"
             )
         yield f"the largest message: {self.largest} bytes"

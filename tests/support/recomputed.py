@@ -60,6 +60,7 @@ class Memory:
 _OF_CALLS: Final = (
     "DependencyDeclared DependencyObserved DependentDeclared MetricBreached MetricRecovered CauseSuggested CauseSought"
     " CauseTraced ServiceDeployed ConfigChanged ErrorOccurred RootCauseSuspected IncidentReported"
+    " IncidentMoved EscalationDue EscalationRequested"
 )
 
 #: Every agent of every domain that is tried. No event is about entities of two domains.
@@ -137,7 +138,8 @@ MEMORIES: Final[Mapping[str, Memory]] = {
             "CauseSuggested": 300,
             "ErrorOccurred RootCauseSuspected": 200,
             "ServiceDeployed ConfigChanged": 50,
-            "IncidentReported": 50,
+            "IncidentReported IncidentMoved EscalationDue": 100,
+            "EscalationRequested": 20,
             "CauseSought": 50,
             "CauseTraced": 50,
         },

@@ -51,7 +51,16 @@ class CascadeChoice(Choice):
 @cascade.model(
     CascadeChoice,
     on=(ErrorOccurred, RootCauseSuspected, MetricBreached, CauseSuggested),
-    settled=("kept", "handed_on", "declared", "incident_opened", "incident_resolved"),
+    settled=(
+        "kept",
+        "handed_on",
+        "declared",
+        "incident_awaited",
+        "incident_opened",
+        "incident_corrected",
+        "incident_moved",
+        "incident_resolved",
+    ),
 )
 def follow(choice: CascadeChoice, event: DomainEvent, history: History, by_rules: Decision) -> Decision:  # noqa: ARG001
     """Order the candidates of every verdict as the model does; the rest is as the rules decide."""

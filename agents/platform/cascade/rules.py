@@ -20,10 +20,11 @@ from agents.model.agent import Agent
 from agents.model.decision import Decision
 from agents.model.event import DomainEvent
 from agents.model.history import History, Past, past_of
+from agents.platform.cascade.blaming import SAME_TROUBLE, Answers, blamings, made_known
 from agents.platform.cascade.incidents import Incidents
 from agents.platform.cascade.links import Links
 from agents.platform.cascade.unclaimed import Unclaimed
-from agents.platform.cascade.verdicts import Asked, Errors, answers, blamed_by, report, verdict
+from agents.platform.cascade.verdicts import Errors, answers, verdict
 from agents.platform.entities import service
 from agents.platform.events.calls import (
     UNKNOWN_CALLER,
@@ -33,14 +34,20 @@ from agents.platform.events.calls import (
     DependencyDeclared,
     DependencyObserved,
     DependentDeclared,
+    EscalationDue,
+    IncidentMoved,
     IncidentReported,
     IncidentResolved,
     MetricBreached,
     MetricRecovered,
 )
-from agents.platform.events.findings import EscalationRequested, RootCauseIdentified, RootCauseSuspected
+from agents.platform.events.findings import (
+    EscalationCorrected,
+    EscalationRequested,
+    RootCauseIdentified,
+    RootCauseSuspected,
+)
 from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
-from agents.platform.facts.blame import Blame
 from agents.platform.facts.spans import Key
 from agents.platform.facts.standing import Loss, Standing
 from tables.window import WindowSpec
@@ -64,6 +71,9 @@ _HEARD: Final = (
     ErrorOccurred,
     RootCauseSuspected,
     IncidentReported,
+    IncidentMoved,
+    EscalationDue,
+    EscalationRequested,
     CauseSought,
     CauseTraced,
 )
@@ -80,7 +90,8 @@ cascade = Agent(
         CauseSuggested: SUGGESTIONS,
         (ErrorOccurred, RootCauseSuspected): ERRORS,
         (ServiceDeployed, ConfigChanged): 50,
-        IncidentReported: 50,
+        (IncidentReported, IncidentMoved, EscalationDue): 100,
+        EscalationRequested: 20,
         CauseSought: 50,
         CauseTraced: 50,
     },
@@ -92,8 +103,11 @@ MOST_DEPENDENTS: Final = 50
 Losses = Mapping[Key, Loss]
 _OUTCOMES: Final[Sequence[tuple[type[DomainEvent], str]]] = (
     (EscalationRequested, "incident_opened"),
+    (EscalationCorrected, "incident_corrected"),
     (IncidentResolved, "incident_resolved"),
     (RootCauseIdentified, "named"),
+    (EscalationDue, "incident_awaited"),
+    (IncidentReported, "incident_moved"),
     (CauseSuggested, "handed_on"),
     (DependentDeclared, "declared"),
 )
@@ -109,12 +123,12 @@ class _Known:
         self.incidents = Incidents(service_id)
         self.links = Links(service_id)
 
-    def learn(self, past: Past[DomainEvent]) -> DomainEvent | None:
-        """Take the next event in; tells of an incident that begins, is passed on or is over with it."""
+    def learn(self, past: Past[DomainEvent]) -> Sequence[DomainEvent]:
+        """Take the next event in; tells of an incident that begins, moves or is over with it."""
         self.standing.learn(past)
         self.errors.learn(past)
         self.links.learn(past)
-        return self.incidents.learn(past, self.standing)
+        return self.incidents.learn(past)
 
 
 @cascade.rules
@@ -138,8 +152,10 @@ def follow(event: DomainEvent, history: History) -> Decision:
         *([] if UNKNOWN_CALLER in standing.dependents else _taken_back(standing, dependents, told)),
         *_suggestions(standing, [each for each in standing.dependents if each not in dependents], losses, {}),
         *_verdicts(service_id, answers, answered),
+        *blamings(service_id, answered, answers, lambda: _answers(known, _around(about)), known.errors.told),
+        *_made_known(known, event, answers),
         *(said for key, said in _linked(known).items() if linked.get(key) != said),
-        *([incident] if incident is not None else []),
+        *incident,
     ]
     return Decision(outcome=_outcome(emit), reason=_reason(standing, losses), emit=emit)
 
@@ -161,7 +177,7 @@ def _pass_on(event: DomainEvent, history: History) -> Decision:
     return Decision(outcome=_outcome(emit), reason=f"told to those who seek a cause: {len(emit)}", emit=emit)
 
 
-def _answers(known: _Known, about: Key | None) -> Mapping[str, tuple[Asked, Blame]]:
+def _answers(known: _Known, about: Key | None) -> Answers:
     """The answers about errors near what the event is about, by the error's id."""
     found = answers(known.standing, known.errors.near(about[1:] if about else None))
     # What an error itself names is told in place of what was lost.
@@ -169,22 +185,25 @@ def _answers(known: _Known, about: Key | None) -> Mapping[str, tuple[Asked, Blam
     return {asked.error_id: (asked, answer) for asked, answer in found.items() if asked.error_id not in traced}
 
 
-def _verdicts(
-    service_id: str, now: Mapping[str, tuple[Asked, Blame]], before: Mapping[str, tuple[Asked, Blame]]
-) -> Iterator[DomainEvent]:
-    """Every answer that is another one than before; whom they blame hears of it once."""
-    blamed = {blamed_by(service_id, answer) for _, answer in before.values()}
+def _made_known(known: _Known, event: DomainEvent, answers: Answers) -> Iterator[DomainEvent]:
+    """What follows from a call of another agent for an error that is answered here."""
+    if isinstance(event, EscalationRequested) and event.incident_id in known.errors.told:
+        yield from made_known(known.standing.service, event.incident_id, answers)
+
+
+def _around(about: Key | None) -> Key | None:
+    """The moments of the same trouble."""
+    return about and (about[0], about[1] - SAME_TROUBLE, about[2] + SAME_TROUBLE)
+
+
+def _verdicts(service_id: str, now: Answers, before: Answers) -> Iterator[DomainEvent]:
+    """Every answer that is another one than before."""
     for error_id, (asked, answer) in now.items():
         if answer.is_doubtful and not (error_id in before and before[error_id][1].is_doubtful):
             yield CauseSought(service=UNKNOWN_CALLER, sought_by=service_id, error_at=asked.at)
         said = verdict(service_id, asked, answer)
-        if error_id in before and verdict(service_id, *before[error_id]) == said:
-            continue
-        yield said
-        culprit = blamed_by(service_id, answer)
-        if culprit not in blamed:
-            blamed.add(culprit)
-            yield report(service_id, asked, answer)
+        if error_id not in before or verdict(service_id, *before[error_id]) != said:
+            yield said
 
 
 def _outcome(emit: Sequence[DomainEvent]) -> str:

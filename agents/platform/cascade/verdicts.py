@@ -12,14 +12,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from agents.model.event import DomainEvent
-from agents.model.history import Past
-from agents.platform.events.calls import IncidentReported, Span
+from agents.model.history import Past, agent_source
+from agents.platform.events.calls import Span
 from agents.platform.events.findings import (
     DEGRADED,
     GUESS_TO,
     INCONCLUSIVE,
     MOST_EVIDENCE,
     BlamedService,
+    EscalationRequested,
     RootCauseIdentified,
     RootCauseSuspected,
 )
@@ -30,6 +31,7 @@ from agents.platform.facts.standing import Standing
 #: So many services are named in a verdict. A person reads them: own choice.
 MOST_NAMED: Final = 5
 
+_CALLER: Final = agent_source("incident")
 #: What is missing where no service can be named.
 NOT_ADDING_UP: Final = "what tells the candidates apart: their losses do not add up to one of them"
 
@@ -51,6 +53,8 @@ class Errors:
     _asked: dict[str, Asked] = field(default_factory=dict)
     #: When each error happened, by its id; a suspicion tells only when it was suspected.
     _times: dict[str, datetime] = field(default_factory=dict)
+    #: Those of which people were told before anything was known to be lost: `incident` called them.
+    told: set[str] = field(default_factory=set)
 
     def learn(self, past: Past[DomainEvent]) -> None:
         """Take the next event in."""
@@ -61,6 +65,8 @@ class Errors:
         elif isinstance(past.data, RootCauseSuspected):
             error_id = past.data.error_event_id
             self._asked.setdefault(error_id, Asked(error_id, past.at, tuple(past.data.carried.items())))
+        elif isinstance(past.data, EscalationRequested) and past.data.incident_id and past.source == _CALLER:
+            self.told.add(past.data.incident_id)
 
     def near(self, span: Span | None) -> Iterator[Asked]:
         """Those near a span of time, or all, each at the time it happened."""
@@ -104,25 +110,6 @@ def verdict(service: str, asked: Asked, answer: Blame) -> RootCauseIdentified:
         culprit_service=first.service if is_conclusive else None,
         candidates=tuple(_named(each, answer) for each in answer.suspects[:MOST_NAMED]),
         **carried,
-    )
-
-
-def blamed_by(service: str, answer: Blame) -> tuple[str, str]:
-    """Who hears of an answer, and for which event: the service it blames, or the one that asks where it blames none."""
-    first = answer.suspects[0]
-    return (first.service, culprit_of(first)) if answer.is_conclusive else (service, INCONCLUSIVE)
-
-
-def report(service: str, asked: Asked, answer: Blame) -> IncidentReported:
-    """What the service that is blamed is told; the one that asks, where losses do not add up."""
-    first = answer.suspects[0]
-    return IncidentReported(
-        service=first.service if answer.is_conclusive else service,
-        reported_by=service,
-        error_event_id=asked.error_id,
-        failure=failure_of(answer),
-        culprit_event_id=culprit_of(first),
-        loss=first.loss,
     )
 
 

@@ -137,22 +137,49 @@ class CauseTraced(ServiceEvent, refers_to={"error_event_id": "error", "culprit_e
     failure: Name
 
 
-class IncidentReported(ServiceEvent, refers_to={"error_event_id": "error", "culprit_event_id": "culprit"}):
-    """Errors of another service, or its own, are blamed on this one: said to the service that is blamed."""
+class IncidentEvent(ServiceEvent, refers_to={"error_event_id": "error", "culprit_event_id": "culprit"}):
+    """Whom errors of a service are blamed on; no event type itself."""
 
     reported_by: Id
     error_event_id: Id
+    error_at: Time
     #: As in the verdict on the error.
     failure: Name
     culprit_event_id: Id
     loss: Measure
-    #: How often a service that was blamed before this one has passed it on.
-    hops: Count = 0
+
+
+class IncidentReported(IncidentEvent):
+    """Errors of another service, or its own, are blamed on this one: said to the service that is blamed."""
+
+    #: The incident that people were told of while another service was blamed; null when nobody was told.
+    incident_id: Id | None = None
+
+
+class IncidentMoved(IncidentEvent):
+    """Errors that were blamed on this service are blamed on another one now: said to the one blamed before.
+
+    It hands the report on to that one, and whether people were told.
+    """
+
+    moved_to: Id
+
+
+class EscalationDue(ServiceEvent):
+    """The service is blamed, and a person is called unless that turns out otherwise: said to itself.
+
+    Until it has come round a few times, what was on its way when the blame was laid has arrived.
+    """
+
+    #: How often it has been said.
+    rounds: Count
 
 
 class IncidentResolved(ServiceEvent, refers_to={"culprit_event_id": "culprit", "stopped_by": "end"}):
-    """What the service lost, and others with it, is over."""
+    """What the service lost, and others with it, is over; or others are not to be blamed on it after all."""
 
+    #: The incident that is over: the id of the error that was the first to be reported.
+    incident_id: Id | None = None
     failure: Name
     culprit_event_id: Id
     #: From the first breach to the last.
@@ -160,6 +187,8 @@ class IncidentResolved(ServiceEvent, refers_to={"culprit_event_id": "culprit", "
     to_at: Time
     #: The change after which nothing was lost any more; null when nobody told of one.
     stopped_by: Id | None = None
+    #: The service that is blamed in its place, by whom the incident goes on; null when it is over.
+    moved_to: Id | None = None
     #: How many services reported it.
     reports: Count
 

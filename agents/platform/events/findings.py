@@ -5,12 +5,13 @@ They carry the ids of whom the error was about besides its service.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from agents.model.event import Confidence, Data, Id, Ids, OpenEvent, Text, Texts
 from agents.platform.entities import service as service_entity
+from agents.platform.events.services import ServiceEvent
 
 #: What every domain calls the failures it cannot explain, and those that a change of a service brings.
 UNKNOWN: Final = "unknown"
@@ -96,3 +97,21 @@ class EscalationRequested(Finding):
     """A human has to look at a failure."""
 
     reason: Text
+    #: The incident it begins, where there is one: the id of the error that was the first to be reported.
+    incident_id: Id | None = None
+
+    def written(self) -> dict[str, Any]:
+        """The `data` that is published; as in older versions where it begins no incident."""
+        data = super().written()
+        return data if self.incident_id is not None else {name: data[name] for name in data if name != "incident_id"}
+
+
+class EscalationCorrected(ServiceEvent, topic="recovery", about=service_entity):
+    """What a human was told of an incident is not so: this service is behind it. No new call, the same incident."""
+
+    failure: Text
+    reason: Text
+    #: Ids of the events this rests on.
+    evidence: Ids
+    #: As in the `EscalationRequested` with which it began.
+    incident_id: Id

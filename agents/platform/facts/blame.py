@@ -43,8 +43,9 @@ class Suspect:
     service: str
     #: The breach that speaks for it, the one with the greatest loss.
     event_id: str
-    #: What it lost itself: seconds, or failed requests.
+    #: What it lost itself: seconds, or failed requests; and since when.
     loss: float
+    from_at: datetime
     measured: bool
     calls_others: bool
     #: Whether nobody told of a call that leads to it.
@@ -103,30 +104,68 @@ def blame(standing: Standing, at: datetime) -> Blame | None:
         return None
     is_doubtful = suspects[0].calls_others
     if is_doubtful:
-        suspects = _with_inferred(suspects, _suspects(moments, standing.inferred, inferred=True))
+        inferred = _suspects(moments, standing.inferred, inferred=True)
+        suspects = _with_inferred(suspects, inferred, _Other(standing, metric, at))
     return Blame(metric, suspects, is_doubtful)
 
 
 def _suspects(
     moments: Sequence[Key], candidates: Callable[[Key], Sequence[CauseCandidate]], *, inferred: bool = False
 ) -> Sequence[Suspect]:
-    found: dict[str, list[CauseCandidate]] = {}
+    found: dict[str, list[tuple[datetime, CauseCandidate]]] = {}
     for key in moments:
         for candidate in candidates(key):
-            found.setdefault(candidate.service, []).append(candidate)
+            found.setdefault(candidate.service, []).append((key[1], candidate))
     suspects = (_suspect(said, inferred=inferred) for said in found.values())
     return sorted(suspects, key=lambda each: (not each.measured, -each.loss, each.service))
 
 
-def _with_inferred(known: Sequence[Suspect], inferred: Sequence[Suspect]) -> Sequence[Suspect]:
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """What the services lost in the other metric near an alarm: it tells whether one may call the other."""
+
+    standing: Standing
+    metric: str
+    at: datetime
+
+    def may_be_called(self, hidden: Suspect, known: Suspect) -> bool:
+        """Whether a service may be behind what another one lost, by a call that nobody told of.
+
+        A caller loses what those it calls lose, and no more than they do: so it lost in every metric in which the
+        hidden one did, less of each, and no sooner. One that names the other as its own cause calls it.
+        """
+        if self.standing.names(hidden.service, known.service) or hidden.from_at > known.from_at:
+            return False
+        other = LATENCY if self.metric == AVAILABILITY else AVAILABILITY
+        near = self.at - NEAR, self.at + NEAR
+        called = self.standing.inferred_of(hidden.service, other, near)
+        caller = self.standing.lost_by(known.service, other, near)
+        if called < caller:
+            return False
+        # Who waits so long that its callers give up does not fail itself.
+        fails_as_well = self.standing.inferred_of(hidden.service, self.metric, near) > 0
+        return not (called and not caller and fails_as_well)
+
+
+def _with_inferred(known: Sequence[Suspect], inferred: Sequence[Suspect], other: _Other) -> Sequence[Suspect]:
     """Those that lost at the same time and that nobody is known to call: before or after those that are called."""
     named = {each.service for each in known}
-    enough = ENOUGH_LOST * known[0].loss
+    lost = known[0].loss
     others = [each for each in inferred if each.service not in named]
-    likely = [each for each in others if each.measured and each.loss >= enough]
-    # That it lost at the same time says little: most that did have nothing to do with it.
-    is_open = known[0].change_id is None
-    first = [each for each in likely if not known[0].measured or (is_open and each.change_id is not None)]
+    likely = [each for each in others if each.measured and each.loss >= ENOUGH_LOST * lost]
+    # That it lost at the same time says little: most that did have nothing to do with it. It has to have lost as much
+    # as the one that would call it; or at least half, for reports may be missing, where only that one was not changed.
+    first = [
+        each
+        for each in likely
+        if not known[0].measured
+        or (
+            (each.loss >= lost or (each.change_id is not None and known[0].change_id is None))
+            and other.may_be_called(each, known[0])
+        )
+    ]
+    # One that was changed just before is the likelier.
+    first = [each for each in first if each.change_id is not None] or first
     next_ones = [each for each in likely if each not in first[:1]]
     return [*first[:1], known[0], *next_ones, *known[1:], *(each for each in others if each not in likely)]
 
@@ -146,13 +185,15 @@ def _moments(standing: Standing, at: datetime) -> tuple[str, Sequence[Key]]:
     return metric, sorted(key for key in near or heard if key[0] == metric)
 
 
-def _suspect(said: Sequence[CauseCandidate], *, inferred: bool) -> Suspect:
+def _suspect(heard: Sequence[tuple[datetime, CauseCandidate]], *, inferred: bool) -> Suspect:
+    said = [candidate for _, candidate in heard]
     greatest = max(said, key=lambda each: (each.loss, each.event_id))
     changed = next((each for each in [greatest, *said] if each.change_id), None)
     return Suspect(
         service=greatest.service,
         event_id=greatest.event_id,
         loss=round(sum(each.loss for each in said), 6),
+        from_at=min(at for at, _ in heard),
         measured=greatest.measured,
         calls_others=greatest.calls_others,
         inferred=inferred,

@@ -27,6 +27,7 @@ from agents.platform.events.calls import (
     DependencyObserved,
     DependentDeclared,
     MetricBreached,
+    Span,
 )
 from agents.platform.events.findings import BAD_CONFIGURATION, BAD_DEPLOYMENT
 from agents.platform.events.services import ConfigChanged, ServiceDeployed
@@ -152,6 +153,27 @@ class Standing:
         failed = (each.model_copy(update={"loss": float(each.timed_out)}) for each in waited)
         return _likeliest([*self._handed(told), *failed])
 
+    def inferred_of(self, service: str, metric: str, span: Span) -> float:
+        """What a service that nobody is known to call lost itself in a span of time."""
+        return sum(
+            max((each.loss for each in told.candidates if each.service == service), default=0.0)
+            for (_, key), told in self._inferred.items()
+            if key[0] == metric and key[1] <= span[1] and key[2] >= span[0]
+        )
+
+    def lost_by(self, service: str, metric: str, span: Span) -> float:
+        """What a service that this one is, or calls, lost itself in a span of time, as far as is known."""
+        known = dict.fromkeys([*self._breaches, *(key for _, key in self._suggested)])
+        keys = [key for key in known if key[0] == metric and key[1] <= span[1] and key[2] >= span[0]]
+        return sum(each.loss for key in keys for each in self._loss(key).candidates if each.service == service)
+
+    def names(self, service: str, other: str) -> bool:
+        """Whether a service that nobody is known to call was told that another one is behind what it lost."""
+        return any(
+            by == service and any(each.service == other for each in told.candidates)
+            for (by, _), told in self._inferred.items()
+        )
+
     def near(self, at: datetime, within: timedelta) -> tuple[tuple[Key, ...], tuple[Key, ...]]:
         """The moments no farther than this, ten minutes at most, from a time: its own breaches, and those heard of."""
         moments, calls = [(metric, at, at) for metric in (AVAILABILITY, LATENCY)], self.calls
@@ -262,7 +284,8 @@ class Standing:
             service=self.service,
             event_id=breach.id,
             loss=round(loss, 6),
-            calls_others=bool(self.calls),
+            # Who never told whom it calls may call others.
+            calls_others=bool(self.calls) or self.heard_at is None,
             timed_out=timed_out_by(breach.data),
             measured=self.kind not in OUTSIDE,
             change_id=change.id if change else None,

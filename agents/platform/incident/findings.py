@@ -88,6 +88,8 @@ def escalation(answers: Sequence[Answer], service_id: str, investigation: Invest
         failure=failure_of(burst, investigation),
         reason=reason,
         evidence=_evidence(answers[0]),
+        # A burst has many errors, and which of them is answered first hangs on what arrives when.
+        incident_id=None if burst else answers[0].about.error_id,
     )
 
 
