@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import Final
 
 from agents.platform.events.calls import AVAILABILITY, LATENCY, CauseCandidate
@@ -24,6 +25,14 @@ NEAR: Final = timedelta(minutes=10)
 _WEIGHTS: Final = {AVAILABILITY: 10}
 #: How much of what the first one lost another must have lost at least to come before it. Own choice.
 ENOUGH_LOST: Final = 0.5
+#: What counts as having lost as much: monitors are not exact, and a report may be missing. Own choice.
+AS_MUCH: Final = 0.9
+#: Whom nobody is known to call is mostly called by one only, which lost as much, less what it catches and what is asked
+#: for by nobody known: a fifth at least. Own choice.
+FAR_MORE: Final = 5
+#: A caller lost about as large a part of what those it calls lost in one metric as in the other: at least so much of
+#: that part, for noise is in both. Own choice.
+ALIKE: Final = 0.3
 #: Losses point to one service when it lost so many times as much as the next (monitors are not more exact), and at
 #: least this part of what was lost. Own choice.
 CLEARLY_MORE: Final = 1.05
@@ -99,7 +108,7 @@ class Blame:
 def blame(standing: Standing, at: datetime) -> Blame | None:
     """Who is behind an alarm of the service at that time; None when nothing was lost that it knows of."""
     metric, moments = _moments(standing, at)
-    suspects = _suspects(moments, lambda key: standing.loss(key).candidates)
+    suspects = _changed_first(_suspects(moments, lambda key: standing.loss(key).candidates))
     if not suspects:
         return None
     is_doubtful = suspects[0].calls_others
@@ -118,6 +127,13 @@ def _suspects(
             found.setdefault(candidate.service, []).append((key[1], candidate))
     suspects = (_suspect(said, inferred=inferred) for said in found.values())
     return sorted(suspects, key=lambda each: (not each.measured, -each.loss, each.service))
+
+
+def _changed_first(suspects: Sequence[Suspect]) -> Sequence[Suspect]:
+    """Of those that lost as much as the first one, one that was changed just before comes first."""
+    rivals = [each for each in suspects if each.measured == suspects[0].measured]
+    changed = [each for each in rivals if each.change_id is not None and each.loss >= AS_MUCH * suspects[0].loss]
+    return [*changed[:1], *(each for each in suspects if each not in changed[:1])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +160,7 @@ class _Other:
             return False
         # Who waits so long that its callers give up does not fail itself.
         fails_as_well = self.standing.inferred_of(hidden.service, self.metric, near) > 0
-        return not (called and not caller and fails_as_well)
+        return not fails_as_well or caller >= ALIKE * called * known.loss / hidden.loss
 
 
 def _with_inferred(known: Sequence[Suspect], inferred: Sequence[Suspect], other: _Other) -> Sequence[Suspect]:
@@ -153,21 +169,26 @@ def _with_inferred(known: Sequence[Suspect], inferred: Sequence[Suspect], other:
     lost = known[0].loss
     others = [each for each in inferred if each.service not in named]
     likely = [each for each in others if each.measured and each.loss >= ENOUGH_LOST * lost]
-    # That it lost at the same time says little: most that did have nothing to do with it. It has to have lost as much
-    # as the one that would call it; or at least half, for reports may be missing, where only that one was not changed.
+    # That it lost at the same time says little: most that did have nothing to do with it.
     first = [
         each
         for each in likely
-        if not known[0].measured
-        or (
-            (each.loss >= lost or (each.change_id is not None and known[0].change_id is None))
-            and other.may_be_called(each, known[0])
-        )
+        if not known[0].measured or (_lost_alike(each, known[0]) and other.may_be_called(each, known[0]))
     ]
     # One that was changed just before is the likelier.
     first = [each for each in first if each.change_id is not None] or first
     next_ones = [each for each in likely if each not in first[:1]]
     return [*first[:1], known[0], *next_ones, *known[1:], *(each for each in others if each not in likely)]
+
+
+def _lost_alike(hidden: Suspect, known: Suspect) -> bool:
+    """Whether one may have lost what another one did by a call nobody told of: as much at least, and not far more.
+
+    A change just before tells more than amounts do.
+    """
+    least = AS_MUCH if hidden.change_id is not None else 1.0
+    most = FAR_MORE if known.change_id is not None or hidden.change_id is None else inf
+    return least * known.loss <= hidden.loss <= most * known.loss
 
 
 def _moments(standing: Standing, at: datetime) -> tuple[str, Sequence[Key]]:
