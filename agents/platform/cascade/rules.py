@@ -49,7 +49,7 @@ from agents.platform.events.findings import (
 )
 from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
 from agents.platform.facts.spans import Key
-from agents.platform.facts.standing import Loss, Standing
+from agents.platform.facts.standing import Loss, Standing, is_told
 from tables.window import WindowSpec
 
 #: What of the graph, of losses and of errors is remembered. Own choice: a handful of metrics every five minutes for
@@ -237,7 +237,9 @@ def _suggestions(
     standing: Standing, dependents: Sequence[str], losses: Losses, told: Losses
 ) -> Iterator[CauseSuggested]:
     """What has changed of what was told, to those who still call."""
-    changed = [key for key in sorted({*losses, *told}) if losses.get(key, _NOTHING) != told.get(key, _NOTHING)]
+    changed = [
+        key for key in sorted({*losses, *told}) if not is_told(losses.get(key, _NOTHING), told.get(key, _NOTHING))
+    ]
     for dependent in [each for each in dependents if each in standing.dependents][:MOST_DEPENDENTS]:
         for key in changed:
             yield _suggestion(standing, dependent, key, losses.get(key, _NOTHING))

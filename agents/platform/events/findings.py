@@ -106,7 +106,7 @@ class EscalationRequested(Finding):
         return data if self.incident_id is not None else {name: data[name] for name in data if name != "incident_id"}
 
 
-class EscalationCorrected(ServiceEvent, topic="recovery", about=service_entity):
+class EscalationCorrected(ServiceEvent, topic="recovery", about=service_entity, refers_to={"evidence": "evidence"}):
     """What a human was told of an incident is not so: this service is behind it. No new call, the same incident."""
 
     failure: Text

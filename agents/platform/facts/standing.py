@@ -294,6 +294,15 @@ class Standing:
         )
 
 
+def is_told(loss: Loss, said: Loss) -> bool:
+    """Whether a loss was told by what was said before: another way that it took is nothing to tell of."""
+    return loss == said or (loss.total == said.total and _without_ways(loss) == _without_ways(said))
+
+
+def _without_ways(loss: Loss) -> Sequence[CauseCandidate]:
+    return [each.model_copy(update={"path": ()}) for each in loss.candidates]
+
+
 def _last(key: Key) -> tuple[datetime, Key]:
     return key[2], key
 
