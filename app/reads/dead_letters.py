@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import AwareDatetime
 
+from app.reads.contents import Bytes, Header, told_bytes, told_headers
 from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, require_known
 from outbox.database import Database, queries
-from outbox.parameters import headers_from
 
 _SQL: Final = queries("views.sql")
 
@@ -63,20 +62,6 @@ class DeadLettersPage(Shape):
     next: UUID | None
 
 
-class Bytes(Shape):
-    """Bytes as they came: as the text they are, or in base64 when they are none."""
-
-    encoding: Literal["utf-8", "base64"]
-    text: str
-
-
-class Header(Shape):
-    """A header of a record."""
-
-    name: str
-    value: Bytes
-
-
 class WholeDeadLetter(DeadLetter):
     """A dead letter with its bytes."""
 
@@ -125,8 +110,7 @@ async def dead_letter(database: Database, letter_id: UUID) -> WholeDeadLetter:
         raise NotFound(f"no dead letter {letter_id}")
     letter = rows[0]._asdict()
     key, value, headers = (letter.pop(name) for name in ("key", "value", "headers"))
-    told = [Header(name=name, value=_told(content)) for name, content in headers_from(headers)]
-    return WholeDeadLetter(**letter, key=_bytes(key), value=_bytes(value), headers=told)
+    return WholeDeadLetter(**letter, key=told_bytes(key), value=told_bytes(value), headers=told_headers(headers))
 
 
 async def dead_letter_groups(database: Database) -> DeadLetterGroups:
@@ -135,14 +119,3 @@ async def dead_letter_groups(database: Database) -> DeadLetterGroups:
     counted = sum(row.dead_letters for row in rows)
     groups = [DeadLetterGroup(**row._asdict()) for row in rows]
     return DeadLetterGroups(groups=groups, grouped=min(counted, GROUPED), is_capped=counted > GROUPED)
-
-
-def _bytes(stored: memoryview | None) -> Bytes | None:
-    return None if stored is None else _told(bytes(stored))
-
-
-def _told(content: bytes) -> Bytes:
-    try:
-        return Bytes(encoding="utf-8", text=content.decode())
-    except UnicodeDecodeError:
-        return Bytes(encoding="base64", text=base64.b64encode(content).decode())

@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
 
-from app.reads.shapes import PageQuery, Shape, Term, asked, cut, digits, require_known
+from app.reads.contents import Bytes, Header, told_bytes, told_headers
+from app.reads.shapes import NotFound, PageQuery, Shape, Term, asked, cut, digits, require_known
 from outbox.database import Database, queries
 from outbox.relay import Relay
 from outbox.watch import OutboxWatch
@@ -69,6 +70,14 @@ class BuriedMessage(Shape):
     """None for a tombstone."""
 
 
+class WholeBuriedMessage(BuriedMessage):
+    """A buried message as Kafka refused it."""
+
+    key: Bytes | None
+    value: Bytes | None
+    headers: Sequence[Header]
+
+
 class BuriedPage(Shape):
     """Buried messages, the newest first."""
 
@@ -114,6 +123,16 @@ async def buried(database: Database, query: BuriedQuery) -> BuriedPage:
     found = [BuriedMessage(**row._asdict()) for row in rows]
     shown, following = cut(found, query.limit, attrgetter("seq"))
     return BuriedPage(messages=shown, next=following)
+
+
+async def buried_message(database: Database, seq: int) -> WholeBuriedMessage:
+    """One buried message with its bytes. Raises `NotFound`, also when it was put back."""
+    rows = await database.run(_BURIED_SQL["buried_message"], {"seq": seq})
+    if not rows:
+        raise NotFound(f"no buried message {seq}")
+    message = rows[0]._asdict()
+    key, value, headers = (message.pop(name) for name in ("key", "value", "headers"))
+    return WholeBuriedMessage(**message, key=told_bytes(key), value=told_bytes(value), headers=told_headers(headers))
 
 
 async def buried_groups(database: Database) -> BuriedGroups:

@@ -21,7 +21,18 @@ from app.reads.dead_letters import (
     dead_letter_groups,
     dead_letters,
 )
-from app.reads.outbox import BuriedGroups, BuriedPage, BuriedQuery, Outbox, Seq, buried, buried_groups, outbox
+from app.reads.outbox import (
+    BuriedGroups,
+    BuriedPage,
+    BuriedQuery,
+    Outbox,
+    Seq,
+    WholeBuriedMessage,
+    buried,
+    buried_groups,
+    buried_message,
+    outbox,
+)
 from app.reads.shapes import NotFound, Query, RowId, Shape
 from app.views.endpoints import Asked, Endpoint, Nothing
 from app.web.callers import Role
@@ -77,6 +88,9 @@ def _reads(app: Innervate) -> Sequence[Endpoint]:
     async def group_buried(_asked: Asked) -> BuriedGroups:
         return await buried_groups(database)
 
+    async def show_buried(asked: Asked) -> WholeBuriedMessage:
+        return await buried_message(database, asked.place.seq)
+
     async def list_letters(asked: Asked) -> DeadLettersPage:
         return await dead_letters(database, asked.query)
 
@@ -105,6 +119,13 @@ def _reads(app: Innervate) -> Sequence[Endpoint]:
             answer=group_buried,
             summary="What the newest 10,000 of them have in common.",
             answers=BuriedGroups,
+        ),
+        Endpoint(
+            path="/outbox/dead/{seq}",
+            place=SeqPlace,
+            answer=show_buried,
+            summary="A message Kafka refused for good, with its bytes.",
+            answers=WholeBuriedMessage,
         ),
         Endpoint(
             path="/dead-letters",

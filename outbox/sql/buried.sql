@@ -7,6 +7,11 @@ WHERE (%(before)s::bigint IS NULL OR seq < %(before)s::bigint)
 ORDER BY seq DESC
 LIMIT %(limit)s;
 
+-- name: buried_message
+SELECT seq, message_id, topic, reason, committed_at, died_at, octet_length(value) AS value_bytes, key, value, headers
+FROM outbox_dead
+WHERE seq = %(seq)s::bigint;
+
 -- name: buried_groups
 SELECT topic, reason, count(*) AS messages, max(died_at) AS newest_at
 FROM (SELECT topic, reason, died_at FROM outbox_dead ORDER BY seq DESC LIMIT %(at_most)s) AS newest

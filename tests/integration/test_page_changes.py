@@ -200,9 +200,9 @@ async def test_a_buried_message_is_put_back_once(send: Send, client: Client, que
         "INSERT INTO outbox_dead (seq, lane, message_id, topic, key, value, headers, committed_at, reason) "
         "VALUES (1, 1, 'm-1', 'payments', 'k', 'v', '[]', now(), 'too large')"
     )
-    form, _ = await form_at(client, "/ui/outbox")
+    form, _ = await form_at(client, "/ui/outbox/dead/1")
 
-    first = await send("/ui/outbox")
+    first = await send("/ui/outbox/dead/1")
     second = await sent(client, form, by="bob")
 
     assert (first[0], "Put back" in first[1].text) == (200, True)

@@ -174,11 +174,12 @@ async def test_buried_messages_are_grouped_by_cause(open_page: Open, query: Quer
     )
 
     page = await open_page("/ui/outbox")
+    one = await open_page("/ui/outbox/dead/2")
 
     assert "payments too large 3" in page.text
-    assert [each.attributes["hx-post"] for each in page.all("form") if "hx-post" in each.attributes] == [
-        f"/ui/outbox/dead/{seq}/redrive" for seq in (3, 2, 1)
-    ]
+    assert [path for path in page.asked_for if "/dead/" in path] == [f"/ui/outbox/dead/{seq}" for seq in (3, 2, 1)]
+    assert ("m-2" in one.text, "too large" in one.text, "value" in one.text) == (True, True, True)
+    await open_page("/ui/outbox/dead/9", 404)
     assert "Kafka has refused no message for this topic" in (await open_page("/ui/outbox?topic=orders")).text
 
 
@@ -340,6 +341,7 @@ async def test_what_strangers_wrote_is_text_in_every_view(
         "/ui/approvals",
         f"/ui/approvals/{record.id}",
         "/ui/outbox",
+        "/ui/outbox/dead/1",
         "/ui/dead-letters",
         f"/ui/dead-letters/{hostile.id}",
         "/ui/shadows",

@@ -132,6 +132,9 @@ async def test_buried_messages_are_listed_and_put_back_one_by_one(client: Client
         (2, "too large", 5),
     ]
     assert [one["seq"] for one in last] == [1]
+    async with client.get("/outbox/dead/2") as response:
+        whole = await response.json()
+    assert (whole["message_id"], whole["value"]) == ("m-2", {"encoding": "utf-8", "text": "value"})
     assert await post(client, "/outbox/dead/2/redrive") == (202, {"seq": 2, "message_id": "m-2"})
     assert query("SELECT message_id FROM outbox_messages") == [("m-2",)]
     assert (await post(client, "/outbox/dead/2/redrive"))[0] == 404

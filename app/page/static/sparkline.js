@@ -37,14 +37,11 @@
   const start = () => {
     const source = document.querySelector("[data-sparkline-columns]");
     if (!source || typeof uPlot === "undefined") return;
-    drawings.length = 0;
     const columns = JSON.parse(source.dataset.sparklineColumns);
     for (const place of document.querySelectorAll("[data-sparkline]")) draw(place, Number(place.dataset.sparkline), columns);
   };
 
   start();
-  // A change that somebody made shows the page anew.
-  document.addEventListener("htmx:after:swap", start);
   addEventListener("resize", () => {
     for (const { plot, place } of drawings) plot.setSize({ width: Math.max(place.clientWidth, 40), height: HEIGHT });
   });

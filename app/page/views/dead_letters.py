@@ -6,17 +6,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.operators.approvals import SignedForm
+from app.page.contents import cut_bytes
 from app.page.forms import Told, read_form
 from app.page.view import Shown, View, Visit, filters_of, uuid_of
-from app.reads.dead_letters import Bytes, DeadLettersQuery, dead_letter, dead_letter_groups, dead_letters
+from app.reads.dead_letters import DeadLettersQuery, dead_letter, dead_letter_groups, dead_letters
 from app.reads.shapes import NotFound
 from app.web.callers import Role
 from outbox.records import SHADOW_MARK
 from outbox.redrives import NotRedriven, UnknownDeadLetter
 
 _SECTION: Final = "/ui/dead-letters"
-#: Characters of a value that are shown; a dead letter may be as large as Kafka lets anything in.
-_SHOWN: Final = 20_000
 
 
 async def show_list(visit: Visit) -> Shown:
@@ -50,8 +49,8 @@ async def _shown(visit: Visit, told: Told | None) -> Shown:
     letter = await dead_letter(visit.parts.database, _letter_id(visit))
     context: dict[str, Any] = {
         "letter": letter,
-        "key": _cut(letter.key),
-        "value": _cut(letter.value),
+        "key": cut_bytes(letter.key),
+        "value": cut_bytes(letter.value),
         "is_of_shadow": SHADOW_MARK in letter.consumer,
         "told": told,
         "asked_by": visit.caller,
@@ -59,13 +58,6 @@ async def _shown(visit: Visit, told: Told | None) -> Shown:
     }
     title = f"Dead letter: {letter.reason}"
     return Shown(template="dead_letter.html", context=context, title=title, status=200 if told is None else told.status)
-
-
-def _cut(stored: Bytes | None) -> tuple[Bytes, int] | None:
-    """The beginning of it, and how many characters more there are."""
-    if stored is None:
-        return None
-    return stored.model_copy(update={"text": stored.text[:_SHOWN]}), max(len(stored.text) - _SHOWN, 0)
 
 
 def _letter_id(visit: Visit) -> UUID:

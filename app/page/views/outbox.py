@@ -9,13 +9,14 @@ from typing import Any, Final
 from aiohttp import web
 
 from app.operators.approvals import SignedForm
+from app.page.contents import cut_bytes
 from app.page.forms import Told, read_form
 from app.page.parts import Parts
 from app.page.security import ALWAYS
 from app.page.series import Sample, as_columns, is_rising, latest
 from app.page.view import Shown, View, Visit
 from app.reads import now
-from app.reads.outbox import COUNTED, BuriedQuery, Outbox, buried, buried_groups, outbox
+from app.reads.outbox import COUNTED, BuriedQuery, Outbox, buried, buried_groups, buried_message, outbox
 from app.reads.shapes import NotFound
 from app.web.callers import Role
 from app.worker.readiness import STUCK_AFTER_SECONDS
@@ -32,19 +33,52 @@ _LANES: Final = 10
 
 async def show(visit: Visit) -> Shown:
     """The outbox, and a page of what is buried."""
-    return await _shown(visit, visit.query, None)
+    query: BuriedQuery = visit.query
+    parts = visit.parts
+    found = await outbox(parts.database, parts.runtime.watch, parts.runtime.relay)
+    _take(parts, found.pending, found.oldest_seconds)
+    samples = parts.series.samples
+    page = await buried(parts.database, query)
+    context: dict[str, Any] = {
+        "outbox": found,
+        "meaning": meaning(found, samples),
+        "lanes": found.waiting[:_LANES],
+        "samples": samples,
+        "columns": as_columns(samples),
+        "series": SERIES,
+        "page": page,
+        "query": query,
+        "groups": (await buried_groups(parts.database)).groups if page.messages else [],
+    }
+    return Shown(template="outbox.html", context=context)
+
+
+async def show_buried(visit: Visit) -> Shown:
+    """One buried message with its bytes."""
+    message = await buried_message(visit.parts.database, _seq(visit.place["seq"]))
+    context: dict[str, Any] = {
+        "message": message,
+        "key": cut_bytes(message.key),
+        "value": cut_bytes(message.value),
+        "asked_by": visit.caller,
+        "may_redrive": visit.caller.role >= Role.OPERATE,
+    }
+    return Shown(template="buried_message.html", context=context, title=f"Refused message {message.seq}")
 
 
 async def redrive(visit: Visit) -> Shown:
-    """Put a buried message back, and show the outbox as it is then."""
+    """Put a buried message back, and say what became of it."""
     seq = _seq(visit.place["seq"])
     await read_form(visit, SignedForm)
     runtime = visit.parts.runtime
-    if not await redrive_buried(runtime.database, seq):
+    if await redrive_buried(runtime.database, seq):
+        runtime.look_for_messages()
+        told = Told(kind="good", says="Put back: it is published behind what waits.")
+    else:
         says = "It is not buried any more: somebody was faster, or it was never there."
-        return await _shown(visit, BuriedQuery(), Told(kind="bad", says=says, status=409))
-    runtime.look_for_messages()
-    return await _shown(visit, BuriedQuery(), Told(kind="good", says="Put back: it is published behind what waits."))
+        told = Told(kind="bad", says=says, status=409)
+    context = {"seq": seq, "told": told, "asked_by": visit.caller}
+    return Shown(template="put_back.html", context=context, status=told.status)
 
 
 async def answer_series(parts: Parts, _request: web.Request) -> web.Response:
@@ -81,29 +115,6 @@ def meaning(found: Outbox, samples: Sequence[Sample]) -> tuple[str, str]:
     return "good", f"{waited}: they are on their way."
 
 
-async def _shown(visit: Visit, query: BuriedQuery, told: Told | None) -> Shown:
-    parts = visit.parts
-    found = await outbox(parts.database, parts.runtime.watch, parts.runtime.relay)
-    _take(parts, found.pending, found.oldest_seconds)
-    samples = parts.series.samples
-    page = await buried(parts.database, query)
-    context: dict[str, Any] = {
-        "outbox": found,
-        "meaning": meaning(found, samples),
-        "lanes": found.waiting[:_LANES],
-        "samples": samples,
-        "columns": as_columns(samples),
-        "series": SERIES,
-        "page": page,
-        "query": query,
-        "groups": (await buried_groups(parts.database)).groups if page.messages else [],
-        "told": told,
-        "asked_by": visit.caller,
-        "may_redrive": visit.caller.role >= Role.OPERATE,
-    }
-    return Shown(template="outbox.html", context=context, status=200 if told is None else told.status)
-
-
 def _seq(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
         raise NotFound("a message is named by a number")
@@ -112,6 +123,7 @@ def _seq(text: str) -> int:
 
 VIEWS: Final = (
     View(path=_SECTION, title="Outbox", answer=show, query=BuriedQuery, in_navigation=True),
+    View(path=f"{_SECTION}/dead/{{seq}}", title="Refused message", answer=show_buried, section=_SECTION),
     View(
         path=f"{_SECTION}/dead/{{seq}}/redrive",
         title="Outbox",
