@@ -13,7 +13,8 @@ from llm_calls import call
 from refunding import refund
 
 from agents.shop.listings import SHOP_LISTINGS
-from app.reads.dead_letters import Bytes, DeadLettersQuery, dead_letter, dead_letter_groups, dead_letters
+from app.reads.contents import Bytes
+from app.reads.dead_letters import DeadLettersQuery, dead_letter, dead_letter_groups, dead_letters
 from app.reads.decisions import DecisionsQuery, GroupsQuery, decision_groups, decisions
 from app.reads.listings import listed, read_listing
 from app.reads.llm_calls import LlmCallsQuery, llm_call, llm_calls, models
