@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from faust.cli.faust import cli
+
 from app.commands.agents import rebuild, shadows
 from app.commands.agents_graph import agents_graph
 from app.commands.approvals import approval, approvals, approve, reject
@@ -12,31 +16,42 @@ from app.commands.migrate import migrate
 from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
+from app.commands.stories import case_file, entity_commands, story
 from app.commands.terminal import add_command
 from app.commands.workers import workers
 from app.worker.application import Innervate
 
+#: Faust's own, and those that are added elsewhere.
+_TAKEN: Final = frozenset({*cli.commands, "new-domain", "rebuild", "case-file", "simulate", "mcp", "token"})
+#: Commands that need no more than the settings.
+_OF_SETTINGS: Final = (
+    approvals,
+    approval,
+    approve,
+    reject,
+    outbox,
+    dead_letters,
+    decisions,
+    workers,
+    agents_graph,
+    shadows,
+    knew,
+    window,
+    record,
+    story,
+    replay,
+    migrate,
+    asyncapi,
+)
+
 
 def register_commands(app: Innervate) -> None:
     """Add the commands to Faust's own."""
-    for declared in (
-        approvals,
-        approval,
-        approve,
-        reject,
-        outbox,
-        dead_letters,
-        decisions,
-        workers,
-        agents_graph,
-        shadows,
-        knew,
-        window,
-        record,
-        replay,
-        migrate,
-        asyncapi,
-    ):
+    for declared in _OF_SETTINGS:
         add_command(app, declared, app.settings)
+    ours = {declared.run.__name__.replace("_", "-") for declared in _OF_SETTINGS}
+    for declared in entity_commands(app.settings.catalogue.entities, _TAKEN | ours):
+        add_command(app, declared, app.settings)
+    add_command(app, case_file)
     add_command(app, new_domain)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)

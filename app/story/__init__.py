@@ -2,7 +2,8 @@
 
     sources = sources_of(settings, database)              # one for each worker
     story = await story_of(sources, "order", "o-17")      # a `Story`; never fails for a source that is away
-    html = case_file(story, …)
+    case = await case_of(sources, story)                  # with the records, and what agents knew, verified
+    html = case_file(redacted(case, ["address"]))
 
 A page needs no more than the `Story`: `entries` in their order, each with an `id` that is fit for an anchor; `links`
 name entries by it and are what is drawn; `around` are the other stories to link to; `next` is the `before` of what was
@@ -14,12 +15,30 @@ when somebody opens it (`DecisionEntry.knew.link`).
 from __future__ import annotations
 
 from app.story.building import build
+from app.story.case import Case, case_of
+from app.story.case_file import case_file, problems_of
 from app.story.finding import FoundStories, find
 from app.story.gathering import DEFAULT_EVENTS, MAX_EVENTS, gather
 from app.story.model import Story
+from app.story.redacting import fields_of, redacted
 from app.story.sources import Sources, sources_of
 
-__all__ = ["DEFAULT_EVENTS", "MAX_EVENTS", "FoundStories", "Sources", "Story", "find", "sources_of", "story_of"]
+__all__ = [
+    "DEFAULT_EVENTS",
+    "MAX_EVENTS",
+    "Case",
+    "FoundStories",
+    "Sources",
+    "Story",
+    "case_file",
+    "case_of",
+    "fields_of",
+    "find",
+    "problems_of",
+    "redacted",
+    "sources_of",
+    "story_of",
+]
 
 
 async def story_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 
 from app.story.model import Entry, EventEntry, GapEntry, GroupEntry, Link
@@ -33,16 +33,29 @@ def in_line(ordered: Sequence[Entry], links: Sequence[Link], gaps: Sequence[GapE
 
 
 def in_order(told: Sequence[Entry], links: Sequence[Link]) -> Sequence[Entry]:
-    """By time and by cause: an entry whose clock was behind stands right behind what led to it."""
+    """By time, by cause and by the log: an entry whose clock was behind stands right behind what came before it."""
     entries = {entry.id: entry for entry in told}
     causes: defaultdict[str, list[str]] = defaultdict(list)
     for link in links:
         if link.cause in entries and link.effect in entries:
             causes[link.effect].append(link.cause)
+    for before, after in _in_the_log(told):
+        causes[after].append(before)
     places: dict[str, tuple[datetime, int]] = {}
     for entry_id in entries:
         _place(entry_id, entries, causes, places)
     return sorted(told, key=lambda entry: (*places[entry.id], entry.at, entry.id))
+
+
+def _in_the_log(told: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Neighbours in one partition, by the first record of each event there."""
+    firsts: defaultdict[tuple[str, int], dict[str, int]] = defaultdict(dict)
+    for entry in told:
+        for place in entry.places if isinstance(entry, EventEntry) else ():
+            offsets = firsts[place.topic, place.partition]
+            offsets[entry.id] = min(place.offset, offsets.get(entry.id, place.offset))
+    for offsets in firsts.values():
+        yield from pairwise(sorted(offsets, key=offsets.__getitem__))
 
 
 def _place(

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from agents.model.history import agent_source
+from agents.model.history import agent_source, digest_of
 from app.composition import create_app
 from app.sandbox import Broker, TansuBroker
 from app.settings import Settings
+from app.story import problems_of
 from outbox.records import DecisionRecord, Hold, Message, Origin
 from outbox.writer import DecisionWriter
 from tables.event import Event, to_json
@@ -124,7 +128,8 @@ async def asking(kafka: str, database_url: str, tmp_path: Path) -> AsyncIterator
 
         async def get(path: str) -> tuple[int, Any]:
             async with client.get(path) as response:
-                return response.status, await response.json()
+                is_json = "json" in response.content_type
+                return response.status, await response.json() if is_json else await response.text()
 
         yield get
     await app.runtime.database.close()
@@ -137,6 +142,7 @@ def decided(log: Any, writer: DecisionWriter, decision: Callable[..., DecisionRe
 
     async def record(agent: str, kind: str, entity_id: str, on: Event, *messages: Event, **more: Any) -> str:
         partition, offset = places[kind, on.id]
+        known = [(places[kind, each.id][1], to_json(each)) for each in more.pop("known", ())]
         row = decision(
             on.id,
             agent=agent,
@@ -145,7 +151,10 @@ def decided(log: Any, writer: DecisionWriter, decision: Callable[..., DecisionRe
             entity=kind,
             entity_id=entity_id,
             origin=Origin(topic=f"timeline-{kind}", partition=partition, offset=offset, at=NOON),
-            history={"offsets": [], "sha256": "00"},
+            history={
+                "offsets": [place for place, _ in known],
+                "sha256": more.pop("sha256", digest_of(known)),
+            },
             decided_at=datetime.now(UTC),
             correlation_id=on.correlationid or on.id,
             messages=tuple(
@@ -349,3 +358,60 @@ async def test_a_story_is_found_by_whatever_names_something_of_it(ask: Ask, deci
     # Nobody has decided about it: its timeline says that there is one.
     assert await found("o-other") == [("order", "o-other")]
     assert await found("nowhere") == []
+
+
+async def test_a_case_file_has_what_agents_knew_verified_and_hides_what_is_asked_for(ask: Ask, decided: Any) -> None:
+    made = await decided("root_cause", "order", ORDER, FAILED, CAUSE, known=[PLACED, PAID], outcome="bad_deployment")
+    wrong = await decided("recovery", "order", ORDER, CAUSE, known=[PLACED], outcome="retry", sha256="00")
+
+    status, whole = await ask("/stories/order/o%2F17/case-file")
+    _, hidden = await ask("/stories/order/o%2F17/case-file?redact=standard,note,payment_id")
+
+    assert status == 200
+    assert problems_of(whole.encode()) == []
+    assert problems_of(hidden.encode()) == []
+    knowledge = {each["decision_id"]: each for each in data_of(whole)["knowledge"]}
+    assert [(knowledge[each]["kind"], len(knowledge[each]["offsets"])) for each in (made, wrong)] == [
+        ("same", 2),
+        ("differs", 1),
+    ]
+    assert "<script" not in whole
+    assert '"payment_id":"p-1"' in html.unescape(whole)
+    # The note is hidden where another field quotes it as well.
+    assert "alert(1)" not in html.unescape(hidden)
+    assert "p-1" not in "".join(each["value"] for each in data_of(hidden)["records"])
+
+
+def data_of(file: str) -> Any:
+    found = re.search(r'<pre id="case-data" data-sha256="[0-9a-f]{64}">([^<]*)</pre>', file)
+    assert found is not None
+    return orjson.loads(html.unescape(found[1]))
+
+
+async def test_a_story_on_a_terminal_has_no_escape_sequence_and_its_case_file_can_be_checked(
+    log: Any, typed: Any, decided: Any, tmp_path: Path
+) -> None:
+    await decided("root_cause", "order", ORDER, FAILED, CAUSE, outcome="bad_deployment", reason=HOSTILE)
+    kafka = {"KAFKA_BROKER": log[0].address, "KAFKA_PROFILE": "tansu"}
+    file = tmp_path / "case.html"
+
+    code, told, _ = await typed("order", ORDER, **kafka)
+    again, same, _ = await typed("story", "order", ORDER, "--json", **kafka)
+    written, _, _ = await typed("order", ORDER, "--case-file", file, **kafka)
+    checked, verdict, _ = await typed("case-file", "--verify", file)
+    file.write_bytes(file.read_bytes().replace(b"bad_deployment", b"no_deployment!", 1))
+    changed, wrong, _ = await typed("case-file", "--verify", file)
+
+    assert (code, again, written, checked, changed) == (0, 0, 0, 0, 1)
+    assert "root_cause decided bad_deployment" in told
+    assert "decided by ErrorOccurred e-error" in told
+    assert "ServiceDeployed e-deploy EVIDENCE CULPRIT" in told or "ServiceDeployed e-deploy CULPRIT EVIDENCE" in told
+    assert not {"\x1b", "\u202e"} & set(told + same)
+    assert orjson.loads(same)["entity_id"] == ORDER
+    assert "every hash is right" in verdict
+    assert "it was changed" in wrong
+
+
+async def test_no_other_kind_and_no_hiding_without_a_file_on_the_command_line(typed: Any) -> None:
+    assert (await typed("story", "planet", "o-1"))[0] == 2
+    assert (await typed("order", "o-1", "--redact", "address"))[0] == 2

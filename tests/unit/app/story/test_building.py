@@ -110,6 +110,12 @@ def test_what_follows_never_stands_before_its_cause_whatever_the_clocks_say() ->
     assert [link.kind for link in told.links] == ["decided", "published"]
 
 
+def test_records_of_one_partition_stand_in_the_order_of_the_log() -> None:
+    told = story([record(n, event(f"e-{n}", f"Type{n}"), minutes=1 if n == 2 else 0) for n in (3, 1, 2)])
+
+    assert ids(told) == ["e-1", "e-2", "e-3"]
+
+
 def test_an_id_that_two_sources_have_is_no_cause() -> None:
     told = story(
         [
