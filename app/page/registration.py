@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -46,7 +47,8 @@ class Page:
         except NotFound as error:
             raise web.HTTPNotFound(reason=str(error)) from error
         if isinstance(answer, Shown):
-            return self._shown(view, visit, answer)
+            # A long story takes a while to be written out, and others wait for the event loop.
+            return await asyncio.to_thread(self._shown, view, visit, answer)
         if not answer.prepared:
             answer.headers.update(ALWAYS)
         return answer

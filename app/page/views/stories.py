@@ -73,6 +73,7 @@ def story_context(story: Story) -> Mapping[str, Any]:
     return {
         "story": story,
         "here": address(story.entity, story.entity_id),
+        "case_file": f"{address(story.entity, story.entity_id).removeprefix('/ui')}/case-file",
         "labels": labels(story.entries),
         "causes": causes,
         "effects": effects,

@@ -234,3 +234,9 @@ def test_an_event_in_a_group_is_found_by_its_own_name() -> None:
 
     assert "#event-2" in page.asked_for
     assert len(page.all("circle")) == 2
+
+
+def test_a_story_leads_to_its_case_file() -> None:
+    page = shown(story([], []).model_copy(update={"entity_id": "a/b"}))
+
+    assert "/stories/order/a%2Fb/case-file" in page.asked_for
