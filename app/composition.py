@@ -17,7 +17,11 @@ def create_app(settings: Settings) -> Innervate:
     require_compiled_streams()
     app = Innervate(settings)
     register_commands(app)
-    # The image of the worker has no simulator.
+    # The image of the worker has no assistant and no simulator.
+    if find_spec("app.assistant") is not None:
+        from app.assistant.command import mcp  # noqa: PLC0415
+
+        add_command(app, mcp, app)
     if find_spec("app.simulator") is not None:
         from app.simulator.sending import simulate  # noqa: PLC0415
 

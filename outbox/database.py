@@ -109,6 +109,11 @@ class Database:
         self._connections = connections
         self._timeout_seconds = timeout_seconds
         self._pool: Pool | None = None
+        self._only_reads = False
+
+    def only_read(self) -> None:
+        """Let no statement write from now on: PostgreSQL refuses those that would (`DatabaseReadOnly`)."""
+        self._only_reads = True
 
     async def open(self) -> None:
         """Connect once, so that a wrong address fails at the start. Raises `DatabaseUnavailable`."""
@@ -127,6 +132,9 @@ class Database:
         the world: `SchemaUnusable`, which is waited for like an outage. A statement that is wrong in itself (bad
         syntax, types that do not fit) is raised as psycopg2 raises it: it is a bug, and nothing to wait for.
         """
+        if self._only_reads:
+            async with self.transaction() as transaction:
+                return await transaction.run(statement, parameters)
         async with self._cursor() as cursor:
             return await _fetched(cursor, statement, parameters)
 
@@ -135,7 +143,8 @@ class Database:
         """Begin a transaction and commit it at the end of the block; an exception rolls it back. Raises like `run`."""
         async with self._cursor() as cursor:
             transaction = Transaction(cursor)
-            await transaction.run("BEGIN")
+            # For each transaction: a setting of the session would stay behind at a pooler.
+            await transaction.run("BEGIN READ ONLY" if self._only_reads else "BEGIN")
             try:
                 yield transaction
                 await transaction.run("COMMIT")

@@ -1,4 +1,4 @@
-"""What the image holds works without what it lacks: the sandbox, the demo, the simulator and the scripted model.
+"""What the image holds works without what it lacks: assistant, sandbox, demo, simulator and scripted model.
 
 There is no container engine here, so the build of the `Dockerfile` is followed: a wheel from what `.dockerignore` lets
 through, installed alone, beside nothing but the distributions of the image's lock file.
@@ -21,7 +21,7 @@ from app.sandbox.process import clean_environment
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("agents", "app", "outbox", "tables")
-LEFT_BEHIND = ("app/demo", "app/sandbox", "app/scripted_model", "app/simulator")
+LEFT_BEHIND = ("app/assistant", "app/demo", "app/sandbox", "app/scripted_model", "app/simulator")
 
 #: Runs a module where the distributions named first cannot be imported.
 GUARD = """
@@ -56,7 +56,7 @@ names = {
 for name in sorted(names):
     module = importlib.import_module(name)
     assert Path(module.__file__).is_relative_to(site), module.__file__
-absent = ("demo", "sandbox", "scripted_model", "simulator")
+absent = ("assistant", "demo", "sandbox", "scripted_model", "simulator")
 assert [name for name in absent if find_spec(f"app.{name}")] == []
 print(len(names))
 """
@@ -139,12 +139,12 @@ def test_every_module_of_the_image_is_imported_with_its_distributions_alone(site
     assert int(done.stdout) > 100
 
 
-def test_the_command_line_of_the_image_lacks_nothing_but_the_simulator(run: Run) -> None:
+def test_the_command_line_of_the_image_lacks_nothing_but_the_simulator_and_the_assistant(run: Run) -> None:
     done = run("faust", "-A", "app", "--help")
     listed = set(re.findall(r"^  ([a-z-]+)  ", done.stdout, re.MULTILINE))
     assert (done.returncode, done.stderr) == (0, "")
     assert {"agents", "migrate", "rebuild", "record", "replay", "worker"} <= listed
-    assert "simulate" not in listed
+    assert not {"simulate", "mcp"} & listed
 
 
 @pytest.mark.parametrize(("command", "shown"), [("agents", "@recovery"), ("tables", "fraud-windows")])
