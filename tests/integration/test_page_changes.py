@@ -137,6 +137,22 @@ async def test_a_form_that_is_not_filled_in_changes_nothing_and_says_why(
     assert query("SELECT answer FROM approvals") == [(None,)]
 
 
+@pytest.mark.parametrize(
+    "headers", [{}, {"HX-Request": "true", "Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-origin"}]
+)
+async def test_what_no_page_of_ours_has_sent_changes_nothing(
+    client: Client, held: DecisionRecord, query: Query, headers: dict[str, str]
+) -> None:
+    form, hidden = await form_at(client, f"/ui/approvals/{held.id}")
+    fields = {"by": "ada", "answer": "approve", **hidden}
+
+    for path in (str(form.attributes["hx-post"]), f"/ui/dead-letters/{held.id}/redrive", "/ui/outbox/dead/1/redrive"):
+        async with client.post(path, data=fields, headers=headers) as response:
+            assert (response.status, "page of" in await response.text()) == (403, True)
+
+    assert query("SELECT answer FROM approvals") == [(None,)]
+
+
 async def test_an_answer_to_something_else_than_was_shown_is_not_given(
     send: Send, held: DecisionRecord, query: Query
 ) -> None:
@@ -212,7 +228,8 @@ async def test_a_buried_message_is_put_back_once(send: Send, client: Client, que
 
 @pytest.mark.parametrize("seq", ["x", "-1", "9" * 30, "1%2F2"])
 async def test_a_message_that_cannot_be_is_404(client: Client, seq: str) -> None:
-    async with client.post(f"/ui/outbox/dead/{seq}/redrive", data={"by": "ada"}) as response:
+    headers = {"HX-Request": "true"}
+    async with client.post(f"/ui/outbox/dead/{seq}/redrive", data={"by": "ada"}, headers=headers) as response:
         assert (response.status, response.content_type) == (404, "text/html")
 
 

@@ -42,10 +42,10 @@ async def show_one(visit: Visit) -> Shown:
 async def answer(visit: Visit) -> Shown:
     """Give an answer, and show the decision as it is then."""
     decision_id = uuid_of(visit.place["decision_id"])
+    form = await read_form(visit, AnswerForm)
     asked = (await visit.request.post()).get("answer")
     if asked not in _GIVEN:
         raise web.HTTPUnprocessableEntity(reason="answer: expected approve or reject")
-    form = await read_form(visit, AnswerForm)
     approvals = visit.parts.runtime.approvals
     give = approvals.approve if asked == "approve" else approvals.reject
     try:
