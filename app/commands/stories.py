@@ -149,13 +149,21 @@ def lines(told: Story) -> Iterator[str]:
     for entry in told.entries:
         yield from _entry(entry)
         for link in causes.get(entry.id, ()):
-            yield f"{_MARGIN}← {link.kind} by {names.get(link.cause, 'what is not shown')}"
+            yield f"{_MARGIN}← {_LED[link.kind]} {names.get(link.cause, 'what is not shown')}"
     yield from ("", *(f"Left out: {each}." for each in told.left_out)) if told.left_out else ()
     if told.next is not None:
         yield f"What was earlier: --before {told.next}"
 
 
 _MARGIN: Final = " " * 26
+#: How an entry says what led to it.
+_LED: Final[Mapping[str, str]] = {
+    "decided": "on",
+    "published": "published by",
+    "caused": "caused by",
+    "answered": "about",
+    "died": "of",
+}
 
 
 def _names(entries: Sequence[Entry]) -> Mapping[str, str]:

@@ -21,8 +21,8 @@ from app.kafka.timelines import TimelineReader
 from app.story import stored
 from app.story.belonging import Belongings
 from app.story.log import LogOfEntity, read_entity
-from app.story.material import KeptDecision, KeptMessage, Material, Told, Who, places_of, told
-from app.story.model import SourceState
+from app.story.material import EventKey, KeptDecision, KeptMessage, Material, Told, Who, places_of, told
+from app.story.model import Belonging, SourceState
 from app.story.sources import Sources
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
@@ -66,6 +66,8 @@ class _Gathering:
         self._found: dict[tuple[str, int, int], tuple[TimelineRecord, Told]] = {}
         self._postgresql: list[str] = []
         self._database_seconds = sources.database_seconds
+        #: Events that are context: nothing belongs to the story because of them.
+        self._meanwhile: dict[EventKey, Belonging] = {}
         self._left_out: list[str] = []
         self._asked_for: set[str] = set()
         self._next: int | None = None
@@ -87,7 +89,7 @@ class _Gathering:
             entity_id=entity_id,
             records=self._belonging_records(),
             decisions=list(self._belongings.decisions.values()),
-            belongs=dict(self._belongings.events),
+            belongs={**self._meanwhile, **self._belongings.events},
             parts=[log.part for log in self._logs if log.part is not None],
             next=self._next,
             told_at=datetime.now(UTC),
@@ -207,7 +209,7 @@ class _Gathering:
             if taken[who] > MOST_CONTEXT:
                 left[f"{who[0].removeprefix('timeline-')} {who[1]}"] += 1
                 continue
-            self._belongings.events[event.key] = "context"
+            self._meanwhile[event.key] = "context"
             self._keep(record, event)
         for name, count in left.items():
             self._left_out.append(f"{count} more events of {name} happened meanwhile")
@@ -269,7 +271,8 @@ class _Gathering:
         self._found[record.topic, record.partition, record.offset] = (record, event)
 
     def _belonging_records(self) -> Sequence[tuple[TimelineRecord, Told]]:
-        return [pair for pair in self._found.values() if pair[1].key in self._belongings.events]
+        known = {**self._meanwhile, **self._belongings.events}
+        return [pair for pair in self._found.values() if pair[1].key in known]
 
     def _met_ids(self) -> set[str]:
         return {event.key[1] for _, event in self._found.values()}

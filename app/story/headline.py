@@ -68,7 +68,7 @@ def _happened(material: Material, events: Sequence[EventEntry]) -> Iterator[str]
 
 
 def _named(events: Sequence[EventEntry], naming: Mapping[str, Sequence[tuple[str, Fact]]]) -> Iterator[str]:
-    saying = [each for each in events if each.id in naming]
+    saying = [each for each in events if each.id in naming and each.belongs != "context"]
     for event in saying[-MOST_SENTENCES:]:
         sure = _sure(event)
         named = " and ".join(f"{fact.type} {fact.key[1]} the {role}" for role, fact in naming[event.id])

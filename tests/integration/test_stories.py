@@ -404,7 +404,7 @@ async def test_a_story_on_a_terminal_has_no_escape_sequence_and_its_case_file_ca
 
     assert (code, again, written, checked, changed) == (0, 0, 0, 0, 1)
     assert "root_cause decided bad_deployment" in told
-    assert "decided by ErrorOccurred e-error" in told
+    assert "← on ErrorOccurred e-error" in told
     assert "ServiceDeployed e-deploy EVIDENCE CULPRIT" in told or "ServiceDeployed e-deploy CULPRIT EVIDENCE" in told
     assert not {"\x1b", "\u202e"} & set(told + same)
     assert orjson.loads(same)["entity_id"] == ORDER
@@ -415,3 +415,33 @@ async def test_a_story_on_a_terminal_has_no_escape_sequence_and_its_case_file_ca
 async def test_no_other_kind_and_no_hiding_without_a_file_on_the_command_line(typed: Any) -> None:
     assert (await typed("story", "planet", "o-1"))[0] == 2
     assert (await typed("order", "o-1", "--redact", "address"))[0] == 2
+
+
+async def test_what_only_happened_meanwhile_brings_no_decisions_with_it(ask: Ask, decided: Any) -> None:
+    other = event("e-other", "OrderPlaced", data={"order_id": "o-other", "customer_id": "c-1"})
+    await decided("fraud", "customer", "c-1", other)
+    await decided("root_cause", "order", ORDER, FAILED, CAUSE)
+
+    _, story = await ask("/stories/order/o%2F17")
+
+    assert "e-other" in {each["event_id"] for each in of(story, "event")}
+    assert [each["agent"] for each in of(story, "decision")] == ["root_cause"]
+
+
+async def test_rows_that_a_decision_wrote_are_with_it_and_lead_to_its_story(ask: Ask, decided: Any, query: Any) -> None:
+    made = await decided("recovery", "order", ORDER, PAID, outcome="refund")
+    query(
+        "INSERT INTO captures (payment_id, order_id, currency, captured_minor) VALUES ('p-77', %s, 'EUR', 9)", (ORDER,)
+    )
+    query(
+        "INSERT INTO given_back (given_back_id, decision_id, kind, payment_id, order_id, amount_minor, currency) "
+        "VALUES (gen_random_uuid(), %s, 'chargeback', 'p-77', %s, 7, 'EUR')",
+        (made, ORDER),
+    )
+
+    _, story = await ask("/stories/order/o%2F17")
+    _, found = await ask("/stories?text=p-77")
+
+    [decision] = of(story, "decision")
+    assert [(each["table"], each["row"]["amount_minor"]) for each in decision["effects"]] == [("given_back", 7)]
+    assert found["stories"] == [{"entity": "order", "entity_id": ORDER, "why": "row"}]
