@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import httpx
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from yarl import URL
 
 #: Says that a worker asks: whoever is asked like this answers by itself.
@@ -29,11 +28,15 @@ async def forwarded(request: web.Request, worker: URL) -> web.Response:
     """What the worker at this address answers to the same request. Raises 502 when it does not."""
     address = worker.with_path(request.rel_url.raw_path, encoded=True).with_query(request.rel_url.query)
     headers = {name: request.headers[name] for name in _CREDENTIALS if name in request.headers}
+    headers[FORWARDED] = "1"
     try:
         # Proxies of the environment are for what is outside.
-        async with httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
-            answer = await client.get(str(address), headers={**headers, FORWARDED: "1"})
-    except httpx.HTTPError as error:
+        async with (
+            ClientSession(timeout=ClientTimeout(total=SECONDS), trust_env=False) as client,
+            client.get(address, headers=headers, allow_redirects=False) as answer,
+        ):
+            body = await answer.read()
+    except (ClientError, TimeoutError) as error:
         raise web.HTTPBadGateway(reason=f"the worker that has it does not answer: {type(error).__name__}") from error
     kept = {name: answer.headers[name] for name in ("Content-Type", "Cache-Control") if name in answer.headers}
-    return web.Response(body=answer.content, status=answer.status_code, headers=kept)
+    return web.Response(body=body, status=answer.status, headers=kept)
