@@ -18,6 +18,7 @@ from app.commands.terminal import LIMIT, Terminal, command, document, opened
 from app.kafka.timelines import TimelineUnreadable
 from app.kafka.topics import TopicsUnusable
 from app.settings import Settings
+from app.worker.announcing import announced_rebuild
 from app.worker.rebuild import CannotRebuild, RebuildSpoiled, RebuiltPartition, WindowRebuild
 from app.worker.stream import AgentStream
 from outbox.shadows import Agreement, Disagreement, agreements, disagreements
@@ -71,7 +72,8 @@ async def rebuild(
 
     rebuilding = WindowRebuild(settings, stream, group=group, datadir=datadir)
     try:
-        rubbish = await rebuilding.run(tell, are_stopped=stopped)
+        async with announced_rebuild(settings, agent):
+            rubbish = await rebuilding.run(tell, are_stopped=stopped)
     except CannotRebuild as error:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     except (RebuildSpoiled, TopicsUnusable, TimelineUnreadable, RingCorrupt, KafkaError, OSError) as error:

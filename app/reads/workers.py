@@ -153,9 +153,11 @@ def _nobody_runs(heard: Sequence[Heard]) -> Iterator[str]:
         for agent in each.shown.agents:
             if agent not in running and all(agent not in agents for agents in left.values()):
                 left[each.shown.name].append(agent)
+    rebuilt = {agent for each in heard if each.is_alive and each.shown.kind == "rebuild" for agent in each.shown.agents}
     for each in live:
         if agents := left.get(each.shown.name):
-            yield f"nobody runs {', '.join(agents)}: {_gone(each.shown)}"
+            anew = [f"; the windows of {agent} are being built anew" for agent in agents if agent in rebuilt]
+            yield f"nobody runs {', '.join(agents)}: {_gone(each.shown)}{''.join(anew)}"
 
 
 def _gone(worker: WorkerShown) -> str:

@@ -10,7 +10,8 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
@@ -22,8 +23,9 @@ from app.settings import Settings
 from app.worker.checks import known_checks, last_outbox_check, waiting_topics
 from app.worker.progress import Place, Standing
 from app.worker.readiness import OK
-from app.worker.runtime import Runtime
+from app.worker.runtime import Runtime, worker_name
 from app.worker.status import MOST_PARTITIONS, Failing, Instants, WorkerStatus, moving, ranges, short
+from outbox.database import Database
 from outbox.supervision import Supervisor
 from outbox.workers import ANNOUNCE_SECONDS, Worker, announce, say_goodbye
 
@@ -31,6 +33,65 @@ log = logging.getLogger(__name__)
 
 #: How long one attempt may take, in seconds: it must not keep a connection that others need.
 ATTEMPT_SECONDS: Final = 5.0
+
+
+class Announcements:
+    """Says again and again what a process is and how it is; where nobody listens it goes on and says so once."""
+
+    def __init__(self, database: Database, worker: Callable[[], Worker], status: Callable[[], WorkerStatus]) -> None:
+        self._database = database
+        self._worker = worker
+        self._status = status
+        #: The last reason for saying nothing that was logged.
+        self._told = ""
+        # What fails here must not make the worker unready, so it is not among the background tasks of the runtime.
+        self._background = Supervisor()
+
+    def start(self) -> None:
+        """Begin. The event loop must be running."""
+        self._background.start("announcing", self._announce_for_ever)
+
+    async def stop(self) -> None:
+        """Say goodbye, if anybody listens."""
+        await self._background.stop()
+        await self._try(lambda: say_goodbye(self._database, self._worker().name))
+
+    async def _announce_for_ever(self) -> None:
+        while True:
+            await self._try(lambda: announce(self._database, self._worker(), self._status().model_dump_json()))
+            await asyncio.sleep(ANNOUNCE_SECONDS)
+
+    async def _try(self, say: Callable[[], Any]) -> None:
+        try:
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await say()
+            self._told = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker has other things to do
+            if type(error).__name__ != self._told:
+                self._told = type(error).__name__
+                log.warning("this worker cannot say how it is, and goes on: %r", error)
+
+
+@asynccontextmanager
+async def announced_rebuild(settings: Settings, agent: str) -> AsyncIterator[None]:
+    """Say while the block runs that the windows of an agent are built anew, if PostgreSQL listens."""
+    worker = Worker(
+        name=worker_name(),
+        kind="rebuild",
+        agent_set=settings.agent_set,
+        agents=[agent],
+        release=version("innervate"),
+        address=None,
+        started_at=datetime.now(UTC),
+    )
+    database = Database(settings.database_url)
+    announcements = Announcements(database, lambda: worker, WorkerStatus)
+    announcements.start()
+    try:
+        yield
+    finally:
+        await announcements.stop()
+        await database.close()
 
 
 class Announcer(Service):
@@ -53,34 +114,15 @@ class Announcer(Service):
         self._started_at = datetime.now(UTC)
         self._instants = Instants()
         self._failing = Failing()
-        #: The last reason for saying nothing that was logged.
-        self._told = ""
-        # What fails here must not make the worker unready, so it is not among the background tasks of the runtime.
-        self._background = Supervisor()
+        self._announcements = Announcements(runtime.database, self.worker, self.status)
 
     async def on_start(self) -> None:
         """Begin to say it."""
-        self._background.start("announcing", self._announce_for_ever)
+        self._announcements.start()
 
     async def on_stop(self) -> None:
-        """Say goodbye, if anybody listens."""
-        await self._background.stop()
-        await self._try(lambda: say_goodbye(self._runtime.database, self._runtime.name))
-
-    async def _announce_for_ever(self) -> None:
-        while True:
-            await self._try(lambda: announce(self._runtime.database, self.worker(), self.status().model_dump_json()))
-            await asyncio.sleep(ANNOUNCE_SECONDS)
-
-    async def _try(self, say: Callable[[], Any]) -> None:
-        try:
-            async with asyncio.timeout(ATTEMPT_SECONDS):
-                await say()
-            self._told = ""
-        except Exception as error:  # noqa: BLE001 - whatever it is, the worker has other things to do
-            if type(error).__name__ != self._told:
-                self._told = type(error).__name__
-                log.warning("this worker cannot say how it is, and goes on: %r", error)
+        """Say goodbye."""
+        await self._announcements.stop()
 
     def worker(self) -> Worker:
         """What this worker is."""

@@ -61,7 +61,7 @@ class Runtime(Service):
         super().__init__(**kwargs)
         self._settings = settings
         #: Unique for each start of a process, and telling an operator which one it is.
-        self.name = _worker_name()
+        self.name = worker_name()
         #: The application adds them: they write and ask by the parts of this runtime.
         self.agent_streams: list[AgentStream] = []
         options = settings.client_options()
@@ -194,5 +194,6 @@ def _prepare_database(settings: Settings) -> None:
         raise DatabaseUnavailable("the schema is not current: run `faust -A app migrate` or set MIGRATE_AT_START")
 
 
-def _worker_name() -> str:
+def worker_name() -> str:
+    """A name that no other start of a process has, and that tells which one it is."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

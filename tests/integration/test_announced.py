@@ -12,6 +12,7 @@ from waiting import until
 
 from app.composition import create_app
 from app.settings import Settings
+from app.worker.announcing import announced_rebuild
 from app.worker.application import Innervate
 from app.worker.status import WorkerStatus
 
@@ -35,6 +36,13 @@ async def test_a_worker_is_there_from_its_start_and_has_said_goodbye_after_its_s
     assert query(SAID) == [(app.runtime.name, "live", "all", True)]
     [(state,)] = query("SELECT state FROM workers")
     assert WorkerStatus.model_validate(state).timeline_partitions == 8
+
+
+async def test_a_rebuild_is_there_while_it_runs(app: Innervate, query: Callable[..., Any]) -> None:
+    async with announced_rebuild(app.settings, "fraud"):
+        await until(lambda: query("SELECT kind, agents FROM workers") == [("rebuild", ["fraud"])], what="it is told")
+
+    assert query("SELECT stopped_at IS NOT NULL FROM workers") == [(True,)]
 
 
 async def test_a_table_that_is_not_there_harms_nothing_and_is_written_when_it_is(

@@ -82,6 +82,14 @@ def test_a_shadow_does_the_work_of_nobody() -> None:
     assert told(shadow, gone) == ["nobody runs fraud: b of the set all has been silent since 2024-05-01T11:00:00+00:00"]
 
 
+def test_that_the_windows_of_an_agent_nobody_runs_are_being_built_anew_is_said() -> None:
+    gone = worker("b", unseen_seconds=3600)
+    rebuild = worker("a", kind="rebuild", topics=[])
+    [sentence] = told(rebuild, gone)
+    assert sentence.startswith("nobody runs fraud: b of the set all has been silent since ")
+    assert sentence.endswith("; the windows of fraud are being built anew")
+
+
 def test_partitions_that_nobody_of_a_set_has_are_named() -> None:
     assert told(worker("a", partitions=range(2)), worker("b", partitions=range(3, 4))) == [
         "nobody of the set all has timeline-order[2]"
