@@ -106,4 +106,5 @@ async def asked(services: Sandbox, tool: str, arguments: Mapping[str, Any]) -> T
         answer = await client.call_tool(tool, dict(arguments))
     assert not answer.is_error, answer.content
     assert answer.structured_content is not None
-    return answer.structured_content
+    found: Told = answer.structured_content
+    return found
