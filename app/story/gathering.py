@@ -64,6 +64,8 @@ class _Gathering:
         self._readers: dict[str, TimelineReader] = {}
         self._logs: list[LogOfEntity] = []
         self._found: dict[tuple[str, int, int], tuple[TimelineRecord, Told]] = {}
+        #: What was decided about the entity itself, the newest event first.
+        self._own: list[KeptDecision] = []
         self._postgresql: list[str] = []
         self._database_seconds = sources.database_seconds
         #: Events that are context: nothing belongs to the story because of them.
@@ -80,6 +82,7 @@ class _Gathering:
         async with self._turn(deadline) as is_ours:
             if is_ours:
                 await self._own_log(deadline)
+            self._own_so_far()
             await self._follow()
             if is_ours:
                 await self._around(deadline)
@@ -103,23 +106,34 @@ class _Gathering:
         found = await stored.own_decisions(
             self._sources.database, entity, entity_id, before=self._before, limit=limit + 1
         )
-        for decision in found[:limit]:
-            self._belongings.own_decision(decision)
+        self._own = list(found[:limit])
         if len(found) > limit:
             self._left_out.append(f"of the decisions about {entity} {entity_id} only the newest {limit} are told")
-            self._next = min(each.offset for each in found[:limit])
+            # Decisions on one event are on one page, unless they alone are more than a page.
+            self._next = min(found[limit].offset + 1, found[0].offset)
 
     async def _own_log(self, deadline: float) -> None:
         entity, entity_id = self._who
         log = await self._read(self._who, deadline, OWN_RECORDS, before=self._before)
-        events = [(record, event) for record in log.in_order() if (event := told(record.value)) is not None]
+        first = self._next or 0
+        events = [
+            (record, event)
+            for record in log.in_order()
+            if record.offset >= first and (event := told(record.value)) is not None
+        ]
         shown = events[-self._events :]
         if len(events) > len(shown):
             self._left_out.append(f"of the events of {entity} {entity_id} only the newest {self._events} are told")
-            self._next = max(shown[0][0].offset, self._next or 0)
+            self._next = shown[0][0].offset
         for record, event in shown:
             self._keep(record, event)
             self._belongings.own(event)
+
+    def _own_so_far(self) -> None:
+        """Add the entity's decisions, but for those on events of the page before this one."""
+        for decision in self._own:
+            if decision.offset >= (self._next or 0):
+                self._belongings.own_decision(decision)
 
     async def _follow(self) -> None:
         """Find what is linked, level by level."""
@@ -245,7 +259,8 @@ class _Gathering:
         if entity not in self._readers:
             self._readers[entity] = self._sources.reader_of(entity)
         if known is None:
-            about = [each for each in self._belongings.decisions.values() if (each.entity, each.entity_id) == who]
+            decisions = [*self._own, *self._belongings.decisions.values()]
+            about = [each for each in decisions if (each.entity, each.entity_id) == who]
             known = [offset for each in about for offset in (each.offset, *each.history_offsets)]
         log = await read_entity(
             self._readers[entity], entity, entity_id, known=known, most_records=most, deadline=deadline, before=before

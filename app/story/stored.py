@@ -33,7 +33,7 @@ OWN_TABLES: Final = ("approvals", "operator_actions", "llm_calls")
 async def own_decisions(
     database: Database, entity: str, entity_id: str, *, before: int | None, limit: int
 ) -> Sequence[KeptDecision]:
-    """The newest decisions about the entity, the newest first."""
+    """The decisions on the newest events of the entity, the newest event first."""
     asked = {"entity": entity, "entity_id": entity_id, "before": before, "limit": limit}
     return [_decision(row) for row in await database.run(_SQL["own_decisions"], asked)]
 

@@ -5,13 +5,19 @@ id::text, agent, event_source, event_id, event_type, event_at, entity, entity_id
     CASE WHEN pg_column_size(messages) <= 4194304 THEN messages::text ELSE '[]' END AS messages
 
 -- name: own_decisions
--- The newest ones about an entity, before an offset of its timeline where one is given.
+-- Those on the newest events of an entity, before an offset of its timeline where one is given: pages go by the log, and
+-- what was decided late on an old event is on the page of that event.
 SELECT {decided}
 FROM decisions
-WHERE entity = %(entity)s AND entity_id = %(entity_id)s
-  AND (%(before)s::bigint IS NULL OR "offset" < %(before)s::bigint)
-ORDER BY decided_at DESC, id DESC
-LIMIT %(limit)s;
+WHERE id IN (
+    SELECT id
+    FROM decisions
+    WHERE entity = %(entity)s AND entity_id = %(entity_id)s
+      AND (%(before)s::bigint IS NULL OR "offset" < %(before)s::bigint)
+    ORDER BY "offset" DESC, id DESC
+    LIMIT %(limit)s
+)
+ORDER BY "offset" DESC, id DESC;
 
 -- name: decisions_by_terms
 -- Decisions on the events with these ids, of these correlations, or that published messages with these ids. Who asks looks

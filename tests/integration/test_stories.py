@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,12 +17,16 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from shop_catalogue import CATALOGUE
 
 from agents.model.history import agent_source, digest_of
 from app.composition import create_app
 from app.sandbox import Broker, TansuBroker
 from app.settings import Settings
-from app.story import problems_of
+from app.story import Sources, problems_of, story_of
+from outbox.approvals import Approvals
+from outbox.database import Database
+from outbox.journal import Journal, LlmCall
 from outbox.records import DecisionRecord, Hold, Message, Origin
 from outbox.writer import DecisionWriter
 from tables.event import Event, to_json
@@ -445,3 +450,104 @@ async def test_rows_that_a_decision_wrote_are_with_it_and_lead_to_its_story(ask:
     [decision] = of(story, "decision")
     assert [(each["table"], each["row"]["amount_minor"]) for each in decision["effects"]] == [("given_back", 7)]
     assert found["stories"] == [{"entity": "order", "entity_id": ORDER, "why": "row"}]
+
+
+async def test_prompts_replies_and_answers_of_people_are_with_their_decision(
+    ask: Ask, decided: Any, database: Database, query: Any
+) -> None:
+    made = await decided(
+        "recovery",
+        "order",
+        ORDER,
+        PAID,
+        outcome="refund",
+        status="held",
+        hold=Hold(reason="large", expires_in=timedelta(days=1)),
+        brain="small",
+        model="small-1",
+        fallback_reason=None,
+    )
+    journal = Journal(database)
+    for attempt, (prompt, reply, error) in enumerate(
+        [("first", None, "timeout"), (HOSTILE, '{"plan": "refund"}', None)], 1
+    ):
+        await journal.record(
+            LlmCall(
+                agent="recovery",
+                event_source=PAID.source,
+                event_id=PAID.id,
+                attempt=attempt,
+                model="small-1",
+                prompt_sha256="0" * 64,
+                prompt=prompt,
+                reply=reply,
+                prompt_tokens=12,
+                completion_tokens=3,
+                latency_ms=40,
+                error=error,
+                called_at=NOON + timedelta(seconds=attempt),
+            )
+        )
+    await journal.stop()
+    approvals = Approvals(database, effects={}, on_commit=lambda _lanes: None)
+    held = await approvals.find(uuid.UUID(made))
+    assert held is not None
+    await approvals.approve(held.decision_id, held.content_sha256, "ada")
+
+    _, story = await ask("/stories/order/o%2F17")
+
+    [decision] = of(story, "decision")
+    assert [(each["prompt"], each["reply"], each["error"], each["prompt_tokens"]) for each in decision["calls"]] == [
+        ("first", None, "timeout", 12),
+        (HOSTILE, '{"plan": "refund"}', None, 12),
+    ]
+    assert (decision["approval"]["answer"], decision["approval"]["answered_by"]) == ("approved", "ada")
+    [answer] = of(story, "answer")
+    assert (answer["decision"], answer["answer"], answer["by"]) == (decision["id"], "approved", "ada")
+    assert {"cause": decision["id"], "effect": answer["id"], "kind": "answered"} in story["links"]
+    assert "ada approved what recovery had decided (refund)" in " ".join(story["headline"]["done"])
+
+
+async def test_a_busy_kafka_is_not_waited_for(decided: Any, log: Any, database: Database) -> None:
+    await decided("root_cause", "order", ORDER, FAILED, CAUSE)
+    sources = Sources(
+        database=database, catalogue=CATALOGUE, reader_of=lambda _kind: pytest.fail("it was read"), kafka_seconds=0.05
+    )
+
+    async with sources.turn, sources.turn:
+        story = await story_of(sources, "order", ORDER)
+
+    assert [(each.source, each.state) for each in story.sources] == [("postgresql", "complete"), ("kafka", "absent")]
+    assert "Kafka was not read: other stories are being read, try again" in story.sources[1].details
+    assert [each.kind for each in story.entries].count("decision") == 1
+
+
+async def test_a_flood_of_decisions_is_bounded_and_said(ask: Ask, query: Any, decided: Any) -> None:
+    made = await decided("root_cause", "order", ORDER, FAILED)
+    query(
+        "INSERT INTO decisions SELECT (jsonb_populate_record(d, jsonb_build_object('id', gen_random_uuid(), "
+        "'event_id', 'flood-' || n, 'offset', 1000 + n))).* FROM decisions AS d, generate_series(1, 400) AS n "
+        "WHERE d.id = %s",
+        (made,),
+    )
+
+    _, story = await ask("/stories/order/o%2F17?events=50")
+
+    assert len(of(story, "decision")) == 50
+    assert story["truncated"]
+    assert f"of the decisions about order {ORDER} only the newest 50 are told" in story["left_out"]
+    # The newest 50 are those on the last 50 offsets, and the next page begins right before them.
+    assert story["next"] == 1351
+    _, older = await ask("/stories/order/o%2F17?events=50&before=1351")
+    offsets = [each["knew"]["offset"] for page in (older, story) for each in of(page, "decision")]
+    assert sorted(offsets) == list(range(1301, 1401))
+
+
+async def test_a_page_has_the_decisions_on_its_own_events_whenever_they_were_made(ask: Ask, decided: Any) -> None:
+    late = await decided("fraud", "order", ORDER, PLACED)
+    newest = await decided("recovery", "order", ORDER, CAUSE)
+
+    _, story = await ask("/stories/order/o%2F17?events=2")
+    _, older = await ask(f"/stories/order/o%2F17?before={story['next']}")
+
+    assert [[each["decision_id"] for each in of(page, "decision")] for page in (story, older)] == [[newest], [late]]
