@@ -141,3 +141,26 @@ async def test_what_the_page_asks_every_second_reads_no_more_than_it_counts(
     assert await rows_read_by(database, now["rates"], {"agents": ["fraud", "nobody"], "at_most": 100}) <= 100
     told = {"agents": ["fraud"], "types": ["none"], "looked_at": 100}
     assert await rows_read_by(database, causes["told"], told) <= 100
+
+
+async def test_what_a_story_is_made_of_is_found_by_index(database: Database, query: Callable[..., Any]) -> None:
+    query(FILL)
+    query("ANALYZE decisions, dead_letters, outbox_dead, llm_calls")
+    stories = queries("story.sql")
+    own = {"entity": "customer", "entity_id": "c-7", "before": None, "limit": 201}
+    known: list[str] = []
+    by_terms = {"terms": ["e-7", "m-9", "story-3", "none"], "known": known, "of_each": 100, "limit": 300}
+    place = {"topics": ["payments"], "partitions": [0], "offsets": [7], "consumers": ["router", "fraud"], "key": b"c-7"}
+    letters = {**place, "since": "2020-01-01", "until": "2030-01-01", "limit": 100}
+    calls = {"agents": ["fraud"], "event_sources": ["urn:shop"], "event_ids": ["e-7"], "characters": 9, "limit": 200}
+    found = {"text": "m-7", "id": None, "limit": 20, "kinds": ["customer", "order"], "at_most": 2_000}
+
+    for name, parameters in (
+        ("own_decisions", own),
+        ("decisions_by_terms", by_terms),
+        ("letters", letters),
+        ("calls", calls),
+        ("find_by_term", found),
+        ("find_entities", found),
+    ):
+        assert await rows_read_by(database, stories[name], parameters) <= BOUND, name
