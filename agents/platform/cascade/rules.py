@@ -49,7 +49,8 @@ from agents.platform.events.findings import (
 )
 from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
 from agents.platform.facts.spans import Key
-from agents.platform.facts.standing import Loss, Standing, is_told
+from agents.platform.facts.standing import Standing
+from agents.platform.facts.told import Loss, is_told
 from tables.window import WindowSpec
 
 #: What of the graph, of losses and of errors is remembered. Own choice: a handful of metrics every five minutes for

@@ -17,7 +17,6 @@ from agents.platform.events.calls import (
     AVAILABILITY,
     CLIENT,
     LATENCY,
-    MOST_CANDIDATES,
     MOST_HOPS,
     OUTSIDE,
     UNKNOWN_CALLER,
@@ -30,9 +29,10 @@ from agents.platform.events.calls import (
     Span,
 )
 from agents.platform.events.findings import BAD_CONFIGURATION, BAD_DEPLOYMENT
-from agents.platform.events.services import ConfigChanged, ServiceDeployed
+from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
 from agents.platform.facts.losses import is_same, loss_of, span_of, timed_out_by
 from agents.platform.facts.spans import Key, Spans
+from agents.platform.facts.told import Loss, likeliest
 
 #: How long before a breach a change may have led to it. Own choice: what a change breaks is measured within the hour.
 CHANGED_WITHIN: Final = timedelta(hours=1)
@@ -40,15 +40,6 @@ CHANGED_WITHIN: Final = timedelta(hours=1)
 #: How far away what a service said still stands for a moment of which it said nothing. Own choice: a report or two of
 #: five minutes may be missing.
 NEARBY: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """What a service tells its callers about one metric and span."""
-
-    #: All it lost; None when it was not measured.
-    total: float | None
-    candidates: tuple[CauseCandidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +67,16 @@ class Standing:
     _own: Spans[None] = field(default_factory=Spans)
     _by_time: Spans[CauseSuggested] = field(default_factory=Spans)
     _changes: list[_Change] = field(default_factory=list)
+    #: What was worked out since the last event that may change it.
+    _worked_out: dict[Key, Loss] = field(default_factory=dict)
 
     def learn(self, past: Past[DomainEvent]) -> None:
         """Take the next event in."""
+        if not isinstance(past.data, ErrorOccurred):
+            self._worked_out.clear()
+        self._take(past)
+
+    def _take(self, past: Past[DomainEvent]) -> None:
         match past.data:
             case DependencyDeclared(kind=kind, calls=calls):
                 self.heard_at = max(past.at, self.heard_at or past.at)
@@ -151,7 +149,7 @@ class Standing:
         slow = [each for (_, other), each in self._inferred.items() if _is_about(other, (LATENCY, *key[1:]))]
         waited = (each for each in self._handed(slow) if key[0] == AVAILABILITY and each.timed_out)
         failed = (each.model_copy(update={"loss": float(each.timed_out)}) for each in waited)
-        return _likeliest([*self._handed(told), *failed])
+        return likeliest([*self._handed(told), *failed])
 
     def inferred_of(self, service: str, metric: str, span: Span) -> float:
         """What a service that nobody is known to call lost itself in a span of time."""
@@ -197,6 +195,12 @@ class Standing:
         return lost / usual if usual else 0.0
 
     def _loss(self, key: Key) -> Loss:
+        known = self._worked_out.get(key)
+        if known is None:
+            known = self._worked_out[key] = self._work_out(key)
+        return known
+
+    def _work_out(self, key: Key) -> Loss:
         breach = self._breach(key)
         heard, nearby = self._heard(key)
         total = loss_of(breach.data) if breach else None
@@ -210,7 +214,7 @@ class Standing:
                     rest -= explained
             if rest > 0:
                 handed.append(self._candidate(breach, rest))
-        return Loss(total, _likeliest(handed or self._handed(nearby)))
+        return Loss(total, likeliest(handed or self._handed(nearby)))
 
     def _too_slow(self, key: Key, failed: Container[str]) -> Sequence[CauseCandidate]:
         """Those called that did not fail but were so slow that requests of this one did, the greatest loss first."""
@@ -294,15 +298,6 @@ class Standing:
         )
 
 
-def is_told(loss: Loss, said: Loss) -> bool:
-    """Whether a loss was told by what was said before: another way that it took is nothing to tell of."""
-    return loss == said or (loss.total == said.total and _without_ways(loss) == _without_ways(said))
-
-
-def _without_ways(loss: Loss) -> Sequence[CauseCandidate]:
-    return [each.model_copy(update={"path": ()}) for each in loss.candidates]
-
-
 def _last(key: Key) -> tuple[datetime, Key]:
     return key[2], key
 
@@ -316,12 +311,3 @@ def _is_near(one: Key, other: Key) -> bool:
     return (one[0] == other[0] or (one[0], other[0]) == (AVAILABILITY, LATENCY)) and (
         is_same(one[1:], other[1:]) or abs(one[2] - other[2]) <= NEARBY
     )
-
-
-def _likeliest(candidates: Iterable[CauseCandidate]) -> tuple[CauseCandidate, ...]:
-    """Each service once, by its greatest loss and shortest way; measured ones first, then the greatest losses."""
-    best: dict[str, CauseCandidate] = {}
-    for each in sorted(candidates, key=lambda each: (-each.loss, len(each.path), each.path)):
-        best.setdefault(each.service, each)
-    ranked = sorted(best.values(), key=lambda each: (not each.measured, -each.loss, each.service))
-    return tuple(ranked[:MOST_CANDIDATES])
