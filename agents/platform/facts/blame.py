@@ -71,6 +71,8 @@ class Blame:
     suspects: Sequence[Suspect]
     #: Whether a call that nobody declared would explain as well what the first one of those called lost.
     is_doubtful: bool
+    #: Whether the alarmed service is the first one itself, and calls nobody: so it says, or its calls were not told.
+    is_alone: bool = False
 
     @property
     def confidence(self) -> float:
@@ -78,7 +80,8 @@ class Blame:
         first = self.suspects[0]
         total = sum(each.loss for each in self.suspects if each.inferred == first.inferred)
         doubtful_to = CHANGED_TO if first.change_id else DOUBTFUL_TO
-        most = GUESS_TO if first.inferred else doubtful_to if self.is_doubtful else AT_MOST
+        surely_to = CHANGED_TO if self.is_alone else AT_MOST
+        most = GUESS_TO if first.inferred else doubtful_to if self.is_doubtful else surely_to
         return round(most * first.loss / total, 2) if total else 0.0
 
     @property
@@ -115,7 +118,7 @@ def blame(standing: Standing, at: datetime) -> Blame | None:
     if is_doubtful:
         inferred = _suspects(moments, standing.inferred, inferred=True)
         suspects = _with_inferred(suspects, inferred, _Other(standing, metric, at))
-    return Blame(metric, suspects, is_doubtful)
+    return Blame(metric, suspects, is_doubtful, is_alone=suspects[0].service == standing.service and not is_doubtful)
 
 
 def _suspects(
