@@ -49,7 +49,8 @@ HELD_UP_POLL_MS: Final = 50
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One consumer in a group, read by time. Give it to `subscribe` as the listener.
 
-    `clock` counts seconds and does not go back; `wall_clock` is seconds since 1970.
+    `clock` counts seconds and does not go back; `wall_clock` is seconds since 1970. `on_fetched` hears how many records
+    a fetch brought.
     """
 
     def __init__(
@@ -58,8 +59,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        on_fetched: Callable[[int], None] = lambda _records: None,
     ) -> None:
         self._consumer = consumer
+        self._on_fetched = on_fetched
         self._clock = clock
         self._wall_clock = wall_clock
         self._rests = Rests()
@@ -155,6 +158,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             self._take_in({partition: [_passed_over(partition, offset)]})
 
     def _take_in(self, batches: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        self._on_fetched(sum(map(len, batches.values())))
         now_ms = self._wall_clock() * 1000
         for partition, records in batches.items():
             self._rests.end(partition.topic)

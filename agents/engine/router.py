@@ -24,9 +24,7 @@ goes to the same worker (given topics with equally many partitions), and only wh
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +36,7 @@ from aiokafka.errors import KafkaError
 
 from agents.engine.commits import Commits
 from agents.engine.fetching import COMMITTED_ONLY
+from agents.engine.gathering import Gathering
 from agents.engine.intake import Intake
 from agents.engine.ports import Writer
 from agents.engine.record import STRUCTURED
@@ -63,10 +62,6 @@ ROUTER: Final = "router"
 METADATA_MS: Final = 10_000
 #: Bytes of one fetch over all partitions, if more than one batch has them.
 FETCH_BYTES: Final = 16 * 1024 * 1024
-#: Behind a read that brings fewer records than this the next one begins `GATHER_SECONDS` after it began, no sooner (own
-#: choices): each read costs a fetch of every partition, at 60 events a second more than all that is done with them.
-FEW_RECORDS: Final = 50
-GATHER_SECONDS: Final = 0.025
 
 
 class Router:
@@ -127,14 +122,13 @@ class Router:
             **COMMITTED_ONLY,
             **self._options,
         )
-        intake, commits = Intake(consumer), Commits(consumer)
+        intake, commits = Intake(consumer, on_fetched=Gathering(consumer).fetched), Commits(consumer)
         try:
             # Subscribed before, it would wait for every topic, and fail for all when one is missing or denied.
             await consumer.start()
             consumer.subscribe(self._topics, listener=_Listener(intake, commits))
             self._consumer = consumer
             while True:
-                began = time.monotonic()
                 records, offsets = await intake.read(within_seconds=commits.wait_seconds)
                 self._timelines.keep_only(intake.held)
                 if records:
@@ -149,8 +143,6 @@ class Router:
                 await self._bury_refused(await self._timelines.write_kept())
                 commits.note(intake.release(intake.held.keys() - self._timelines.held_up))
                 await commits.commit_due()
-                if 0 < len(records) < FEW_RECORDS:
-                    await asyncio.sleep(began + GATHER_SECONDS - time.monotonic())
         finally:
             self._consumer = None
             await commits.give_up()

@@ -394,3 +394,12 @@ async def test_what_is_somebody_elses_by_now_is_not_held(consumer: Consumer, int
     intake.hold({ORDERS: 0})
 
     assert intake.held == {}
+
+
+async def test_it_is_said_how_many_records_each_fetch_brought() -> None:
+    brought: list[int] = []
+    consumer = Consumer({ORDERS: [Record(0, 1), Record(1, 2)], PLATFORM: [Record(0, 3)]})
+
+    await Intake(consumer, clock=consumer.clock, on_fetched=brought.append).read()
+
+    assert brought[0] == 3
