@@ -47,6 +47,7 @@ NAMES: Final[Mapping[str, str]] = {
     "/approvals": "approvals",
     "/outbox": "outbox",
     "/outbox/dead": "buried_messages",
+    "/outbox/dead/{seq}": "buried_message",
     "/outbox/dead-groups": "buried_groups",
     "/dead-letters": "dead_letters",
     "/dead-letter-groups": "dead_letter_groups",
