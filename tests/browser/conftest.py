@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pytest
+from observed import rows
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from watching import Watch
@@ -55,6 +56,7 @@ def worker(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         with Screen(Console(file=io.StringIO()), total=len(records), verbose=False) as screen:
             observed = apart(observe(sandbox, records, screen))
         assert not observed.is_stalled
+        rows(sandbox.database_url, (Path(__file__).parent / "beside.sql").read_text(encoding="utf-8"))
         yield process
     finally:
         process.release()

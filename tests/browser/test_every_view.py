@@ -9,16 +9,19 @@ from accessibility import grave_findings
 from conftest import OpenPage
 from places import PLACES, opened
 from playwright.sync_api import Page, expect
+from shop_catalogue import CATALOGUE
 from watching import overflowing
 
 from app.page.views import VIEWS
+from app.page.views.listings import listing_views
 from app.sandbox import Sandbox
 
 NARROW = 360
 
 
 def test_every_view_is_opened_by_these_tests() -> None:
-    assert {view.path for view in VIEWS if view.method == "get"} == PLACES.keys()
+    views = (*VIEWS, *listing_views(CATALOGUE))
+    assert {view.path for view in views if view.method == "get"} == PLACES.keys()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -23,6 +23,7 @@ LOOKS: Final = """(pressable) => {
         const told = ["outlineStyle", "outlineWidth", "boxShadow", "borderColor", "backgroundColor", "opacity", "left"];
         return JSON.stringify(told.map((name) => style[name]));
     };
+    document.activeElement.blur();
     window.pressable = [...document.querySelectorAll(pressable)];
     window.before = window.pressable.map(window.looks);
     return window.pressable.map((each) => each.checkVisibility({visibilityProperty: true}));
@@ -43,7 +44,7 @@ def test_tab_leads_to_everything_that_can_be_pressed_and_shows_where_it_is(
 
     reached, unseen = tabbed(page)
 
-    assert {told(page, place) for place in visible - reached} == set()
+    assert {told(page, place) for place in visible - reached if not leads_elsewhere(page, place)} == set()
     assert {told(page, place) for place in unseen} == set()
 
 
@@ -55,14 +56,25 @@ def tabbed(page: Page) -> tuple[set[int], set[int]]:
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
         place, is_seen = page.evaluate(FOCUSED)
-        # A field for a date has several stops of its own, and shows the focus at one of them.
-        if place < 0 or (place in reached and place != last):
-            return reached, reached - seen
+        # A field for a date has several stops of its own, and shows the focus at one of them. Beyond the last place
+        # is the browser, and a page that begins within a field comes round to what is before it.
+        if place in reached and place != last:
+            return reached - {-1}, reached - seen - {-1}
         reached.add(place)
         if is_seen:
             seen.add(place)
         last = place
     raise AssertionError(f"Tab comes to no end: {len(reached)} places")
+
+
+def leads_elsewhere(page: Page, place: int) -> bool:
+    """Whether a link that Tab leaves out in a drawing leads where one beside it does that Tab finds."""
+    script = """(place) => {
+        const left = window.pressable[place];
+        return left.tabIndex < 0 && window.pressable.some((each) =>
+            each.tabIndex >= 0 && each.checkVisibility() && each.getAttribute("href") === left.getAttribute("href"));
+    }"""
+    return bool(page.evaluate(script, place))
 
 
 def told(page: Page, place: int) -> str:
