@@ -2,7 +2,7 @@
 
 Run as `make demo`, or `make demo LLM=scripted` with a model that misbehaves. Exits 1 when a promise is broken, and when
 more was given back than was owed; never because an agent judged wrongly otherwise. The report is in
-`var/demo-report.json`.
+`var/demo-report.json`, the case file of one failure in `var/demo-case.html`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 from rich.console import Console
 
+from app.demo.case import CASE_FILE, write_case
 from app.demo.evidence import AGENTS_SOURCE
 from app.demo.observation import Observation, observe, of_correlation
 from app.demo.report import report_on
@@ -119,27 +120,32 @@ def _run(provider: str, settings: Mapping[str, str], simulation: Simulation, con
                 observed = asyncio.run(observe(sandbox, simulation.records, screen))
             worker.stop()
             report, findings = asyncio.run(report_on(sandbox, observed, simulation, replay_file=REPLAY))
+            failure = _failure(observed, simulation.unusual)
+            if failure is not None:
+                asyncio.run(write_case(sandbox, str(failure.data["order_id"])))
         finally:
             worker.release()
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
     console.rule("what the agents said")
     console.print(said(screen.said))
-    _show_one(observed, simulation.unusual, console)
+    if failure is not None and failure.correlationid is not None:
+        console.rule(f"one payment and what followed from it: {failure.correlationid}")
+        story = choreography(of_correlation(observed.events, failure.correlationid))
+        console.print(story, no_wrap=True, overflow="ellipsis")
     _show(report, console, verbose=verbose)
+    if failure is not None:
+        console.print(f"the case file of one failure, to open in a browser: {CASE_FILE}")
     over = report["refunds_over_captures"] or report["over_refunds"]
     is_good = report["ledger_balanced"] and not over and report["replay_same"]
     return 0 if is_good and not findings.broken else 1
 
 
-def _show_one(observed: Observation, unusual: AbstractSet[str], console: Console) -> None:
-    """The choreography around one payment, of an order that went wrong and was refunded if there is one."""
+def _failure(observed: Observation, unusual: AbstractSet[str]) -> Event | None:
+    """What is told of one order that went wrong: that it was refunded, or why, or else that it was paid."""
     wanted = ("RefundIssued", "RootCauseIdentified", "PaymentSucceeded")
-    found = next((event for kind in wanted for event in _caused_by_an_error(observed, kind, unusual)), None)
-    if found is not None and found.correlationid is not None:
-        console.rule(f"one payment and what followed from it: {found.correlationid}")
-        story = choreography(of_correlation(observed.events, found.correlationid))
-        console.print(story, no_wrap=True, overflow="ellipsis")
+    found = (event for kind in wanted for event in _caused_by_an_error(observed, kind, unusual))
+    return next((event for event in found if event.data.get("order_id")), None)
 
 
 def _caused_by_an_error(observed: Observation, kind: str, unusual: AbstractSet[str]) -> list[Event]:

@@ -22,6 +22,7 @@ from shop import send, series
 from waiting import PATIENCE_SECONDS
 
 from agents.model.errors import RejectedReply, Unavailable, Violation
+from app.story import problems_of
 
 
 @contextmanager
@@ -125,7 +126,9 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     code, told, report = demo_ended
 
     assert code == 0, told
-    assert told.rstrip().endswith("lost 0 duplicates 0")
+    *_, verdict, last = told.splitlines()
+    assert verdict == "lost 0 duplicates 0"
+    assert last == "the case file of one failure, to open in a browser: var/demo-case.html"
     assert report["events_in"] > 220 * 5
     assert 0 <= report["commit_to_publish_ms_p50"] <= report["commit_to_publish_ms_p99"]
     assert (report["brains"], report["fallbacks"]) == ({"rules": report["decisions"]}, {})
@@ -154,6 +157,18 @@ def test_the_demo_ends_with_nothing_lost_or_doubled_and_a_report(
     assert any("RefundIssued" in line for line in told.splitlines() if line.startswith("    "))
     # Two screens, of 30 lines each.
     assert len(told.splitlines()) <= 60
+
+
+def test_the_demo_leaves_a_case_file_of_the_failure_it_shows_with_every_hash_right(
+    demo: tuple[subprocess.Popen[str], Path], demo_ended: tuple[int, str, dict[str, Any]]
+) -> None:
+    _, told, _ = demo_ended
+    [order] = re.findall(r"one payment and what followed from it: (\S+)", told)
+    case = (demo[1] / "var/demo-case.html").read_bytes()
+
+    assert problems_of(case) == []
+    assert order.encode() in case
+    assert b"RefundIssued" in case
 
 
 def test_what_the_readme_shows_of_the_demo_is_what_it_prints(demo_ended: tuple[int, str, dict[str, Any]]) -> None:
@@ -191,7 +206,7 @@ def test_a_demo_with_a_model_that_misbehaves_loses_nothing_and_explains_every_fa
     )
 
     assert run.returncode == 0, run.stdout
-    assert run.stdout.rstrip().endswith("lost 0 duplicates 0")
+    assert "lost 0 duplicates 0" in run.stdout.splitlines()[-3:]
     report = json.loads((tmp_path / "var/demo-report.json").read_bytes())
     lines = [line.split() for line in run.stdout.splitlines()]
     assert len({line[0] for line in lines if "FraudScored" in line and line[0].startswith("o-")}) >= 40
