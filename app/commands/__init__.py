@@ -18,6 +18,7 @@ from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
 from app.commands.stories import case_file, entity_commands, story
 from app.commands.terminal import add_command
+from app.commands.token import token
 from app.commands.workers import workers
 from app.worker.application import Innervate
 
@@ -54,4 +55,5 @@ def register_commands(app: Innervate) -> None:
         add_command(app, declared, app.settings)
     add_command(app, case_file)
     add_command(app, new_domain)
+    add_command(app, token)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)

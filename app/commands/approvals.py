@@ -16,7 +16,7 @@ from faust.cli import argument, option
 from pydantic import ValidationError
 
 from agents.model.text import escaped
-from app.commands.terminal import BY, LIMIT, Terminal, command, document, opened, pretty, signed
+from app.commands.terminal import BY, LIMIT, Terminal, command, document, opened, pretty, refuse_read_only, signed
 from app.operators.approvals import AnswerForm, expected
 from app.reads.approvals import waiting
 from app.settings import Settings
@@ -56,6 +56,7 @@ async def approval(terminal: Terminal, settings: Settings, decision_id: uuid.UUI
 @command(_ID, _SHA256, BY)
 async def approve(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
     """Publish and do what is held, if it is what the hash says."""
+    refuse_read_only(settings)
     form = _form(sha256, by)
     async with _held(settings) as held:
         try:
@@ -68,6 +69,7 @@ async def approve(terminal: Terminal, settings: Settings, decision_id: uuid.UUID
 @command(_ID, _SHA256, BY)
 async def reject(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
     """Give up what is held, if it is what the hash says."""
+    refuse_read_only(settings)
     form = _form(sha256, by)
     async with _held(settings) as held:
         await held.reject(decision_id, form.content_sha256, form.by)

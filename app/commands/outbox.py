@@ -14,7 +14,7 @@ import click
 from faust.cli import option
 
 from app.commands.lists import JSON, answer, asked, cell, filters, more, table
-from app.commands.terminal import BY, Terminal, command, opened, signed
+from app.commands.terminal import BY, Terminal, command, opened, refuse_read_only, signed
 from app.reads.dead_letters import DeadLetter, DeadLettersQuery
 from app.reads.dead_letters import dead_letters as read_dead_letters
 from app.reads.outbox import BuriedPage, BuriedQuery, Outbox
@@ -48,6 +48,8 @@ async def outbox(
 ) -> None:
     """Say what waits to be published and list the messages Kafka refused for good, or put them back."""
     query = asked(BuriedQuery, typed)
+    if redrive is not None or redrive_all:
+        refuse_read_only(settings)
     async with opened(settings.database_url) as database:
         if redrive is not None:
             if not await redrive_buried(database, redrive):
@@ -85,6 +87,8 @@ async def dead_letters(
 ) -> None:
     """List what could not be processed, the newest first, or put it back."""
     query = asked(DeadLettersQuery, typed)
+    if redrive is not None or redrive_all:
+        refuse_read_only(settings)
     async with opened(settings.database_url) as database:
         # The relay of a worker looks by itself; there is nobody here to be told.
         redrives = Redrives(database, on_commit=lambda _lanes: None)

@@ -29,6 +29,7 @@ from agents.model.text import escaped
 from app.kafka.timelines import TimelineUnreadable
 from app.operators.approvals import SignedForm, expected
 from app.reads.shapes import NotFound
+from app.settings import Settings
 from outbox.approvals import NotAnswered
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
@@ -95,6 +96,12 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     finally:
         await database.close()
+
+
+def refuse_read_only(settings: Settings) -> None:
+    """End a command that changes something where nothing may be changed."""
+    if settings.read_only:
+        raise SystemExit("innervate: READ_ONLY is set: nothing can be changed here")
 
 
 def signed(by: str | None) -> str:

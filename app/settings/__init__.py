@@ -15,7 +15,7 @@ from typing import Any
 from dotenv import dotenv_values
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import parse_dsn
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from agents.engine.routing import MAX_PAYLOAD_BYTES
@@ -24,12 +24,12 @@ from agents.engine.wanted import Wanted, problem_of
 from agents.model.agent import Agent
 from agents.model.catalogue import TIMELINE, TOPIC
 from agents.model.text import escaped
+from app.settings.access import AccessSettings
 from app.settings.kafka import KafkaSettings
 from app.settings.misspelt import former, misspelt, unknown
 from app.settings.models import ModelSettings
 from app.settings.objects import agent_object, catalogue_of
 from app.settings.values import Names, known_agents
-from app.web.addresses import is_loopback
 from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
 from outbox.parameters import DEAD_LETTERS
 from outbox.writer import EFFECTS_WAIT_SECONDS
@@ -39,8 +39,8 @@ from tables.window import MAX_EVENTS
 ENV_FILE = ".env"
 
 
-class Settings(KafkaSettings, ModelSettings):
-    """What an operator can choose, with what is said about Kafka, about language models and people.
+class Settings(KafkaSettings, AccessSettings, ModelSettings):
+    """What an operator can choose, with what is said about Kafka, HTTP, and about language models and people.
 
     Raises pydantic's `ValidationError`.
     """
@@ -86,11 +86,6 @@ class Settings(KafkaSettings, ModelSettings):
     #: How far behind, in seconds, a worker may be and still say that it is ready.
     ready_lag_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)
 
-    web_bind: str = "127.0.0.1"
-    web_port: int = Field(6066, ge=1, le=65535)
-    #: Bearer token of the HTTP interface.
-    api_token: SecretStr | None = None
-
     @field_validator("database_url")
     @classmethod
     def _connection_string(cls, url: str) -> str:
@@ -126,11 +121,6 @@ class Settings(KafkaSettings, ModelSettings):
             raise ValueError(problem)
         return asked
 
-    @field_validator("api_token", mode="before")
-    @classmethod
-    def _no_token(cls, value: object) -> object:
-        return value or None  # an empty one would lock everybody out
-
     @field_validator("agents")
     @classmethod
     def _known(cls, names: Sequence[str], info: ValidationInfo) -> Sequence[str]:
@@ -165,17 +155,6 @@ class Settings(KafkaSettings, ModelSettings):
                 problem = f"SHADOW: no timeline has all that {agent.name} wants"
                 raise ValueError(f"{problem}: set TIMELINES={types}, here and on every live worker")
         return self
-
-    @model_validator(mode="after")
-    def _token_off_loopback(self) -> Settings:
-        if not self.web_on_loopback and self.api_token is None:
-            raise ValueError("WEB_BIND is not loopback: set API_TOKEN, or the whole network can read the windows")
-        return self
-
-    @property
-    def web_on_loopback(self) -> bool:
-        """Whether only this machine can reach the HTTP interface, by the setting: what is bound decides."""
-        return self.web_bind == "localhost" or is_loopback(self.web_bind)
 
     @property
     def agent_set(self) -> str:

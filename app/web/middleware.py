@@ -1,52 +1,44 @@
 """What every HTTP request passes: its shape, who may ask, how much at a time, and the shape of errors.
 
-What only this machine can reach is open to it: a token, when one is set, is asked for on what changes something. What
-more can reach asks for it on everything, and gives nothing without one, whatever the settings and the request say; the
-sockets that are listened on decide. Health is always open: a probe has no token. What is open to this machine alone is
-open under its own names alone, so that no page in a browser can ask under a name of its own that leads here (DNS
-rebinding).
+Who may ask, and for what, is `app.web.admission`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import http_exceptions, web
-from pydantic import SecretStr
 
-from app.web.addresses import is_loopback, is_private
-from app.web.callers import NOBODY, Caller, RequiredRoles, Role, require, required_role, set_caller
+from app.web.admission import Access, Handler, admission
+from app.web.callers import RequiredRoles
 from app.web.connections import Connections
 from app.web.negotiation import for_people
 from app.web.problems import problem
 from app.web.requests import host_of, refuse_control_characters, refuse_unknown_parameters
+from app.web.sessions import Sessions
 from outbox.errors import DatabaseUnavailable, StatementRejected
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 #: Longest body of a request, in bytes; an answer of a person has some hundred.
 MAX_BODY_BYTES: Final = 16 * 1024
-#: Where no path says which role it asks for.
-NO_ROLES: Final[RequiredRoles] = MappingProxyType({})
 #: Headers of an error that its answer keeps.
 _KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate")
 
 
 def middlewares(
-    api_token: SecretStr | None,
+    access: Access,
+    sessions: Sessions,
     connections: Connections,
+    *,
     parameters: Mapping[str, Collection[str]],
-    required: RequiredRoles = NO_ROLES,
+    required: RequiredRoles,
     streams: Collection[str] = (),
 ) -> Sequence[Any]:
-    """The middlewares of the web server, outermost first; without a token nobody has it.
+    """The middlewares of the web server, outermost first.
 
     `parameters` are those of the query each path takes, `required` the roles that the paths ask for,
     `streams` the paths whose answers last as long as somebody looks.
@@ -55,7 +47,7 @@ def middlewares(
         for_people,
         _errors,
         _well_formed,
-        _admission(api_token, connections, required),
+        admission(access, sessions, connections, required),
         _known_parameters(parameters),
         _bounded(connections, streams),
     )
@@ -84,34 +76,6 @@ async def _well_formed(request: web.Request, handler: Handler) -> web.StreamResp
     host_of(request)
     refuse_control_characters(request)
     return await handler(request)
-
-
-def _admission(api_token: SecretStr | None, connections: Connections, required: RequiredRoles) -> Any:
-    @web.middleware
-    async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
-        private = connections.is_private is not False and _came_privately(request)
-        if private and not _names_loopback(request):
-            raise web.HTTPForbidden(reason="this interface is called 127.0.0.1, ::1 or localhost")
-        set_caller(request, _caller(api_token, request, private=private))
-        require(request, _required_role(required, request))
-        return await handler(request)
-
-    return admission
-
-
-def _required_role(required: RequiredRoles, request: web.Request) -> Role:
-    if _is_health(request):
-        return Role.NOTHING
-    resource = request.match_info.route.resource
-    return required_role(required, request.method, None if resource is None else resource.canonical)
-
-
-def _caller(api_token: SecretStr | None, request: web.Request, *, private: bool) -> Caller:
-    if _has_token(api_token, request):
-        return Caller(name=None, role=Role.APPROVE)
-    if private:
-        return Caller(name=None, role=Role.APPROVE if api_token is None else Role.READ)
-    return NOBODY
 
 
 def _known_parameters(parameters: Mapping[str, Collection[str]]) -> Any:
@@ -169,22 +133,3 @@ async def _whole(request: web.Request, seconds: float) -> None:
 
 def _is_health(request: web.Request) -> bool:
     return request.path.startswith("/health/")
-
-
-def _came_privately(request: web.Request) -> bool:
-    return request.transport is not None and is_private(request.transport.get_extra_info("sockname"))
-
-
-def _names_loopback(request: web.Request) -> bool:
-    host = host_of(request)
-    # A browser always says how it calls this machine; who says nothing is none.
-    return host in {"", "localhost"} or is_loopback(host)
-
-
-def _has_token(api_token: SecretStr | None, request: web.Request) -> bool:
-    if api_token is None:
-        return False
-    expected = f"Bearer {api_token.get_secret_value()}"
-    given = request.headers.get("Authorization", "")
-    # What is no UTF-8 in a header comes as lone surrogates.
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())

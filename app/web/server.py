@@ -1,9 +1,9 @@
 """The web server of a worker: Faust's, on sockets of our own.
 
 Faust's command line changes the address after the settings were checked, and aiohttp's sites accept without end. Here
-the sockets are bound first and judged: one that more than this machine can reach needs a token, or the worker does not
-start. Connections are accepted up to a limit; where accepting fails (no files left) it is said once a minute and tried
-again, ten times a second.
+the sockets are bound first and judged: one that more than this machine can reach needs something to show, or the worker
+does not start. Connections are accepted up to a limit; where accepting fails (no files left) it is said once a minute
+and tried again, ten times a second.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from faust.web.drivers.aiohttp import Web
 
 from app.web.addresses import close, is_private, listen, listen_at_path
 from app.web.connections import Connections
+from app.web.headers import add_headers
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +42,16 @@ MAX_HEADERS: Final = 64
 
 
 class WebServer(Web):
-    """Faust's web server with the worker's limits; without a token it listens on loopback alone."""
+    """Faust's web server with the worker's limits; where nobody has a token it listens on loopback alone."""
 
     #: Faust's own page at `/`: the app has one.
     production_blueprints: ClassVar[list[tuple[str, str]]] = []
 
-    def __init__(self, app: faust.App, connections: Connections, *, has_token: bool, **kwargs: Any) -> None:
+    def __init__(self, app: faust.App, connections: Connections, *, is_guarded: bool, **kwargs: Any) -> None:
         super().__init__(app, **kwargs)
+        self.web_app.on_response_prepare.append(add_headers)
         self._connections = connections
-        self._has_token = has_token
+        self._is_guarded = is_guarded
         self._sockets: Sequence[socket.socket] = ()
         self._accepting: list[asyncio.Future[None]] = []
         self._said_at = -SAID_AGAIN_SECONDS
@@ -76,7 +78,7 @@ class WebServer(Web):
             raise SystemExit(f"innervate: the HTTP interface cannot listen on {where}: {error}") from error
         names = [each.getsockname() for each in self._sockets]
         self._connections.is_private = all(map(is_private, names))
-        if not self._connections.is_private and not self._has_token:
+        if not self._connections.is_private and not self._is_guarded:
             close(self._sockets)
             bound = ", ".join(str(name[0] if isinstance(name, tuple) else name) for name in names)
             raise SystemExit(

@@ -28,6 +28,7 @@ from app.web.callers import Role
 from app.web.connections import Connections, Limits
 from app.web.middleware import MAX_BODY_BYTES, middlewares
 from app.web.server import WebServer
+from app.web.sessions import Sessions
 from app.worker import datadir
 from app.worker.announcing import Announcer
 from app.worker.consumer import Transport
@@ -35,6 +36,7 @@ from app.worker.logs import limit_floods
 from app.worker.runtime import Runtime
 from app.worker.signals import bound_stop, end_after
 from app.worker.stream import AgentStream
+from outbox.sessions import session_secret
 from tables.errors import SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.recovery import WindowTables
 
@@ -101,6 +103,7 @@ class Innervate(faust.App):
         self.required_roles: dict[tuple[str, str], Role] = {}
         #: Paths whose answers last as long as somebody looks.
         self.stream_paths: set[str] = set()
+        self.sessions = Sessions(settings.access.tokens, self._session_secret)
         super().__init__(
             f"innervate-{settings.agent_set}",
             origin="app",
@@ -129,11 +132,12 @@ class Innervate(faust.App):
             web_stats_enabled=False,
             web_application_options={
                 "middlewares": middlewares(
-                    settings.api_token,
+                    settings.access,
+                    self.sessions,
                     self.connections,
-                    self.query_parameters,
-                    self.required_roles,
-                    self.stream_paths,
+                    parameters=self.query_parameters,
+                    required=self.required_roles,
+                    streams=self.stream_paths,
                 ),
                 "client_max_size": MAX_BODY_BYTES,
             },
@@ -210,7 +214,10 @@ class Innervate(faust.App):
         return Transport(self.conf.broker_consumer, self)
 
     def _new_web(self) -> WebServer:
-        return WebServer(self, self.connections, has_token=self.settings.api_token is not None)
+        return WebServer(self, self.connections, is_guarded=self.settings.access.is_guarded)
+
+    async def _session_secret(self) -> bytes:
+        return await session_secret(self.runtime.database)
 
     async def on_first_start(self) -> None:
         """Listen, and make the data directory with its parents; Faust makes only the last one."""

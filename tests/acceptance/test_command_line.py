@@ -144,7 +144,10 @@ def test_migrate_without_a_database_says_so(done: Mapping[str, Done]) -> None:
         ("unknown agent", f"AGENTS: no agent named nobody; there are {', '.join(AGENTS)}"),
         ("no port", "KAFKA_BROKER: expected host:port, separated by commas"),
         ("no partitions", "TOPIC_PARTITIONS: Input should be greater than or equal to 1"),
-        ("open to the network", "WEB_BIND is not loopback: set API_TOKEN, or the whole network can read the windows"),
+        (
+            "open to the network",
+            "WEB_BIND is not loopback: set API_TOKEN or API_TOKENS, or the whole network can read the windows",
+        ),
     ],
 )
 def test_a_wrong_setting_stops_every_command_with_one_line(done: Mapping[str, Done], name: str, line: str) -> None:
@@ -160,7 +163,7 @@ def test_a_wrong_setting_stops_every_command_with_one_line(done: Mapping[str, Do
         ("worker without kafka", "innervate: Kafka at 127.0.0.1:1: "),
         (
             "worker on every address",
-            "innervate: the HTTP interface would listen on 0.0.0.0, which is not loopback: set API_TOKEN, or everybody",
+            "innervate: the HTTP interface would listen on 0.0.0.0, which is not loopback: set API_TOKEN or",
         ),
         ("worker at a path", "innervate: the HTTP interface would listen on /tmp/innervate-never-there, which is not"),
         (

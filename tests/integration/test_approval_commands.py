@@ -138,3 +138,21 @@ async def test_an_answer_that_is_not_possible_ends_with_one_line(
     assert "refunded_at_most_what_was_captured" in beyond_the_capture
     assert without_database.startswith("innervate: PostgreSQL: ")
     assert query(STATUS) == [("e-1", "held"), ("e-2", "held"), ("e-3", "committed")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("approve", NOBODY, "--sha256", "0" * 64),
+        ("reject", NOBODY, "--sha256", "0" * 64),
+        ("dead-letters", "--redrive", NOBODY),
+        ("dead-letters", "--redrive-all", "--consumer", "router"),
+        ("outbox", "--redrive", "1"),
+        ("outbox", "--redrive-all"),
+    ],
+)
+async def test_where_nothing_may_be_changed_no_command_changes_anything(
+    typed: Callable[..., Any], arguments: tuple[object, ...]
+) -> None:
+    code, shown, error = await typed(*arguments, READ_ONLY="true")
+    assert (code, shown, error) == (1, "", "innervate: READ_ONLY is set: nothing can be changed here")

@@ -90,6 +90,7 @@ def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_
     query("DROP TABLE domain_migrations, given_back")
     query("DROP FUNCTION lock_payment CASCADE")
     query("DROP TABLE workers; DROP FUNCTION plain_history; ALTER TABLE outbox_workers DROP COLUMN reads_steps")
+    query("ALTER TABLE outbox_identity DROP COLUMN session_secret")
     query("UPDATE innervate_migrations SET version_num = '0007'")
 
     migrate(database_url, CATALOGUE.migrations)
@@ -167,7 +168,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0012"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0013"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 

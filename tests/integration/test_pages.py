@@ -214,7 +214,7 @@ async def test_every_view_refuses_a_parameter_it_does_not_know(app: Innervate, c
     for path in paths:
         filled = re.sub(r"{\w+}", "1", path)
         for method in ("GET", "POST"):
-            async with client.request(method, f"{filled}?nonsense=1") as response:
+            async with client.request(method, f"{filled}?nonsense=1", json={}) as response:
                 allowed = sorted(app.query_parameters.get(path, ()))
                 known = f"there are {', '.join(allowed)}" if allowed else "there are none here"
                 # A method that a view does not have comes first.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -11,10 +12,25 @@ from aiohttp.test_utils import TestClient, TestServer
 from problems import problem
 
 from app.settings import Settings
+from app.web.admission import Access
 from app.web.connections import Connections, Limits
 from app.web.middleware import MAX_BODY_BYTES, middlewares
+from app.web.sessions import Sessions
 
 TOKEN = "let-me-in"
+
+
+async def no_secret() -> bytes:
+    raise AssertionError("nobody has a session here")
+
+
+def passed(
+    connections: Connections, access: Access | None = None, parameters: Mapping[str, Collection[str]] | None = None
+) -> Any:
+    """The middlewares, for paths that say nothing of roles."""
+    access = access or Access()
+    sessions = Sessions(access.tokens, no_secret)
+    return middlewares(access, sessions, connections, parameters=parameters or {}, required={})
 
 
 def guarded(*, is_private: bool | None = True, **values: Any) -> web.Application:
@@ -28,7 +44,8 @@ def guarded(*, is_private: bool | None = True, **values: Any) -> web.Application
 
     connections = Connections(Limits())
     connections.is_private = is_private
-    guards = middlewares(Settings(_env_file=None, **values).api_token, connections, {"/page": ("colour", "size")})
+    access = Settings(_env_file=None, **values).access
+    guards = passed(connections, access, {"/page": ("colour", "size")})
     application = web.Application(middlewares=guards, client_max_size=MAX_BODY_BYTES)
     for path in ("/page", "/health/ready"):
         application.router.add_route("*", path, page)
@@ -72,7 +89,8 @@ def guarded(*, is_private: bool | None = True, **values: Any) -> web.Application
 async def test_who_may_ask(
     is_private: bool | None, has_token: bool, method: str, path: str, given: str | None, status: int
 ) -> None:
-    headers = {"Host": "localhost"} | ({} if given is None else {"Authorization": given})
+    headers = {"Host": "localhost", "Content-Type": "application/json"}
+    headers |= {} if given is None else {"Authorization": given}
     app = guarded(is_private=is_private, api_token=TOKEN if has_token else None)
     async with TestClient(TestServer(app)) as client, client.request(method, path, headers=headers) as response:
         assert response.status == status
@@ -140,7 +158,8 @@ async def test_known_parameters_are_taken_and_paths_that_declare_none_take_none(
 async def test_a_body_that_is_larger_than_any_answer_is_refused() -> None:
     async with TestClient(TestServer(guarded())) as client:
         for size, status in ((MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413)):
-            async with client.post("/page", data=b"x" * size) as response:
+            headers = {"Content-Type": "application/json"}
+            async with client.post("/page", data=b"x" * size, headers=headers) as response:
                 assert response.status == status
 
 
@@ -153,7 +172,7 @@ async def test_beyond_so_many_requests_at_work_others_are_refused_at_once_but_fo
             await release.wait()
         return web.json_response({"ok": True})
 
-    app = web.Application(middlewares=middlewares(None, connections, {"/page": ("wait",)}))
+    app = web.Application(middlewares=passed(connections, parameters={"/page": ("wait",)}))
     for path in ("/page", "/health/ready"):
         app.router.add_get(path, page)
     async with TestClient(TestServer(app)) as client:
@@ -173,7 +192,7 @@ async def test_a_request_that_takes_too_long_ends() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    app = web.Application(middlewares=middlewares(None, Connections(Limits(work_seconds=0.01)), {}))
+    app = web.Application(middlewares=passed(Connections(Limits(work_seconds=0.01))))
     app.router.add_get("/page", page)
     async with TestClient(TestServer(app)) as client, client.get("/page") as response:
         assert (response.status, await response.json()) == (504, problem(504, "this took too long"))

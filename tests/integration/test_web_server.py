@@ -23,6 +23,7 @@ from app.web.server import WebServer
 from app.worker.application import Innervate
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+POST = b"POST /outbox/dead/1/redrive HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 AGENTS = LIVE.replace(b"/health/live", b"/agents")
 #: Longer than anything here takes on a slow machine.
 LONG_SECONDS = 60.0
@@ -84,7 +85,7 @@ def get(path: bytes, *fields: bytes, host: bytes = b"localhost") -> bytes:
 
 
 def post(*fields: bytes, body: bytes = b"", path: bytes = b"/outbox/dead/1/redrive") -> bytes:
-    return request(b"POST " + path + b" HTTP/1.1", *fields, body=body)
+    return request(b"POST " + path + b" HTTP/1.1", b"Content-Type: application/json", *fields, body=body)
 
 
 REFUSED: dict[str, tuple[bytes, int]] = {
@@ -245,8 +246,8 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
         b"GET /hea",
         b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX",
         LIVE.replace(b"close", b"keep-alive"),
-        b"POST /outbox/dead/1/redrive HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
-        b"POST /outbox/dead/1/redrive HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf",
+        POST + b"Content-Length: 100\r\n\r\nhalf",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf",
     ],
     ids=["nothing", "half a line", "half a head", "one request", "half a body", "half the chunks"],
 )

@@ -166,7 +166,7 @@ def test_anything_but_loopback_needs_a_token(
         load(WEB_BIND=bind, **token)
     assert stopped.value.code == 2
     assert capsys.readouterr().err == (
-        "innervate: WEB_BIND is not loopback: set API_TOKEN, or the whole network can read the windows\n"
+        "innervate: WEB_BIND is not loopback: set API_TOKEN or API_TOKENS, or the whole network can read the windows\n"
     )
     assert not load(WEB_BIND=bind, API_TOKEN="secret").web_on_loopback
 
