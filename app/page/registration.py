@@ -19,6 +19,7 @@ from app.reads.shapes import NotFound
 from app.web.callers import NOBODY, Role, caller_of
 from app.web.negotiation import ERROR_PAGE
 from app.web.server import WebServer
+from app.web.sessions import offered_token, session_of
 from app.worker.application import Innervate
 
 #: Answers a request; what stands in braces in the path comes by its name.
@@ -47,6 +48,8 @@ class Page:
         except NotFound as error:
             raise web.HTTPNotFound(reason=str(error)) from error
         if isinstance(answer, Shown):
+            if visit.caller.role >= Role.OPERATE:
+                await self._parts.app.sessions.offer(request)
             # A long story takes a while to be written out, and others wait for the event loop.
             return await asyncio.to_thread(self._shown, view, visit, answer)
         if not answer.prepared:
@@ -84,7 +87,12 @@ class Page:
             caller = caller_of(request)
         except KeyError:  # refused before anybody asked who it is
             caller = NOBODY
-        return {"caller": caller, "is_read_only": False, "csrf": None}
+        return {
+            "caller": caller,
+            "is_read_only": self._parts.settings.read_only,
+            "csrf": offered_token(request),
+            "has_session": session_of(request) is not None,
+        }
 
 
 def add(

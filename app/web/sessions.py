@@ -55,6 +55,7 @@ class Session:
 
 
 _SESSION: Final = web.RequestKey("innervate.session", Session)
+_CSRF: Final = web.RequestKey("innervate.csrf", str)
 
 
 class Sessions:
@@ -96,6 +97,10 @@ class Sessions:
             return session.csrf_token
         caller = caller_of(request)
         return _mac(await self._shared_secret(), "csrf", caller.known_by or "", caller.name or "")
+
+    async def offer(self, request: web.BaseRequest) -> None:
+        """Have the page's token ready for whoever renders it."""
+        request[_CSRF] = await self.csrf_token(request)
 
     async def has_csrf_token(self, request: web.BaseRequest) -> bool:
         """Whether the request comes from a page that was given to the same caller."""
@@ -149,6 +154,11 @@ def place_of(text: object) -> str:
 def session_of(request: web.BaseRequest) -> Session | None:
     """The session that this request belongs to; None for who shows a token, is named by a proxy or need not say."""
     return request.get(_SESSION)
+
+
+def offered_token(request: web.BaseRequest) -> str | None:
+    """The token that a page gives back with every change; None where nothing can be changed."""
+    return request.get(_CSRF)
 
 
 def set_session(request: web.BaseRequest, session: Session) -> None:

@@ -25,6 +25,9 @@ OPEN = {
     ("GET", "/"),
     ("GET", "/ui"),
     ("GET", "/ui/static/{digest}/{path}"),
+    ("GET", "/ui/login"),
+    ("POST", "/ui/session"),
+    ("POST", "/ui/logout"),
 }
 #: What changes something, and for whom. Everything else changes nothing.
 CHANGES = {
@@ -34,6 +37,9 @@ CHANGES = {
     ("POST", "/outbox/dead/{seq}/replay"): Role.OPERATE,
     ("POST", "/dead-letters/{letter_id}/redrive"): Role.OPERATE,
     ("POST", "/dead-letters/{letter_id}/replay"): Role.OPERATE,
+    ("POST", "/ui/approvals/{decision_id}/answer"): Role.APPROVE,
+    ("POST", "/ui/dead-letters/{letter_id}/redrive"): Role.OPERATE,
+    ("POST", "/ui/outbox/dead/{seq}/redrive"): Role.OPERATE,
 }
 API_TOKENS = ",".join(
     f"{role.word}er:{role.word}:{hashlib.sha256(role.word.encode()).hexdigest()}" for role in Role if role
@@ -76,7 +82,7 @@ async def test_nothing_is_open_and_nothing_changes_anything_but_what_is_known_to
     roles = worker.required_roles
     assert {place for place, role in roles.items() if role is Role.NOTHING} == OPEN
     assert {place: role for place, role in roles.items() if role > Role.READ} == CHANGES
-    assert {place for place in roles if place[0] != "GET"} == CHANGES.keys()
+    assert {place for place in roles if place[0] != "GET"} - OPEN == CHANGES.keys()
 
 
 @pytest.mark.parametrize("shown", Role)

@@ -18,6 +18,7 @@ from app.page.views import (
     now,
     outbox,
     shadows,
+    sign_in,
     stories,
     workers,
 )
@@ -37,4 +38,5 @@ VIEWS: Final[Sequence[View]] = (
     shadows.VIEW,
     listings.VIEW,
     help_page.VIEW,
+    *sign_in.VIEWS,
 )
