@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Final
@@ -13,6 +12,7 @@ from faust.cli import option
 from app.assistant.tools import tools_of
 from app.commands.terminal import Terminal, command
 from app.settings import Settings
+from app.web.tokens import find_token
 from app.worker.application import Innervate
 
 #: Beside the port of the worker's interface.
@@ -44,7 +44,5 @@ async def mcp(_terminal: Terminal, app: Innervate, *, by_http: bool, bind: str, 
 
 def _knows(settings: Settings) -> Callable[[str], bool] | None:
     """Whether a token is somebody's: every role may read. None where nobody has one."""
-    if settings.api_token is None:
-        return None
-    expected = settings.api_token.get_secret_value().encode()
-    return lambda secret: hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), expected)
+    tokens = settings.access.tokens
+    return (lambda secret: find_token(secret, tokens) is not None) if tokens else None
