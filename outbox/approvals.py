@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -25,6 +25,7 @@ from outbox.content import content_from, otherwise_from
 from outbox.database import Database, Row, queries
 from outbox.effects import run_effects
 from outbox.errors import Permanent, StatementRejected
+from outbox.operator_actions import Action, Operator, record_action
 from outbox.parameters import lock_parameters, message_parameters
 from outbox.records import Effect, KnownEffects, Message
 
@@ -37,6 +38,8 @@ _DECIDED: Final = ("agent", "event_source", "event_id", "entity", "entity_id", "
 _UNKNOWN: Final = "decision {} was never held"
 
 Answer = Literal["approved", "rejected", "expired"]
+#: What people do; nobody does what expires.
+_ACTIONS: Final[Mapping[Answer, Action]] = {"approved": "approve", "rejected": "reject"}
 
 
 class NotAnswered(Permanent):
@@ -124,7 +127,7 @@ class Approvals:
         rows = await self._database.run(_SQL["waiting"], {"limit": limit, "before": before})
         return [_approval(row) for row in rows]
 
-    async def approve(self, decision_id: uuid.UUID, content_sha256: str, by: str) -> None:
+    async def approve(self, decision_id: uuid.UUID, content_sha256: str, by: Operator) -> None:
         """Publish the messages and make the state changes of a held decision, all or nothing.
 
         Raises `NotAnswered`, `StatementRejected` (it stays held) or `DatabaseUnavailable`; it stays held as well when
@@ -133,7 +136,7 @@ class Approvals:
         content = content_from(await self._content(decision_id), self.effects)
         await self._answer("approved", decision_id, content_sha256, by, content.messages, content.effects)
 
-    async def reject(self, decision_id: uuid.UUID, content_sha256: str, by: str) -> None:
+    async def reject(self, decision_id: uuid.UUID, content_sha256: str, by: Operator) -> None:
         """Give a held decision up and publish what is to be published otherwise. Raises like `approve`."""
         otherwise = otherwise_from(await self._content(decision_id))
         await self._answer("rejected", decision_id, content_sha256, by, otherwise)
@@ -177,7 +180,7 @@ class Approvals:
         answer: Answer,
         decision_id: uuid.UUID,
         content_sha256: str,
-        by: str | None,
+        by: Operator | None,
         messages: Sequence[Message],
         effects: Sequence[Effect] = (),
     ) -> None:
@@ -187,7 +190,7 @@ class Approvals:
             "decision_id": str(decision_id),
             "content_sha256": content_sha256,
             "answer": answer,
-            "by": by,
+            "by": by and by.name,
             "status": "committed" if answer == "approved" else "rejected",
         }
         async with self._database.transaction() as transaction:
@@ -195,6 +198,8 @@ class Approvals:
             await transaction.run(_LOCK_LANES, lock_parameters(lanes))
             if not await transaction.run(_SQL["answer"], parameters):
                 raise _why_not(decision_id, await transaction.run(_SQL["approval"], parameters))
+            if by is not None:
+                await record_action(transaction, _ACTIONS[answer], [str(decision_id)], by)
             await transaction.run(_SQL["publish"], message_parameters(messages))
             async with transaction.savepoint():
                 await run_effects(transaction, effects, decision_id)

@@ -16,11 +16,12 @@ from typing import Final
 
 from outbox.database import Database, queries
 from outbox.errors import Permanent
+from outbox.operator_actions import Operator, record_action
 from outbox.parameters import lock_parameters
 from outbox.records import SHADOW_MARK, lane_of
 
 _SQL: Final = queries("redrives.sql")
-#: One round trip: PostgreSQL runs both in one transaction.
+#: One round trip.
 _REDRIVE: Final = queries("writer.sql")["lock_lanes"] + _SQL["redrive"]
 
 #: Ids read at once.
@@ -81,7 +82,7 @@ class Redrives:
         stored = rows[0]._asdict()
         return StoredDeadLetter(**stored | {"id": letter_id, "key": bytes(stored["key"] or b"")})
 
-    async def redrive(self, letter_id: uuid.UUID, *, by: str) -> StoredDeadLetter:
+    async def redrive(self, letter_id: uuid.UUID, *, by: Operator) -> StoredDeadLetter:
         """Put it back where it came from; returns it as it was before. Raises `NotRedriven`, `DatabaseUnavailable`."""
         letter = await self.find(letter_id)
         if letter is None:
@@ -94,8 +95,12 @@ class Redrives:
                 f"it is larger than any event may be; its beginning was kept, and Kafka may still have it at {origin}"
             )
         lane = lane_of(letter.topic, letter.key)
-        parameters = {"id": str(letter_id), "by": by, "lane": lane, "message_id": str(message_id(letter_id))}
-        if not await self._database.run(_REDRIVE, {**parameters, **lock_parameters({lane})}):
+        parameters = {"id": str(letter_id), "by": by.name, "lane": lane, "message_id": str(message_id(letter_id))}
+        async with self._database.transaction() as transaction:
+            is_first = await transaction.run(_REDRIVE, {**parameters, **lock_parameters({lane})})
+            if is_first:
+                await record_action(transaction, "redrive_dead_letter", [str(letter_id)], by)
+        if not is_first:
             raise AlreadyRedriven(_said(await self.find(letter_id)))
         self._on_commit({lane})
         return letter

@@ -46,6 +46,7 @@ NAMES: Final[Mapping[str, str]] = {
     "/decisions/{decision_id}/history": "what_it_knew",
     "/approvals": "approvals",
     "/outbox": "outbox",
+    "/operator-actions": "operator_actions",
     "/outbox/dead": "buried_messages",
     "/outbox/dead/{seq}": "buried_message",
     "/outbox/dead-groups": "buried_groups",

@@ -16,7 +16,7 @@ from faust.cli import argument, option
 from pydantic import ValidationError
 
 from agents.model.text import escaped
-from app.commands.terminal import BY, LIMIT, Terminal, command, document, opened, pretty, refuse_read_only, signed
+from app.commands.terminal import BY, LIMIT, WHY, Terminal, command, document, opened, pretty, refuse_read_only, signed
 from app.operators.approvals import AnswerForm, expected
 from app.reads.approvals import waiting
 from app.settings import Settings
@@ -53,27 +53,31 @@ async def approval(terminal: Terminal, settings: Settings, decision_id: uuid.UUI
     terminal.say(_shown(found, settings.catalogue.types.effects))
 
 
-@command(_ID, _SHA256, BY)
-async def approve(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
+@command(_ID, _SHA256, BY, WHY)
+async def approve(
+    terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None, why: str | None
+) -> None:
     """Publish and do what is held, if it is what the hash says."""
     refuse_read_only(settings)
-    form = _form(sha256, by)
+    form, operator = _form(sha256), signed(by, why)
     async with _held(settings) as held:
         try:
-            await held.approve(decision_id, form.content_sha256, form.by)
+            await held.approve(decision_id, form.content_sha256, operator)
         except (StatementRejected, *WAITS_ALONE) as error:
             raise SystemExit(f"innervate: it stays held: {escaped(str(error))}") from error
-    terminal.say(f"approved by {form.by}")
+    terminal.say(f"approved by {operator.name}")
 
 
-@command(_ID, _SHA256, BY)
-async def reject(terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None) -> None:
+@command(_ID, _SHA256, BY, WHY)
+async def reject(
+    terminal: Terminal, settings: Settings, decision_id: uuid.UUID, sha256: str, by: str | None, why: str | None
+) -> None:
     """Give up what is held, if it is what the hash says."""
     refuse_read_only(settings)
-    form = _form(sha256, by)
+    form, operator = _form(sha256), signed(by, why)
     async with _held(settings) as held:
-        await held.reject(decision_id, form.content_sha256, form.by)
-    terminal.say(f"rejected by {form.by}")
+        await held.reject(decision_id, form.content_sha256, operator)
+    terminal.say(f"rejected by {operator.name}")
 
 
 @asynccontextmanager
@@ -83,9 +87,9 @@ async def _held(settings: Settings) -> AsyncIterator[Approvals]:
         yield Approvals(database, effects=settings.catalogue.types.effects, on_commit=lambda _lanes: None)
 
 
-def _form(sha256: str, by: str | None) -> AnswerForm:
+def _form(sha256: str) -> AnswerForm:
     try:
-        return AnswerForm(content_sha256=sha256, by=signed(by))
+        return AnswerForm(content_sha256=sha256)
     except ValidationError as error:
         raise SystemExit(f"innervate: {expected(error)}") from error
 

@@ -14,7 +14,7 @@ import click
 from faust.cli import option
 
 from app.commands.lists import JSON, answer, asked, cell, filters, more, table
-from app.commands.terminal import BY, Terminal, command, opened, refuse_read_only, signed
+from app.commands.terminal import BY, WHY, Terminal, command, opened, refuse_read_only, signed
 from app.reads.dead_letters import DeadLetter, DeadLettersQuery
 from app.reads.dead_letters import dead_letters as read_dead_letters
 from app.reads.outbox import BuriedPage, BuriedQuery, Outbox
@@ -22,6 +22,7 @@ from app.reads.outbox import buried as read_buried
 from app.reads.outbox import outbox as read_outbox
 from app.settings import Settings
 from outbox.buried import redrive_buried
+from outbox.operator_actions import Operator
 from outbox.redrives import AlreadyRedriven, Redrives
 from outbox.watch import OutboxWatch
 
@@ -34,6 +35,8 @@ _BURIED: Final = ("seq", "message", "topic", "died", "reason")
     option("--redrive", "--retry", type=click.IntRange(0, 2**63 - 1), metavar="SEQ", help="Put one of them back."),
     *filters(BuriedQuery),
     option("--buried", "only_buried", is_flag=True, help="With --json: the buried messages, and not what waits."),
+    BY,
+    WHY,
     JSON,
 )
 async def outbox(
@@ -43,6 +46,8 @@ async def outbox(
     redrive_all: bool,
     redrive: int | None,
     only_buried: bool,
+    by: str | None,
+    why: str | None,
     as_json: bool,
     **typed: Any,
 ) -> None:
@@ -52,11 +57,11 @@ async def outbox(
         refuse_read_only(settings)
     async with opened(settings.database_url) as database:
         if redrive is not None:
-            if not await redrive_buried(database, redrive):
+            if not await redrive_buried(database, redrive, by=signed(by, why)):
                 raise SystemExit(f"innervate: no buried message {redrive}")
             terminal.say("the message is pending again")
         elif redrive_all:
-            terminal.say(f"{len(await redrive_buried(database))} messages are pending again")
+            terminal.say(f"{len(await redrive_buried(database, by=signed(by, why)))} messages are pending again")
         elif as_json or terminal.json:
             waiting = (
                 read_buried(database, query) if only_buried else read_outbox(database, OutboxWatch(database), None)
@@ -73,6 +78,7 @@ async def outbox(
     option("--redrive", "--replay", type=click.UUID, metavar="ID", help="Put one back where it came from."),
     option("--redrive-all", "--replay-all", is_flag=True, help="Put all of a consumer back that were not yet."),
     BY,
+    WHY,
     JSON,
 )
 async def dead_letters(
@@ -82,6 +88,7 @@ async def dead_letters(
     redrive: uuid.UUID | None,
     redrive_all: bool,
     by: str | None,
+    why: str | None,
     as_json: bool,
     **typed: Any,
 ) -> None:
@@ -93,12 +100,12 @@ async def dead_letters(
         # The relay of a worker looks by itself; there is nobody here to be told.
         redrives = Redrives(database, on_commit=lambda _lanes: None)
         if redrive is not None:
-            letter = await redrives.redrive(redrive, by=signed(by))
+            letter = await redrives.redrive(redrive, by=signed(by, why))
             terminal.say(f"on its way back to {letter.topic}")
         elif redrive_all:
             if query.consumer is None:
                 raise SystemExit("innervate: --redrive-all needs --consumer: whose dead letters?")
-            done = await _redrive_all(redrives, query.consumer, query.reason, signed(by))
+            done = await _redrive_all(redrives, query.consumer, query.reason, signed(by, why))
             terminal.say(f"{done} dead letters are on their way back")
         else:
             found = await read_dead_letters(database, query)
@@ -117,7 +124,7 @@ def _show(terminal: Terminal, waiting: Outbox, buried: BuriedPage) -> None:
     more(terminal, buried.next)
 
 
-async def _redrive_all(redrives: Redrives, consumer: str, reason: str | None, by: str) -> int:
+async def _redrive_all(redrives: Redrives, consumer: str, reason: str | None, by: Operator) -> int:
     done = 0
     async for letter_id in redrives.redrivable(consumer, reason):
         # Whoever else redrives them meanwhile does no harm.

@@ -33,10 +33,12 @@ from app.settings import Settings
 from outbox.approvals import NotAnswered
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, StatementRejected
+from outbox.operator_actions import Operator
 from outbox.redrives import NotRedriven
 
 LIMIT: Final = option("--limit", default=50, type=click.IntRange(1, 500), help="How many at most.")
 BY: Final = option("--by", metavar="NAME", help="Who answers; your user unless told otherwise.")
+WHY: Final = option("--why", metavar="TEXT", help="Why, for whoever reads it later.")
 
 
 class Terminal(Protocol):
@@ -104,10 +106,11 @@ def refuse_read_only(settings: Settings) -> None:
         raise SystemExit("innervate: READ_ONLY is set: nothing can be changed here")
 
 
-def signed(by: str | None) -> str:
-    """The name of who acts: the one given, or the user of the operating system, whatever the environment says."""
+def signed(by: str | None, why: str | None) -> Operator:
+    """Who acts, and why: the name given, or the user of the operating system, whatever the environment says."""
     try:
-        return SignedForm(by=_user() if by is None else by).by
+        form = SignedForm(by=_user() if by is None else by, reason=why)
+        return form.signed_by(None, known_by="command_line")
     except ValidationError as error:
         raise SystemExit(f"innervate: {expected(error)}") from error
 

@@ -7,6 +7,20 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from agents.model.text import escaped, is_plain
+from outbox.errors import InnervateError
+from outbox.operator_actions import KnownBy, Operator
+
+
+class NotSigned(InnervateError):
+    """Nobody is recorded as who asks."""
+
+
+class NameMissing(NotSigned):
+    """Whoever asks is not known, and does not say who they are."""
+
+
+class AnotherName(NotSigned):
+    """Whoever asks says another name than the one they are known by."""
 
 
 def _printable(text: str) -> str:
@@ -16,14 +30,35 @@ def _printable(text: str) -> str:
 
 
 class SignedForm(BaseModel):
-    """What somebody asks for who says who they are. Raises pydantic's `ValidationError`."""
+    """What somebody asks for who says who they are, and why. Raises pydantic's `ValidationError`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
-    #: Who asks, by their own account.
-    by: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
-    ]
+    #: Who asks, by their own account; need not be said by somebody who is known.
+    by: (
+        Annotated[
+            str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+        ]
+        | None
+    ) = None
+    #: Why, for whoever reads it later.
+    reason: (
+        Annotated[
+            str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(_printable)
+        ]
+        | None
+    ) = None
+
+    def signed_by(self, name: str | None, *, known_by: KnownBy, role: str | None = None) -> Operator:
+        """Who is recorded: `name` where that is known, else who they say they are.
+
+        Raises `NameMissing` and `AnotherName`.
+        """
+        if name is None and self.by is None:
+            raise NameMissing("by: Field required")
+        if name is not None and self.by not in {None, name}:
+            raise AnotherName(f"by: you are known as {name}")
+        return Operator(name=name or str(self.by), known_by=known_by, role=role, reason=self.reason)
 
 
 class AnswerForm(SignedForm):

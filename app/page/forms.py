@@ -36,8 +36,6 @@ async def read_form(visit: Visit, model: type[F]) -> F:
     sent = await visit.request.post()
     given: dict[str, Any] = {name: value for name, value in sent.items() if isinstance(value, str) and value.strip()}
     given.pop("answer", None)
-    if visit.caller.is_known:
-        given["by"] = visit.caller.name
     try:
         return model.model_validate(given)
     except ValidationError as error:

@@ -8,7 +8,9 @@ from uuid import UUID
 from aiohttp import web
 
 from app.operators.approvals import AnswerForm
+from app.operators.signatures import operator_of
 from app.reads.approvals import ApprovalsPage, ApprovalsQuery, HeldDecision, held_decision, waiting_approvals
+from app.reads.operator_actions import OperatorActionsPage, OperatorActionsQuery, operator_actions
 from app.views.decisions import DecisionPlace
 from app.views.endpoints import Asked, Endpoint
 from app.web.callers import Role
@@ -17,9 +19,10 @@ from app.worker.application import Innervate
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, UnknownApproval
 from outbox.database import WAITS_ALONE
 from outbox.errors import StatementRejected
+from outbox.operator_actions import Operator
 
 #: Answers for the decision with this id: hash of the content, who.
-Answering = Callable[[UUID, str, str], Awaitable[None]]
+Answering = Callable[[UUID, str, Operator], Awaitable[None]]
 
 
 def approval_endpoints(app: Innervate) -> Sequence[Endpoint]:
@@ -35,6 +38,16 @@ def approval_endpoints(app: Innervate) -> Sequence[Endpoint]:
     async def reject(asked: Asked) -> HeldDecision | web.Response:
         return await _answered(approvals, approvals.reject, asked)
 
+    async def list_actions(asked: Asked) -> OperatorActionsPage:
+        return await operator_actions(database, asked.query)
+
+    actions = Endpoint(
+        path="/operator-actions",
+        answer=list_actions,
+        query=OperatorActionsQuery,
+        summary="What people changed, when and why, the newest first.",
+        answers=OperatorActionsPage,
+    )
     waiting = Endpoint(
         path="/approvals",
         answer=list_approvals,
@@ -47,6 +60,7 @@ def approval_endpoints(app: Innervate) -> Sequence[Endpoint]:
         "reject": (reject, "Give up what is held; 409 says why not."),
     }
     return [
+        actions,
         waiting,
         *(
             Endpoint(
@@ -66,9 +80,9 @@ def approval_endpoints(app: Innervate) -> Sequence[Endpoint]:
 
 async def _answered(approvals: Approvals, answer: Answering, asked: Asked) -> HeldDecision | web.Response:
     held, form = asked.place.decision_id, asked.body
-    error, status = None, 409
+    error, status, operator = None, 409, operator_of(form, asked.caller)
     try:
-        await answer(held, form.content_sha256, form.by)
+        await answer(held, form.content_sha256, operator)
     except UnknownApproval as unknown:
         raise web.HTTPNotFound(reason=str(unknown)) from unknown
     except (AlreadyAnswered, AnotherContent) as refusal:

@@ -12,6 +12,7 @@ from uuid import UUID
 from aiohttp import web
 
 from app.operators.approvals import SignedForm
+from app.operators.signatures import operator_of
 from app.reads.dead_letters import (
     DeadLetterGroups,
     DeadLettersPage,
@@ -155,16 +156,17 @@ def _redrives(app: Innervate) -> Sequence[Endpoint]:
     runtime = app.runtime
 
     async def redrive_letter(asked: Asked) -> RedrivenLetter:
+        operator = operator_of(asked.body, asked.caller)
         try:
-            letter = await runtime.redrives.redrive(asked.place.letter_id, by=asked.body.by)
+            letter = await runtime.redrives.redrive(asked.place.letter_id, by=operator)
         except UnknownDeadLetter as unknown:
             raise web.HTTPNotFound(reason=str(unknown)) from unknown
         except NotRedriven as refusal:
             raise web.HTTPConflict(reason=str(refusal)) from refusal
-        return RedrivenLetter(id=asked.place.letter_id, topic=letter.topic, by=asked.body.by)
+        return RedrivenLetter(id=asked.place.letter_id, topic=letter.topic, by=operator.name)
 
     async def redrive_message(asked: Asked) -> RedrivenMessage:
-        ids = await redrive_buried(runtime.database, asked.place.seq)
+        ids = await redrive_buried(runtime.database, asked.place.seq, by=operator_of(asked.body, asked.caller))
         if not ids:
             raise NotFound(f"no buried message {asked.place.seq}")
         runtime.look_for_messages()

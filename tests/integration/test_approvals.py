@@ -21,6 +21,7 @@ from app.worker.runtime import expire_overdue
 from outbox.approvals import AlreadyAnswered, AnotherContent, Approvals, Summary, UnknownApproval
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable, StatementRejected
+from outbox.operator_actions import Operator
 from outbox.parameters import lock_parameters
 from outbox.records import LANES, DecisionRecord, Hold, decision_id, lane_of
 from outbox.writer import DecisionWriter
@@ -174,7 +175,7 @@ async def test_an_approved_decision_publishes_its_bytes_and_makes_its_changes(
     record = held("e-1", refund(1))
     await writer.record(record)
 
-    await approvals.approve(record.id, await sha256(approvals, record), "ada")
+    await approvals.approve(record.id, await sha256(approvals, record), Operator(name="ada"))
 
     assert query(STATUS) == [("e-1", "committed")]
     assert query(ANSWERS) == [("approved", "ada", True)]
@@ -201,8 +202,8 @@ async def test_a_held_decision_counts_as_committed_from_its_answer_on(
     for each in (record, given_up, held("e-3", status="committed")):
         await writer.record(each)
 
-    await approvals.reject(given_up.id, await sha256(approvals, given_up), "ada")
-    await approvals.approve(record.id, await sha256(approvals, record), "ada")
+    await approvals.reject(given_up.id, await sha256(approvals, given_up), Operator(name="ada"))
+    await approvals.approve(record.id, await sha256(approvals, record), Operator(name="ada"))
 
     assert query("SELECT event_id FROM decisions ORDER BY committed_at") == [("e-3",), ("e-2",), ("e-1",)]
 
@@ -214,13 +215,13 @@ async def test_a_rejected_decision_publishes_what_it_is_otherwise_and_does_nothi
     await writer.record(record)
     hashed = await sha256(approvals, record)
 
-    await approvals.reject(record.id, hashed, "grace")
+    await approvals.reject(record.id, hashed, Operator(name="grace"))
 
     assert query(STATUS) == [("e-1", "rejected")]
     assert query(ANSWERS) == [("rejected", "grace", True)]
     for again in (approvals.approve, approvals.reject):
         with pytest.raises(AlreadyAnswered, match=r"already rejected by grace at 20\d\d-"):
-            await again(record.id, hashed, "ada")
+            await again(record.id, hashed, Operator(name="ada"))
     assert query(PUBLISHED) == [OTHERWISE]
     assert done(query) == [1, 0, 0, 0]
     assert lanes.kicked == [{lane_of("recovery", b"customer-1")}]
@@ -235,7 +236,7 @@ async def test_a_rejection_publishes_nothing_when_there_is_nothing_otherwise(
     record = held("e-1", refund(1), hold=Hold(reason="amount", expires_in=timedelta(days=1)))
     await writer.record(record)
 
-    await approvals.reject(record.id, await sha256(approvals, record), "grace")
+    await approvals.reject(record.id, await sha256(approvals, record), Operator(name="grace"))
 
     assert query(STATUS) == [("e-1", "rejected")]
     assert done(query) == [0, 0, 0, 0]
@@ -250,7 +251,7 @@ async def test_a_rejection_whose_messages_postgresql_refuses_leaves_the_decision
     await writer.record(record)
 
     with pytest.raises(StatementRejected, match="outbox_messages_topic_check"):
-        await approvals.reject(record.id, await sha256(approvals, record), "grace")
+        await approvals.reject(record.id, await sha256(approvals, record), Operator(name="grace"))
 
     assert query(STATUS) == [("e-1", "held")]
     assert query(ANSWERS) == [(None, None, False)]
@@ -262,7 +263,7 @@ async def test_what_waits_is_listed_newest_first_with_its_decision(
     answered, overdue = held("e-1"), held("e-2", hold=AT_ONCE)
     for record in (answered, overdue, held("e-3"), held("e-4", outcome="refund", entity_id="o-4", confidence=0.5)):
         await writer.record(record)
-    await approvals.reject(answered.id, await sha256(approvals, answered), "grace")
+    await approvals.reject(answered.id, await sha256(approvals, answered), Operator(name="grace"))
 
     waiting = await approvals.waiting(limit=10)
 
@@ -292,8 +293,8 @@ async def test_of_many_who_press_at_the_same_time_exactly_one_wins(
     desks = [Approvals(pool, on_commit=lambda _lanes: None, effects=TYPES.effects) for pool in pools]
 
     outcomes = await asyncio.gather(
-        *(desks[n % 2].approve(record.id, hashed, f"approver-{n}") for n in range(4)),
-        *(desks[n % 2].reject(record.id, hashed, f"rejecter-{n}") for n in range(4)),
+        *(desks[n % 2].approve(record.id, hashed, Operator(name=f"approver-{n}")) for n in range(4)),
+        *(desks[n % 2].reject(record.id, hashed, Operator(name=f"rejecter-{n}")) for n in range(4)),
         return_exceptions=True,
     )
     for pool in pools:
@@ -356,7 +357,7 @@ async def test_an_approval_that_postgresql_refuses_leaves_the_decision_held_and_
         query("UPDATE captures SET refunded_minor = 0")
 
     with pytest.raises(StatementRejected, match=why):
-        await approvals.approve(record.id, await sha256(approvals, record), "ada")
+        await approvals.approve(record.id, await sha256(approvals, record), Operator(name="ada"))
 
     assert query(STATUS) == [("e-1", "held"), ("e-2", "committed")]
     assert query(ANSWERS) == [(None, None, False)]
@@ -441,7 +442,7 @@ async def test_an_overdue_decision_cannot_be_approved_even_before_its_expiry_is_
 
     for answer in (approvals.approve, approvals.reject):
         with pytest.raises(AlreadyAnswered, match="already expired at 20"):
-            await answer(record.id, await sha256(approvals, record), "ada")
+            await answer(record.id, await sha256(approvals, record), Operator(name="ada"))
 
     assert done(query) == [0, 0, 0, 0]
 
@@ -452,7 +453,7 @@ async def test_a_held_decision_that_comes_again_is_held_once_and_stays_as_it_was
     record = held("e-1", refund(1))
     await writer.record(record)
     assert await writer.record(record) is False
-    await approvals.approve(record.id, await sha256(approvals, record), "ada")
+    await approvals.approve(record.id, await sha256(approvals, record), Operator(name="ada"))
 
     assert await writer.record(held("e-1", refund(1, 999))) is False
 
@@ -515,7 +516,7 @@ async def test_an_answer_and_what_it_was_given_to_cannot_be_changed(
 ) -> None:
     record = held("e-1")
     await writer.record(record)
-    await approvals.approve(record.id, await sha256(approvals, record), "ada")
+    await approvals.approve(record.id, await sha256(approvals, record), Operator(name="ada"))
 
     with pytest.raises(psycopg2.IntegrityError):
         query(change)

@@ -16,6 +16,7 @@ from outbox.approvals import Approvals
 from outbox.database import Database
 from outbox.effects import EFFECT_SECONDS
 from outbox.errors import EffectUnavailable, RowsLocked, SchemaUnusable, StatementRejected
+from outbox.operator_actions import Operator
 from outbox.records import DecisionRecord, Hold
 from outbox.writer import DecisionWriter
 
@@ -341,7 +342,7 @@ async def test_an_approval_whose_effect_cannot_be_done_says_why_and_leaves_the_d
     await writer.record(record)
 
     with pytest.raises(error, match=why.replace("(", r"\(")):
-        await approvals.approve(record.id, await hash_of(approvals, record), "ada")
+        await approvals.approve(record.id, await hash_of(approvals, record), Operator(name="ada"))
 
     assert query("SELECT status FROM decisions") == [("held",)]
     assert query("SELECT answer FROM approvals") == [(None,)]
@@ -359,7 +360,7 @@ async def test_an_effect_that_waits_for_a_strangers_lock_leaves_its_decision_hel
     async with database.transaction() as stranger:
         await stranger.run("LOCK TABLE notes")
         with pytest.raises(RowsLocked):
-            await approvals.approve(record.id, await hash_of(approvals, record), "ada")
+            await approvals.approve(record.id, await hash_of(approvals, record), Operator(name="ada"))
 
     assert query("SELECT status FROM decisions") == [("held",)]
 
@@ -383,10 +384,10 @@ async def test_what_cannot_be_restored_any_more_can_still_be_rejected_and_expire
     monkeypatch.setattr(Unrestorable, "is_gone", True)
     hashed = await hash_of(approvals, record)
     with pytest.raises(StatementRejected, match="what is held cannot be read: RuntimeError"):
-        await approvals.approve(record.id, hashed, "ada")
+        await approvals.approve(record.id, hashed, Operator(name="ada"))
 
     if answer == "reject":
-        await approvals.reject(record.id, hashed, "ada")
+        await approvals.reject(record.id, hashed, Operator(name="ada"))
     else:
         assert await approvals.expire() == [record.id]
 

@@ -13,6 +13,7 @@ from app.demo.checker import Published, check
 from app.demo.evidence import committed_decisions, count_committed
 from outbox.approvals import Approvals
 from outbox.database import Database
+from outbox.operator_actions import Operator
 from outbox.records import DecisionRecord, Hold
 from outbox.writer import DecisionWriter
 
@@ -44,7 +45,7 @@ async def answered(
         await writer.record(record)
         approval = await approvals.find(record.id)
         assert approval is not None
-        await answer(record.id, approval.content_sha256, "ada")
+        await answer(record.id, approval.content_sha256, Operator(name="ada"))
     assert len(await approvals.expire()) == 1
 
 

@@ -23,6 +23,7 @@ from app.reads.shapes import NotFound
 from outbox.budget import Budget
 from outbox.database import Database
 from outbox.journal import Journal
+from outbox.operator_actions import Operator
 from outbox.records import DeadLetter, Origin
 from outbox.redrives import Redrives
 from outbox.writer import DecisionWriter
@@ -136,7 +137,7 @@ async def test_dead_letters_are_grouped_by_cause_and_found_by_what_became_of_the
     for offset, consumer in enumerate(("router", "router", "fraud")):
         await writer.bury(replace(LETTER, consumer=consumer, key=None, origin=replace(LETTER.origin, offset=offset)))
     [first, *_] = (await dead_letters(database, DeadLettersQuery(consumer="router"))).dead_letters
-    await Redrives(database, on_commit=lambda _lanes: None).redrive(first.id, by="ada")
+    await Redrives(database, on_commit=lambda _lanes: None).redrive(first.id, by=Operator(name="ada"))
 
     groups = await dead_letter_groups(database)
     put_back = await dead_letters(database, DeadLettersQuery(redriven=True))

@@ -13,6 +13,7 @@ import pytest
 
 from outbox.buried import redrive_buried
 from outbox.database import Database
+from outbox.operator_actions import Operator
 from outbox.parameters import headers_from
 from outbox.records import DeadLetter, Origin, lane_of
 from outbox.redrives import (
@@ -58,7 +59,7 @@ async def test_a_redrive_is_what_was_read_and_goes_where_it_came_from(
 ) -> None:
     await writer.bury(LETTER)
 
-    letter = await redrives.redrive(LETTER.id, by="ada")
+    letter = await redrives.redrive(LETTER.id, by=Operator(name="ada"))
 
     [(sent_id, lane, topic, key, value, headers)] = query(REDRIVEN)
     assert (topic, bytes(key), bytes(value)) == ("payments", b"customer-1\xff", ANY_BYTES)
@@ -73,7 +74,7 @@ async def test_the_row_stays_and_says_who_and_when_in_the_transaction_of_the_mes
 ) -> None:
     await writer.bury(LETTER)
 
-    await redrives.redrive(LETTER.id, by="ada")
+    await redrives.redrive(LETTER.id, by=Operator(name="ada"))
 
     [(by, is_now, value, is_one)] = query(
         "SELECT d.replayed_by, abs(extract(epoch FROM clock_timestamp() - d.replayed_at)) < 60, d.value,"
@@ -86,10 +87,10 @@ async def test_a_second_redrive_says_who_was_first_and_sends_nothing(
     writer: DecisionWriter, redrives: Redrives, query: Callable[..., Any], kicked: list[set[int]]
 ) -> None:
     await writer.bury(LETTER)
-    await redrives.redrive(LETTER.id, by="ada")
+    await redrives.redrive(LETTER.id, by=Operator(name="ada"))
 
     with pytest.raises(AlreadyRedriven, match=r"^already redriven by ada at 20\d\d-\d\d-\d\dT"):
-        await redrives.redrive(LETTER.id, by="bob")
+        await redrives.redrive(LETTER.id, by=Operator(name="bob"))
 
     assert len(query(REDRIVEN)) == 1
     assert len(kicked) == 1
@@ -101,7 +102,7 @@ async def test_of_many_at_once_one_redrives(
     await writer.bury(LETTER)
 
     outcomes = await asyncio.gather(
-        *(redrives.redrive(LETTER.id, by=f"person-{n}") for n in range(6)), return_exceptions=True
+        *(redrives.redrive(LETTER.id, by=Operator(name=f"person-{n}")) for n in range(6)), return_exceptions=True
     )
 
     assert len([outcome for outcome in outcomes if isinstance(outcome, AlreadyRedriven)]) == 5
@@ -110,7 +111,7 @@ async def test_of_many_at_once_one_redrives(
 
 async def test_a_letter_nobody_wrote_is_unknown(redrives: Redrives) -> None:
     with pytest.raises(UnknownDeadLetter, match="no dead letter 00000000-0000-0000-0000-000000000001"):
-        await redrives.redrive(uuid.UUID(int=1), by="ada")
+        await redrives.redrive(uuid.UUID(int=1), by=Operator(name="ada"))
 
 
 async def test_a_record_without_key_comes_back_with_an_empty_one(
@@ -119,7 +120,7 @@ async def test_a_record_without_key_comes_back_with_an_empty_one(
     tombstone = replace(LETTER, key=None, value=None, headers=())
     await writer.bury(tombstone)
 
-    await redrives.redrive(tombstone.id, by="ada")
+    await redrives.redrive(tombstone.id, by=Operator(name="ada"))
 
     [(_, _, topic, key, value, headers)] = query(REDRIVEN)
     assert (topic, bytes(key), value, headers) == ("payments", b"", None, [])
@@ -132,7 +133,7 @@ async def test_a_shadows_dead_letter_is_a_row_alone_and_is_not_redriven(
     await writer.bury(letter)
 
     with pytest.raises(ShadowDeadLetter, match="fraud@v2"):
-        await redrives.redrive(letter.id, by="ada")
+        await redrives.redrive(letter.id, by=Operator(name="ada"))
 
     assert query("SELECT consumer, replayed_at FROM dead_letters") == [("fraud@v2", None)]
     assert query("SELECT 1 FROM outbox_messages") == []
@@ -145,7 +146,7 @@ async def test_a_refused_redrive_leaves_the_letter_as_it_was(
     query("ALTER TABLE outbox_messages ADD CHECK (topic <> 'payments')")
 
     with pytest.raises(Exception, match="violates check constraint"):
-        await redrives.redrive(LETTER.id, by="ada")
+        await redrives.redrive(LETTER.id, by=Operator(name="ada"))
 
     assert query("SELECT replayed_at, replayed_by FROM dead_letters") == [(None, None)]
 
@@ -161,11 +162,11 @@ async def test_all_of_a_consumer_are_redriven_in_the_order_of_their_records(
         await writer.bury(letter(minute))
     await writer.bury(letter(0, consumer="fraud"))
     await writer.bury(letter(5, reason="too_large"))
-    await redrives.redrive(letter(2).id, by="bob")
+    await redrives.redrive(letter(2).id, by=Operator(name="bob"))
     query("DELETE FROM outbox_messages")
 
     async for letter_id in redrives.redrivable("router", "invalid_json"):
-        await redrives.redrive(letter_id, by="ada")
+        await redrives.redrive(letter_id, by=Operator(name="ada"))
 
     assert [bytes(value) for (value,) in query("SELECT value FROM outbox_messages ORDER BY seq")] == [b"1", b"3", b"4"]
     assert [letter_id async for letter_id in redrives.redrivable("router")] == [letter(5, reason="too_large").id]
@@ -205,8 +206,8 @@ async def test_one_buried_message_is_put_back_and_the_others_stay(
         (NOON,),
     )
 
-    assert await redrive_buried(database, 2) == ["m-2"]
-    assert await redrive_buried(database, 2) == []
+    assert await redrive_buried(database, 2, by=Operator(name="ada")) == ["m-2"]
+    assert await redrive_buried(database, 2, by=Operator(name="ada")) == []
 
     assert query("SELECT lane, message_id FROM outbox_messages") == [(2, "m-2")]
     assert query("SELECT seq FROM outbox_dead ORDER BY seq") == [(1,), (3,)]
@@ -219,7 +220,7 @@ async def test_a_letter_that_was_not_kept_whole_is_not_put_back_and_says_where_i
     await writer.bury(large)
 
     with pytest.raises(TruncatedDeadLetter, match=r"payments\[3\]@41"):
-        await redrives.redrive(large.id, by="ada")
+        await redrives.redrive(large.id, by=Operator(name="ada"))
 
     assert [letter async for letter in redrives.redrivable("router")] == []
     assert query("SELECT replayed_at FROM dead_letters") == [(None,)]

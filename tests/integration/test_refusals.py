@@ -20,6 +20,7 @@ from app.sandbox import ApacheBroker
 from outbox.buried import redrive_buried
 from outbox.database import Database
 from outbox.fenced import FencedPublisher
+from outbox.operator_actions import Operator
 from outbox.parameters import DEAD_LETTERS
 from outbox.publisher import Publisher
 from outbox.records import Message, lane_of
@@ -254,6 +255,6 @@ async def test_among_small_messages_only_the_one_too_large_by_itself_is_buried_a
     good = {key: [name for name in kept if name != "m-17"] for key, kept in by_key(topic, *names).items()}
     assert await read(broker, topic, 39) == good
     pool = Database(database_url)
-    assert await redrive_buried(pool) == ["m-17"]
+    assert await redrive_buried(pool, by=Operator(name="ada")) == ["m-17"]
     await pool.close()
     await drain_until(relay, lambda: query(BURIED) == [("m-17",)])

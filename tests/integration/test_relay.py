@@ -12,6 +12,7 @@ from waiting import PATIENCE_SECONDS
 from app.sandbox import Postgres
 from outbox.buried import redrive_buried
 from outbox.database import Database
+from outbox.operator_actions import Operator
 from outbox.outcomes import NotPublished, Refused
 from outbox.parameters import headers_from
 from outbox.records import Message
@@ -128,7 +129,7 @@ async def test_a_buried_message_that_is_put_back_is_published_under_its_old_id(
     [(message_id, topic, reason)] = query("SELECT message_id, topic, reason FROM outbox_dead")
     assert (message_id, topic, reason) == ("m-1", "payments", "InvalidTopicError")
 
-    assert await redrive_buried(database) == ["m-1"]
+    assert await redrive_buried(database, by=Operator(name="ada")) == ["m-1"]
     assert query("SELECT count(*) FROM outbox_dead") == [(0,)]
     await drained(worker, query)
 

@@ -27,6 +27,7 @@ from app.story import Sources, problems_of, story_of
 from outbox.approvals import Approvals
 from outbox.database import Database
 from outbox.journal import Journal, LlmCall
+from outbox.operator_actions import Operator
 from outbox.records import DecisionRecord, Hold, Message, Origin
 from outbox.writer import DecisionWriter
 from tables.event import Event, to_json
@@ -492,7 +493,7 @@ async def test_prompts_replies_and_answers_of_people_are_with_their_decision(
     approvals = Approvals(database, effects={}, on_commit=lambda _lanes: None)
     held = await approvals.find(uuid.UUID(made))
     assert held is not None
-    await approvals.approve(held.decision_id, held.content_sha256, "ada")
+    await approvals.approve(held.decision_id, held.content_sha256, Operator(name="ada"))
 
     _, story = await ask("/stories/order/o%2F17")
 

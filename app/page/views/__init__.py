@@ -7,6 +7,7 @@ from typing import Final
 
 from app.page.view import View
 from app.page.views import (
+    actions,
     approvals,
     dead_letters,
     decisions,
@@ -35,6 +36,7 @@ VIEWS: Final[Sequence[View]] = (
     *dead_letters.VIEWS,
     *models.VIEWS,
     workers.VIEW,
+    *actions.VIEWS,
     shadows.VIEW,
     listings.VIEW,
     help_page.VIEW,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from app.operators.approvals import AnswerForm
+from app.operators.signatures import operator_of
 from app.page.forms import Told, read_form
 from app.page.view import Shown, View, Visit, uuid_of
 from app.reads.approvals import ApprovalsQuery, held_decision, waiting, waiting_approvals
@@ -49,7 +50,7 @@ async def answer(visit: Visit) -> Shown:
     approvals = visit.parts.runtime.approvals
     give = approvals.approve if asked == "approve" else approvals.reject
     try:
-        await give(decision_id, form.content_sha256, form.by)
+        await give(decision_id, form.content_sha256, operator_of(form, visit.caller))
     except UnknownApproval as unknown:
         raise NotFound(str(unknown)) from unknown
     except AlreadyAnswered as first:

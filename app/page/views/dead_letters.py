@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from app.operators.approvals import SignedForm
+from app.operators.signatures import operator_of
 from app.page.contents import cut_bytes
 from app.page.forms import Told, read_form
 from app.page.view import Shown, View, Visit, filters_of, uuid_of
@@ -37,7 +38,7 @@ async def redrive(visit: Visit) -> Shown:
     """Put it back where it came from, and show it as it is then."""
     form = await read_form(visit, SignedForm)
     try:
-        await visit.parts.runtime.redrives.redrive(_letter_id(visit), by=form.by)
+        await visit.parts.runtime.redrives.redrive(_letter_id(visit), by=operator_of(form, visit.caller))
     except UnknownDeadLetter as unknown:
         raise NotFound(str(unknown)) from unknown
     except NotRedriven as refusal:

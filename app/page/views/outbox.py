@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from app.operators.approvals import SignedForm
+from app.operators.signatures import operator_of
 from app.page.contents import cut_bytes
 from app.page.forms import Told, read_form
 from app.page.parts import Parts
@@ -69,9 +70,9 @@ async def show_buried(visit: Visit) -> Shown:
 async def redrive(visit: Visit) -> Shown:
     """Put a buried message back, and say what became of it."""
     seq = _seq(visit.place["seq"])
-    await read_form(visit, SignedForm)
+    form = await read_form(visit, SignedForm)
     runtime = visit.parts.runtime
-    if await redrive_buried(runtime.database, seq):
+    if await redrive_buried(runtime.database, seq, by=operator_of(form, visit.caller)):
         runtime.look_for_messages()
         told = Told(kind="good", says="Put back: it is published behind what waits.")
     else:

@@ -52,6 +52,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "leases.sql",
         "notify.sql",
         "now.sql",
+        "operator_actions.sql",
         "redrives.sql",
         "relay.sql",
         "session.sql",

@@ -13,19 +13,26 @@ import pytest
 from faust.cli import option
 
 from app.commands.terminal import Terminal, add_command, command, signed
+from outbox.operator_actions import Operator
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_who_gives_no_name_signs_as_the_user_of_the_operating_system() -> None:
-    assert signed(None) == ME
-    assert signed(" ada ") == "ada"
+    assert signed(None, None) == Operator(name=ME, known_by="command_line")
+    assert signed(" ada ", " late ") == Operator(name="ada", known_by="command_line", reason="late")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\u202eb", "x" * 201])
 def test_a_name_that_is_none_ends_the_command_with_one_line(name: str) -> None:
     with pytest.raises(SystemExit, match=r"\Ainnervate: by: [^\n]+\Z"):
-        signed(name)
+        signed(name, None)
+
+
+@pytest.mark.parametrize("why", ["", "  ", "a\nb", "x" * 1001])
+def test_a_reason_that_is_none_ends_the_command_with_one_line(why: str) -> None:
+    with pytest.raises(SystemExit, match=r"\Ainnervate: reason: [^\n]+\Z"):
+        signed("ada", why)
 
 
 class App(faust.App):
