@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -21,6 +22,7 @@ from app.web.negotiation import ERROR_PAGE
 from app.web.server import WebServer
 from app.web.sessions import offered_token, session_of
 from app.worker.application import Innervate
+from outbox.errors import DatabaseUnavailable
 
 #: Answers a request; what stands in braces in the path comes by its name.
 Handling = Callable[..., Awaitable[web.StreamResponse]]
@@ -49,7 +51,8 @@ class Page:
             raise web.HTTPNotFound(reason=str(error)) from error
         if isinstance(answer, Shown):
             if visit.caller.role >= Role.OPERATE:
-                await self._parts.app.sessions.offer(request)
+                with suppress(DatabaseUnavailable):  # nothing can be changed meanwhile
+                    await self._parts.app.sessions.offer(request)
             # A long story takes a while to be written out, and others wait for the event loop.
             return await asyncio.to_thread(self._shown, view, visit, answer)
         if not answer.prepared:
