@@ -42,8 +42,9 @@
 
   let source = null;
   const connect = () => {
-    if (source || document.hidden) return;
-    source = new EventSource(document.body.dataset.live);
+    const address = document.body.dataset.live; // none for whoever has not signed in
+    if (source || document.hidden || !address) return;
+    source = new EventSource(address);
     source.addEventListener("now", (event) => { say("live"); show(JSON.parse(event.data)); });
     source.addEventListener("away", () => say("PostgreSQL does not answer"));
     source.addEventListener("error", () => {

@@ -161,6 +161,7 @@ def shown(told: Story) -> Page:
         "caller": Caller(name=EVIL, role=Role.READ),
         "is_read_only": True,
         "csrf": None,
+        "has_session": False,
         "agent_set": EVIL,
         "nonce": "the-nonce",
         "now": NOON,
