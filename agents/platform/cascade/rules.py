@@ -50,7 +50,7 @@ from agents.platform.events.findings import (
 from agents.platform.events.services import ConfigChanged, ErrorOccurred, ServiceDeployed
 from agents.platform.facts.spans import Key
 from agents.platform.facts.standing import Standing
-from agents.platform.facts.told import Loss, is_told
+from agents.platform.facts.told import Loss
 from tables.window import WindowSpec
 
 #: What of the graph, of losses and of errors is remembered. Own choice: a handful of metrics every five minutes for
@@ -238,9 +238,7 @@ def _suggestions(
     standing: Standing, dependents: Sequence[str], losses: Losses, told: Losses
 ) -> Iterator[CauseSuggested]:
     """What has changed of what was told, to those who still call."""
-    changed = [
-        key for key in sorted({*losses, *told}) if not is_told(losses.get(key, _NOTHING), told.get(key, _NOTHING))
-    ]
+    changed = [key for key in sorted({*losses, *told}) if losses.get(key, _NOTHING) != told.get(key, _NOTHING)]
     for dependent in [each for each in dependents if each in standing.dependents][:MOST_DEPENDENTS]:
         for key in changed:
             yield _suggestion(standing, dependent, key, losses.get(key, _NOTHING))

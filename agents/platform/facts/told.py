@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agents.platform.events.calls import MOST_CANDIDATES, CauseCandidate
@@ -15,15 +15,6 @@ class Loss:
     #: All it lost; None when it was not measured.
     total: float | None
     candidates: tuple[CauseCandidate, ...]
-
-
-def is_told(loss: Loss, said: Loss) -> bool:
-    """Whether a loss was told by what was said before: another way that it took is nothing to tell of."""
-    return loss == said or (loss.total == said.total and _without_ways(loss) == _without_ways(said))
-
-
-def _without_ways(loss: Loss) -> Sequence[CauseCandidate]:
-    return [each.model_copy(update={"path": ()}) for each in loss.candidates]
 
 
 def likeliest(candidates: Iterable[CauseCandidate]) -> tuple[CauseCandidate, ...]:
