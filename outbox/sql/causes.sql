@@ -6,8 +6,9 @@ FROM unnest(%(agents)s::text[]) AS a (agent)
 CROSS JOIN LATERAL (
     SELECT id, decided_at, messages
     FROM decisions
-    WHERE decisions.agent = a.agent AND status = 'committed'
-    ORDER BY decided_at DESC, id DESC
+    -- Not `=`: then the order by time alone were the same, and an agent with few decisions cost all those of others.
+    WHERE decisions.agent BETWEEN a.agent AND a.agent AND status = 'committed'
+    ORDER BY decisions.agent, decided_at DESC, id DESC
     LIMIT %(looked_at)s
 ) AS d
 CROSS JOIN LATERAL jsonb_array_elements(d.messages) AS message

@@ -139,8 +139,11 @@ async def test_what_the_page_asks_every_second_reads_no_more_than_it_counts(
 
     assert await rows_read_by(database, now["now"], {"at_most": 100, "newest": 50}) <= 4 * 101 + 50
     assert await rows_read_by(database, now["rates"], {"agents": ["fraud", "nobody"], "at_most": 100}) <= 100
-    told = {"agents": ["fraud"], "types": ["none"], "looked_at": 100}
+    # Of an agent that decides rarely, or never did, no more than there is: not all that others decided.
+    told = {"agents": ["fraud", "nobody"], "types": ["none"], "looked_at": 100}
     assert await rows_read_by(database, causes["told"], told) <= 100
+    emissions = queries("graph.sql")["emissions"]
+    assert await rows_read_by(database, emissions, {"agents": ["fraud", "nobody"], "looked_at": 100}) <= 100
 
 
 async def test_what_a_story_is_made_of_is_found_by_index(database: Database, query: Callable[..., Any]) -> None:
