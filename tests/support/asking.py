@@ -7,7 +7,6 @@ from unittest.mock import Mock
 
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from multidict import CIMultiDict
 
 
 def request_from(
@@ -17,4 +16,4 @@ def request_from(
     transport = Mock()
     known = {"peername": peer, "sockname": sockname}
     transport.get_extra_info.side_effect = lambda name, default=None: known.get(name, default)
-    return make_mocked_request(method, path, CIMultiDict(headers), transport=transport)
+    return make_mocked_request(method, path, headers, transport=transport)
