@@ -78,18 +78,18 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser, worker: WorkerProcess) -> Iterator[OpenPage]:
-    """Opens a page of the worker in a context of its own: `open_page(path, color_scheme="dark", width=360)`.
+    """Opens a page of the worker in a context of its own: `open_page(path, color_scheme="dark")`.
 
-    `expecting` are complaints that belong to the test. Any other fails it at its end.
+    `url` is another worker's; `expecting` are complaints that belong to the test. Any other fails it at its end.
     """
     watches: list[Watch] = []
     with ExitStack() as stack:
 
-        def open_one(path: str, *, width: int = 1280, expecting: tuple[str, ...] = (), **context: Any) -> Page:
-            opened = chromium.new_context(base_url=worker.url, viewport={"width": width, "height": 900}, **context)
+        def open_one(path: str, *, url: str = worker.url, expecting: tuple[str, ...] = (), **context: Any) -> Page:
+            opened = chromium.new_context(base_url=url, viewport={"width": 1280, "height": 900}, **context)
             stack.callback(opened.close)
             opened.set_default_timeout(PATIENCE_MS)
-            watches.append(watch := Watch(opened, worker.url))
+            watches.append(watch := Watch(opened, url))
             for part in expecting:
                 watch.expect(part)
             page = opened.new_page()

@@ -44,6 +44,8 @@ PLACES: Final[Mapping[str, str | None]] = {
     "/ui/shadows": None,
     "/ui/rows": None,
     **{path_of(listing): None for listing in CATALOGUE.listings.values()},
+    "/ui/actions": None,
+    "/ui/login": None,
     "/ui/help": None,
 }
 

@@ -32,6 +32,7 @@ def answer_of(sandbox: Sandbox, decision_id: str) -> list[tuple[Any, ...]]:
 
 def press(page: Page, button: str, name: str) -> None:
     page.get_by_label("Your name").fill(name)
+    page.get_by_label("Why", exact=True).fill(f"{name} has looked at it")
     page.get_by_role("button", name=button, exact=True).click()
 
 
@@ -55,6 +56,8 @@ def test_a_person_answers_what_is_held_and_sees_what_became_of_it(
     expect(page.get_by_role("status").filter(has_text=said)).to_be_visible()
     assert answer_of(sandbox, waiting) == [(status, answer, "Ada")]
     expect(page.get_by_role("button", name="Approve", exact=True)).to_have_count(0)
+    row = open_page("/ui/actions").locator("tbody tr").filter(has_text=waiting)
+    expect(row).to_contain_text("Ada has looked at it")
     empty = "SELECT count(*) FROM outbox_messages WHERE key = 'waited'"
     eventually(lambda: rows(sandbox.database_url, empty), lambda found: found == [(0,)])
 
@@ -94,6 +97,9 @@ def test_an_answer_is_given_with_the_keyboard_alone(open_page: OpenPage, sandbox
 
     page.get_by_label("Your name").focus()
     page.keyboard.type("Ada")
+    page.keyboard.press("Tab")
+    page.keyboard.type("it is right")
+    page.keyboard.press("Tab")  # to what people did
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Approve", exact=True)).to_be_focused()
     page.keyboard.press("Enter")

@@ -34,6 +34,8 @@ WITHOUT: Final = {
     "/ui/rows",
     "/ui/rows/refunds",
     "/ui/rows/ledger-entries",
+    "/ui/actions",
+    "/ui/login",
     "/ui/help",
 }
 
