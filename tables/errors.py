@@ -34,6 +34,10 @@ InnervateError
 │       └── ShadowDeadLetter        what a shadow cannot decide on is no matter of the topics
 ├── Rejected                        the model's reply is not what was asked for: ask once more, then the rules decide
 ├── NotFound                        what was asked for is not there
+├── NotAnswerable                   the assistant's call is not answered; the message tells it why
+├── NotSigned                       nobody is recorded as who asks for a change
+│   ├── NameMissing                 whoever asks is not known, and does not say who they are
+│   └── AnotherName                 whoever asks says another name than the one they are known by
 ├── OutsidePolicy                   the model chose what the agent does not permit; the rules decide
 └── Fatal                           what was begun ends, with the message; a person changes something first
     ├── WindowsUnusable             going on would decide without what should be remembered

@@ -13,7 +13,7 @@ from mcp import types
 from mcp.server.lowlevel import Server
 
 from app.assistant.telling import told
-from app.assistant.tools import CALLS_AT_A_TIME, WARNING, Refused, Tool
+from app.assistant.tools import CALLS_AT_A_TIME, WARNING, NotAnswerable, Tool
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def server_of(tools: Mapping[str, Tool], hidden: Collection[str]) -> Server[Any]
         try:
             async with at_a_time:
                 return await _answered(tools, params.name, params.arguments or {}, hidden)
-        except Refused as refusal:
+        except NotAnswerable as refusal:
             return _error(str(refusal))
         except Exception:
             log.exception("a call of %s failed", params.name[:100])
@@ -65,7 +65,7 @@ async def _answered(
 ) -> types.CallToolResult:
     tool = tools.get(name)
     if tool is None:
-        raise Refused(f"there is no such tool; there are {', '.join(tools)}")
+        raise NotAnswerable(f"there is no such tool; there are {', '.join(tools)}")
     answer = await tool.call(arguments)
     # Redaction of a large answer takes a while, in which others are answered.
     shown = await asyncio.to_thread(told, answer, hidden)

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel
 
 from agents.brains.redaction import Mask, Redaction
-from app.assistant.tools import Refused
+from app.assistant.tools import NotAnswerable
 
 #: The largest answer, in bytes of JSON: some 16,000 tokens.
 MOST_BYTES: Final = 64 * 1024
@@ -33,7 +33,7 @@ _BYTES: Final = {"encoding", "text"}
 
 
 def told(answer: BaseModel, hidden: Collection[str], *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
-    """The answer, with what was left out of it. Raises `Refused` where it cannot be made small enough."""
+    """The answer, with what was left out of it. Raises `NotAnswerable` where it cannot be made small enough."""
     document = _opened(answer.model_dump(mode="json"), withholds=bool(hidden), depth=0)
     mask = Mask(Redaction(hidden), [document])
     for characters in CHARACTERS:
@@ -102,12 +102,12 @@ def _shown(value: Any, mask: Mask, characters: int, *, hidden: bool = False) -> 
 
 
 def _shortened(shown: Any, most_bytes: int) -> Iterator[str]:
-    """Halve the longest list until the rest is small enough; says what was left out. Raises `Refused`."""
+    """Halve the longest list until the rest is small enough; says what was left out. Raises `NotAnswerable`."""
     lengths: dict[str, int] = {}
     while _size(shown) > most_bytes:
         path, longest = max(_lists(shown, "data"), key=lambda each: _size(each[1]), default=("", []))
         if len(longest) <= 1:
-            raise Refused("the answer is too large: ask for less, or for one thing")
+            raise NotAnswerable("the answer is too large: ask for less, or for one thing")
         lengths.setdefault(path, len(longest))
         del longest[len(longest) // 2 :]
         if _size(shown) <= most_bytes:

@@ -1,7 +1,7 @@
 """Tools: endpoints of the HTTP interface as an assistant calls them, by name and with arguments.
 
 A tool is an endpoint that reads: it takes what stands in the endpoint's path and query, and answers what the endpoint
-answers. No other endpoint can become one. Raises `Refused`, whose message is for the assistant.
+answers. No other endpoint can become one. Raises `NotAnswerable`, whose message is for the assistant.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ WARNING: Final = (
 )
 
 
-class Refused(InnervateError):
+class NotAnswerable(InnervateError):
     """A call is not answered; the message says why."""
 
 
@@ -93,7 +93,7 @@ class Tool:
         return schema
 
     async def call(self, arguments: Mapping[str, Any]) -> BaseModel:
-        """Answer a call. Raises `Refused`."""
+        """Answer a call. Raises `NotAnswerable`."""
         place, query = self._read(arguments)
         caller = Caller(name=None, role=Role.READ)
         # There is no request: what needs one is no tool.
@@ -102,15 +102,15 @@ class Tool:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self.endpoint.answer(asked)
         except NotFound as error:
-            raise Refused(str(error)) from error
+            raise NotAnswerable(str(error)) from error
         except web.HTTPException as error:
-            raise Refused(error.reason) from error
+            raise NotAnswerable(error.reason) from error
         except TimeoutError as error:
-            raise Refused(f"this took longer than {CALL_SECONDS:.0f} s: ask for less") from error
+            raise NotAnswerable(f"this took longer than {CALL_SECONDS:.0f} s: ask for less") from error
         except DatabaseUnavailable as error:
-            raise Refused("PostgreSQL does not answer") from error
+            raise NotAnswerable("PostgreSQL does not answer") from error
         except StatementRejected as error:
-            raise Refused("an argument holds what PostgreSQL cannot compare") from error
+            raise NotAnswerable("an argument holds what PostgreSQL cannot compare") from error
         assert isinstance(answer, BaseModel), "an endpoint that answers JSON answers a model, but for probes"
         return answer
 
@@ -123,18 +123,18 @@ class Tool:
         place, query = self.endpoint.place, self.endpoint.query
         given = dict(arguments)
         if strange := sorted(given.keys() - place.model_fields.keys() - query.model_fields.keys()):
-            raise Refused(f"no argument {strange[0][:100]}")
+            raise NotAnswerable(f"no argument {strange[0][:100]}")
         if "limit" in query.model_fields:
             limit = given.setdefault("limit", ROWS)
             if isinstance(limit, int) and limit > MOST_ROWS:
-                raise Refused(f"limit: at most {MOST_ROWS}")
+                raise NotAnswerable(f"limit: at most {MOST_ROWS}")
         try:
             return (
                 place.model_validate({name: value for name, value in given.items() if name in place.model_fields}),
                 query.model_validate({name: value for name, value in given.items() if name in query.model_fields}),
             )
         except ValidationError as error:
-            raise Refused(expected(error)) from error
+            raise NotAnswerable(expected(error)) from error
 
 
 def tools_of(app: Innervate) -> Mapping[str, Tool]:

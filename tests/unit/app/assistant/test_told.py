@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from agents.brains.redaction import REDACTED_FIELDS
 from app.assistant.telling import told
-from app.assistant.tools import Refused
+from app.assistant.tools import NotAnswerable
 
 
 class Answer(BaseModel):
@@ -99,7 +99,7 @@ def test_rows_that_do_not_fit_are_left_out_and_that_is_said() -> None:
 
 def test_what_cannot_be_made_small_enough_is_refused() -> None:
     wide = {f"field-{number}": number for number in range(10_000)}
-    with pytest.raises(Refused, match="too large"):
+    with pytest.raises(NotAnswerable, match="too large"):
         told(Answer(rows=[wide]), (), most_bytes=10_000)
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from app.assistant import tools as module
-from app.assistant.tools import NAMES, WARNING, Refused, Tool, tools_of
+from app.assistant.tools import NAMES, WARNING, NotAnswerable, Tool, tools_of
 from app.composition import create_app
 from app.reads.shapes import Query, Shape
 from app.settings import Settings
@@ -68,7 +68,7 @@ def test_arguments_are_those_of_path_and_query(app: Innervate) -> None:
 async def test_what_cannot_be_answered_is_refused_in_one_line(
     app: Innervate, name: str, arguments: dict[str, Any], why: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(NotAnswerable) as refused:
         await tools_of(app)[name].call(arguments)
     assert str(refused.value).startswith(why)
     assert "\n" not in str(refused.value)
@@ -88,5 +88,5 @@ async def test_a_call_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "CALL_SECONDS", 0.01)
     endpoint = Endpoint(path="/x", answer=never, summary="Something.", answers=Found, query=Query)
 
-    with pytest.raises(Refused, match="ask for less"):
+    with pytest.raises(NotAnswerable, match="ask for less"):
         await Tool(name="x", endpoint=endpoint).call({})
