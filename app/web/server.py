@@ -82,8 +82,8 @@ class WebServer(Web):
             close(self._sockets)
             bound = ", ".join(str(name[0] if isinstance(name, tuple) else name) for name in names)
             raise SystemExit(
-                f"innervate: the HTTP interface would listen on {bound}, which is not loopback: set API_TOKEN, or"
-                " everybody can read the windows"
+                f"innervate: the HTTP interface would listen on {bound}, which is not loopback: set API_TOKEN or"
+                " API_TOKENS, or everybody can read the windows"
             )
 
     async def start_server(self) -> None:
