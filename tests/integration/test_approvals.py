@@ -318,7 +318,7 @@ async def test_an_answer_to_something_else_than_what_is_held_is_none(
     await writer.record(other)
 
     with pytest.raises(AnotherContent, match=await sha256(approvals, record)):
-        await getattr(approvals, answer)(record.id, await sha256(approvals, other), "ada")
+        await getattr(approvals, answer)(record.id, await sha256(approvals, other), Operator(name="ada"))
 
     assert query(STATUS) == [("e-1", "held"), ("e-2", "held")]
     assert done(query) == [0, 0, 0, 0]
@@ -332,7 +332,7 @@ async def test_a_decision_that_was_never_held_cannot_be_answered(
 
     for never_held in (decision("pay-1").id, decision_id("fraud", "urn:shop", "nobody")):
         with pytest.raises(UnknownApproval, match=str(never_held)):
-            await getattr(approvals, answer)(never_held, "00" * 32, "ada")
+            await getattr(approvals, answer)(never_held, "00" * 32, Operator(name="ada"))
 
 
 @pytest.mark.parametrize(
@@ -563,7 +563,7 @@ async def test_an_answer_holds_no_row_while_it_waits_for_a_lane(
     async with database.transaction() as other:
         lanes = lock_parameters(range(LANES))
         await other.run(queries("writer.sql")["lock_lanes"], lanes)
-        answering = asyncio.create_task(getattr(approvals, answer)(record.id, hashed, "ada"))
+        answering = asyncio.create_task(getattr(approvals, answer)(record.id, hashed, Operator(name="ada")))
         await until(lambda: query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
 
         assert query("SELECT event_id FROM decisions JOIN approvals ON decision_id = id FOR UPDATE NOWAIT") == [
