@@ -7,18 +7,16 @@ the page says which command does the same. Who is known does not say who they ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from app.operators.approvals import expected
 from app.page.view import Visit
+from app.web.admission import OURS
 
 F = TypeVar("F", bound=BaseModel)
-
-#: What a browser says of a request that one of our pages makes.
-_OURS: Final = frozenset({"same-origin", "none"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +45,6 @@ def refuse_forged(request: web.Request) -> None:
 
     A browser sends a header of our own to another origin only when that says yes, which nobody here does.
     """
-    is_ours = request.headers.get("Sec-Fetch-Site", "same-origin") in _OURS
+    is_ours = request.headers.get("Sec-Fetch-Site", "same-origin") in OURS
     if not is_ours or request.headers.get("HX-Request") != "true":
         raise web.HTTPForbidden(reason="this was not sent by a page of this worker")

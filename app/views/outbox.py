@@ -6,6 +6,7 @@ Who puts something back says who they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 from uuid import UUID
 
@@ -172,32 +173,23 @@ def _redrives(app: Innervate) -> Sequence[Endpoint]:
         runtime.look_for_messages()
         return RedrivenMessage(seq=asked.place.seq, message_id=ids[0])
 
-    letters = [
-        Endpoint(
-            path=f"/dead-letters/{{letter_id}}/{name}",
-            place=LetterPlace,
-            body=SignedForm,
-            method="post",
-            role=Role.OPERATE,
-            answer=redrive_letter,
-            summary="Put a dead letter back where it came from, once; 409 says why not.",
-            answers=RedrivenLetter,
-            status=202,
-        )
-        for name in _REDRIVE
-    ]
-    messages = [
-        Endpoint(
-            path=f"/outbox/dead/{{seq}}/{name}",
-            place=SeqPlace,
-            body=SignedForm,
-            method="post",
-            role=Role.OPERATE,
-            answer=redrive_message,
-            summary="Put a buried message back into the outbox, under its old id.",
-            answers=RedrivenMessage,
-            status=202,
-        )
-        for name in _REDRIVE
-    ]
-    return [*letters, *messages]
+    letter = Endpoint(
+        path="/dead-letters/{letter_id}",
+        place=LetterPlace,
+        body=SignedForm,
+        method="post",
+        role=Role.OPERATE,
+        answer=redrive_letter,
+        summary="Put a dead letter back where it came from, once; 409 says why not.",
+        answers=RedrivenLetter,
+        status=202,
+    )
+    message = replace(
+        letter,
+        path="/outbox/dead/{seq}",
+        place=SeqPlace,
+        answer=redrive_message,
+        summary="Put a buried message back into the outbox, under its old id.",
+        answers=RedrivenMessage,
+    )
+    return [replace(each, path=f"{each.path}/{name}") for each in (letter, message) for name in _REDRIVE]

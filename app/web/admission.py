@@ -33,7 +33,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Methods that change nothing.
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What a browser says of a request that one of our pages, or its user, makes.
-_OURS: Final = frozenset({"same-origin", "none"})
+OURS: Final = frozenset({"same-origin", "none"})
 _SCHEME: Final = "Bearer "
 #: Asks again: a request that another site's link began has no cookie, and this one does.
 _AGAIN: Final = '<!doctype html><title>Innervate</title><meta http-equiv="refresh" content="0">'
@@ -120,7 +120,7 @@ def _way_in(request: web.Request) -> web.Response | None:
         return web.Response(status=401, headers=headers | {"HX-Redirect": LOGIN, "WWW-Authenticate": "Bearer"})
     if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
         return None
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OURS:
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in OURS:
         return web.Response(text=_AGAIN, content_type="text/html", headers=headers)
     return web.Response(status=303, headers=headers | {"Location": f"{LOGIN}?next={quote(request.path_qs, safe='')}"})
 
@@ -128,7 +128,7 @@ def _way_in(request: web.Request) -> web.Response | None:
 async def _refuse_forged(request: web.Request, role: Role, session: Session | None, sessions: Sessions) -> None:
     """Raise 403 or 415 for what a page of another site may have made a browser send."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    is_ours = site in _OURS if site is not None else origin is None or _is_own(request, origin)
+    is_ours = site in OURS if site is not None else origin is None or _is_own(request, origin)
     if not is_ours:
         raise web.HTTPForbidden(reason="a page of another site asks for this")
     if role is Role.NOTHING:
