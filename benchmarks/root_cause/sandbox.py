@@ -25,14 +25,17 @@ SETTINGS: Final = {"DOMAINS": "agents.platform:platform"}
 #: Ends a run that would hang, many times what a story takes.
 _PATIENCE_SECONDS: Final = 900.0
 
-#: How many answers are outstanding: of each agent to what was sent and to what agents said, and what is not in Kafka.
+#: How many answers are outstanding: of each agent to what was sent and to what agents said of these services, and what
+#: of that is not in Kafka. Others may have worked on the same services and left something.
 _LEFT: Final = """
     WITH told (id, type) AS (
         SELECT * FROM unnest(%(ids)s::text[], %(types)s::text[])
         UNION ALL
-        SELECT message ->> 'id', message -> 'value' ->> 'type' FROM decisions, jsonb_array_elements(messages) AS message
+        SELECT message ->> 'id', message -> 'value' ->> 'type'
+        FROM decisions, jsonb_array_elements(messages) AS message
+        WHERE starts_with(entity_id, %(prefix)s)
     )
-    SELECT (SELECT count(*) FROM outbox_messages) + (
+    SELECT (SELECT count(*) FROM outbox_messages JOIN told ON message_id = id) + (
         SELECT count(*)
         FROM told JOIN unnest(%(agents)s::text[], %(reacts_to)s::text[]) AS reaction (agent, type) USING (type)
         WHERE NOT EXISTS (SELECT FROM decisions AS made WHERE made.agent = reaction.agent AND made.event_id = told.id)
@@ -65,7 +68,7 @@ def _played(sandbox: Sandbox, story: Story, prefix: str) -> Played:
     events = prefixed(story, prefix).events
     asyncio.run(send(sandbox.kafka, events))
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while count := left(sandbox.database_url, events):
+    while count := left(sandbox.database_url, events, prefix):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{story.name}: {count} answers are missing after {_PATIENCE_SECONDS:.0f} s")
         time.sleep(0.2)
@@ -81,14 +84,18 @@ async def send(kafka: str, events: Iterable[Happened]) -> None:
             await producer.send_and_wait("platform", key=key, value=orjson.dumps(event))
 
 
-def left(database_url: str, events: Iterable[Happened]) -> int:
-    """How much is still to be decided or published of what follows from these events; 0: the agents are at rest."""
+def left(database_url: str, events: Iterable[Happened], prefix: str) -> int:
+    """How much is still to be decided or published of what follows from these events; 0: the agents are at rest.
+
+    The names of their services begin with the prefix, and nobody else's do.
+    """
     told = list(events)
     reactions = [(agent.name, each) for agent in platform.agents for each in agent.reacts_to]
     [(count,)] = _rows(
         database_url,
         _LEFT,
         {
+            "prefix": prefix,
             "ids": [event["id"] for event in told],
             "types": [event["type"] for event in told],
             "agents": [agent for agent, _ in reactions],

@@ -55,7 +55,7 @@ def told_in_steps(sandbox: Sandbox, story: Story, killed: WorkerProcess, prefix:
         sent += step
         if number == first_alarm - 1:
             killed.send(signal.SIGKILL)
-        eventually(partial(left, sandbox.database_url, sent), lambda count: count == 0)
+        eventually(partial(left, sandbox.database_url, sent, prefix), lambda count: count == 0)
     return Played.of(said(sandbox.database_url, prefix))
 
 
