@@ -129,6 +129,10 @@ crash-test: $(READY)  ## Hurt everything on Apache Kafka, then audit it: every c
 crash-points: $(READY)  ## The part of crash-test without chance: kill and freeze a worker at every point; FENCED=1, TRADE=shop|ci
 	$(BIN)/pytest tests/crash -m apache --ignore tests/crash/test_random_faults.py $(if $(FENCED),--fenced) $(if $(TRADE),--trade $(TRADE))
 
+.PHONY: drills
+drills: $(READY)  ## What operators do, on Apache Kafka with real workers: scale, upgrade, change; needs Java 17 and Maven
+	$(BIN)/pytest tests/drills
+
 # Libraries of variants whose pins do not go together with ours.
 FOREIGN := var/foreign/.ready
 $(FOREIGN): $(READY) benchmarks/variants/foreign.lock

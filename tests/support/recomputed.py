@@ -219,7 +219,7 @@ def who_decides(kind: str, data: Mapping[str, Any]) -> list[str]:
 def recompute(agent: str, timeline: Iterable[Record]) -> dict[Place, Recomputed]:
     """The history of each event `agent` reacts to, copies included; each partition must come in log order."""
     memory = MEMORIES[agent]
-    reacted_to, remembered = set(memory.reacts_to.split()), set(memory.remembers.split())
+    reacted_to = set(memory.reacts_to.split())
     windows: dict[tuple[int, bytes | None], list[Remembered]] = defaultdict(list)
     expected = {}
     for record in timeline:
@@ -232,11 +232,26 @@ def recompute(agent: str, timeline: Iterable[Record]) -> dict[Place, Recomputed]
             known = [past for past in _last(window, memory.remembered_of) if at - past.at <= memory.age]
             others = [past for past in known if past.event != key]
             expected[record.partition, record.offset] = Recomputed(key, _reference(others))
-        is_copy = any(past.event == key for past in window)
-        if event["type"] in remembered and not is_copy:
-            window.append(Remembered(record.offset, at, key, payload, memory.counted_with(event["type"])))
-            window[:] = _last(window, memory.kept_of)
+        _remember(memory, window, record, event)
     return expected
+
+
+def windows_of(memory: Memory, timeline: Iterable[Record]) -> dict[str, Sequence[Remembered]]:
+    """What an agent with this memory remembers of each entity at the end of the timeline, oldest first."""
+    windows: dict[str, list[Remembered]] = defaultdict(list)
+    for record in timeline:
+        _remember(memory, windows[(record.key or b"").decode()], record, json.loads(record.value or b""))
+    return {entity: _last(window, memory.remembered_of) for entity, window in windows.items() if window}
+
+
+def _remember(memory: Memory, window: list[Remembered], record: Record, event: Mapping[str, Any]) -> None:
+    """Take the event into the window, if it is remembered and no copy."""
+    key = (event["source"], event["id"])
+    is_copy = any(past.event == key for past in window)
+    if event["type"] in memory.remembers.split() and not is_copy:
+        at = datetime.fromisoformat(event["time"])
+        window.append(Remembered(record.offset, at, key, record.value or b"", memory.counted_with(event["type"])))
+        window[:] = _last(window, memory.kept_of)
 
 
 def _last(window: Sequence[Remembered], how_many: Callable[[str], int]) -> list[Remembered]:

@@ -14,6 +14,7 @@ STAGES = [
     "bench QUICK=1",
     "crash-points TRADE=ci FENCED=1",
     "crash-points TRADE=shop",
+    "drills",
     "pythons",
     "test UNIT=coverage",
     "test-browser",
