@@ -38,6 +38,7 @@ class Record:
     offset: int
     key: bytes
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 async def measure() -> None:

@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import MessageSizeTooLargeError
 
+from tables.lapse import Lapse
+
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
 #: A slot's key and what it holds now.
 Write = tuple[bytes, bytes]
+#: A slot's key and what is removed from it.
+Removal = tuple[bytes, Lapse]
+
+#: What is to be sent, and who waits for it.
+_Waiting = tuple[Sequence[Write] | Sequence[Removal], asyncio.Future[None]]
 
 #: The most records of one batch: with events of some hundred bytes it stays well below 1 MiB, the largest batch that
 #: brokers take by default.
@@ -40,11 +47,11 @@ class Changelog:
         self._topic = topic
         self._producer = producer
         self._on_stored = on_stored
-        self._waiting: dict[int, list[tuple[Sequence[Write], asyncio.Future[None]]]] = {}
+        self._waiting: dict[int, list[_Waiting]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._most = BATCH_RECORDS
 
-    def send(self, partition: int, writes: Sequence[Write]) -> asyncio.Future[None]:
+    def send(self, partition: int, writes: Sequence[Write] | Sequence[Removal]) -> asyncio.Future[None]:
         """Send these behind all before; done when Kafka has them, failed when it never will."""
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._waiting.get(partition)
@@ -68,7 +75,7 @@ class Changelog:
         finally:
             _settle(self._waiting.pop(partition), asyncio.CancelledError())
 
-    async def _failure(self, partition: int, writes: Sequence[Write]) -> BaseException | None:
+    async def _failure(self, partition: int, writes: Sequence[Write | Removal]) -> BaseException | None:
         """What kept these from being stored; aiokafka lets out cancellations of its own as well."""
         try:
             await self._store(partition, writes)
@@ -76,7 +83,7 @@ class Changelog:
             return error
         return None
 
-    async def _store(self, partition: int, writes: Sequence[Write]) -> None:
+    async def _store(self, partition: int, writes: Sequence[Write | Removal]) -> None:
         start = 0
         while start < len(writes):
             producer = self._producer()
@@ -93,18 +100,24 @@ class Changelog:
             start += count
 
     @staticmethod
-    def _fill(batch: Any, writes: Sequence[Write]) -> tuple[Any, int]:
+    def _fill(batch: Any, writes: Sequence[Write | Removal]) -> tuple[Any, int]:
         """As many as the batch takes: the first one always."""
         count = 0
         for key, value in writes:
-            if batch.append(timestamp=None, key=key, value=value) is None:
+            if value.__class__ is Lapse:
+                added = batch.append(timestamp=None, key=key, value=None, headers=value.headers)
+            else:
+                added = batch.append(timestamp=None, key=key, value=value)
+            if added is None:
                 break
             count += 1
         batch.close()
         return batch, count
 
 
-def _settle(waiting: Sequence[tuple[Sequence[Write], asyncio.Future[None]]], error: BaseException | None) -> None:
+def _settle(
+    waiting: Sequence[tuple[Sequence[Write] | Sequence[Removal], asyncio.Future[None]]], error: BaseException | None
+) -> None:
     for _, stored in waiting:
         if stored.done():
             continue

@@ -70,6 +70,11 @@ def entity_of(slot_key: bytes) -> str:
     return entity
 
 
+def prefix_of(slot_key: bytes) -> bytes:
+    """Return what opens every key of the entity that this key is of."""
+    return slot_key[: -SLOT.size]
+
+
 def end_of(key_prefix: bytes) -> bytes:
     """Return the first key behind all keys that start with this; it must not be empty, nor all of 0xff."""
     stem = key_prefix.rstrip(b"\xff")
@@ -112,6 +117,16 @@ def seq_of(value: bytes) -> int:
     except struct.error as exc:
         raise RingCorrupt(f"ring value of {len(value)} bytes cannot be read: {exc}") from exc
     return int(seq)
+
+
+def place_of(value: bytes) -> tuple[int, datetime]:
+    """Return offset and time of a value without reading the rest. Raises RingCorrupt when they cannot be read."""
+    try:
+        _, _, offset, micros, _ = _HEADER.unpack_from(value)
+        time = _EPOCH + timedelta(0, 0, micros)
+    except (struct.error, OverflowError) as exc:
+        raise RingCorrupt(f"ring value of {len(value)} bytes cannot be read: {exc}") from exc
+    return int(offset), time
 
 
 def check(slot_key: bytes | None, value: bytes | None) -> Entry | None:

@@ -27,11 +27,13 @@ from faust.types import TP
 
 from tables import lineage
 from tables.errors import TimelineReplaced
+from tables.lapse import find, outlives
 from tables.ring import RingCorrupt, decode, end_of, seq_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tables.lapse import Lapse, LapsedWindow
     from tables.lineage import Lineage
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,10 @@ class ChangelogRecord(Protocol):
     @property
     def value(self) -> Any:
         """The entry; None removes it."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """What a removal is meant for (`tables.lapse`)."""
 
 
 @cache
@@ -114,6 +120,8 @@ class Store(rocksdb.Store):
         #: What the databases must have been filled from; None takes them as they are.
         self.lineage: Lineage | None = None
         self._said: set[str] = set()
+        #: Slots whose entries outlived a removal that came late, by partition.
+        self.outlived: dict[int, set[bytes]] = {}
 
     def scan(self, partition: int, prefix: bytes) -> list[tuple[bytes, bytes]]:
         """Return every (key, value) of the partition whose key starts with `prefix`, in key order.
@@ -132,12 +140,42 @@ class Store(rocksdb.Store):
                 raise RingCorrupt(str(error)) from error
             raise
 
+    def get_slot(self, partition: int, key: bytes) -> bytes | None:
+        """Return what a slot holds."""
+        stored: bytes | None = self._db_for_partition(partition).get(key)
+        return stored
+
     def write(self, partition: int, writes: Iterable[tuple[bytes, bytes]]) -> None:
         """Write these keys and values at once: all of them or, when this process dies meanwhile, none."""
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in writes:
             batch.put(key, value)
         self._db_for_partition(partition).write(batch)
+
+    def lapsed(
+        self, partition: int, lapse: Lapse, *, start: bytes, most_slots: int
+    ) -> tuple[Sequence[LapsedWindow], bytes | None]:
+        """The lapsed windows from this key on (`tables.lapse.find`), and where to go on: None at the end."""
+        slots = self._db_for_partition(partition).iter()
+        slots.seek(start)
+        found = find(slots, lapse, beside=(self.offset_key, LINEAGE_KEY), most_slots=most_slots)
+        try:
+            slots.status()
+        except Exception as error:
+            if _is_corruption(error):
+                raise RingCorrupt(str(error)) from error
+            raise
+        return found, slots.key() if slots.valid() else None
+
+    def forget(self, partition: int, keys: Iterable[bytes], lapse: Lapse) -> None:
+        """Empty those of these slots whose entries have lapsed: a newer one may have taken one meanwhile."""
+        database = self._db_for_partition(partition)
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        wanted = list(keys)
+        for key, value in zip(wanted, database.get(wanted), strict=True):
+            if value is not None and lapse.holds(value):
+                batch.delete(key)
+        database.write(batch)
 
     def newest_offset(self, partition: int) -> int:
         """Return the highest offset of the timeline that a window of the partition holds; -1 where none does.
@@ -217,13 +255,20 @@ class Store(rocksdb.Store):
         """
         database = self._db_for_partition(tp.partition)
         keys = list({record.key: None for record in records})
-        newest = {key: _seq_or_none(stored) for key, stored in zip(keys, database.get(keys), strict=True)}
+        before: dict[bytes, bytes | None] = dict(zip(keys, database.get(keys), strict=True))
+        newest = {key: _seq_or_none(stored) for key, stored in before.items()}
         slots: dict[bytes, bytes | None] = {}
         for record in records:
             key, value = record.key, record.value
             seq = _NO_SEQ if value is None else seq_of(value)
-            # A rebuild removed the entry; the slot takes any other again.
-            if value is None or seq >= newest[key]:
+            if (
+                value is None
+                and newest[key] != _NO_SEQ
+                and outlives(slots.get(key) or before[key] or b"", record.headers)
+            ):
+                self.outlived.setdefault(tp.partition, set()).add(key)
+            # The entry was removed; the slot takes any other again.
+            elif value is None or seq >= newest[key]:
                 newest[key], slots[key] = seq, value
         known = self.persisted_offset(tp)
         last = records[-1].offset

@@ -12,7 +12,7 @@ empties that memory, and an entity whose record is recovered from the changelog 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import faust
     from aiokafka import AIOKafkaProducer
 
+    from tables.lapse import Lapse, LapsedWindow
     from tables.lineage import Lineage
     from tables.window import Entry, WindowSpec
 
@@ -120,7 +121,16 @@ class SlotTable(Table[bytes, bytes]):
                     f"{self.name} holds offset {offset} of {tp.topic}[{tp.partition}], which ends at {ends.get(tp)}"
                 )
                 await self._stop_recovery(TimelineReplaced(self.name, message))
+        for tp in active_tps:
+            self._write_outlived(tp.partition)
         await super().on_recovery_completed(active_tps, standby_tps)
+
+    def _write_outlived(self, partition: int) -> None:
+        """Send to the changelog again what outlived a late removal there."""
+        keys = sorted(self.data.outlived.pop(partition, ()))
+        held = [(key, value) for key in keys if (value := self.data.get_slot(partition, key)) is not None]
+        if held:
+            self.changelog.send(partition, held).add_done_callback(_look_at_failure)
 
     def _newest_held(self, partition: int) -> int:
         self._newest[partition] = self.data.newest_offset(partition)
@@ -229,6 +239,35 @@ class WindowTable:
         self._unwritten = {place for place in self._unwritten if place[0] != partition}
         return self.table.write(partition, list(folded.items()))
 
+    def lapsed(
+        self, partition: int, lapse: Lapse, *, start: bytes, most_slots: int
+    ) -> tuple[Sequence[LapsedWindow], bytes | None]:
+        """The lapsed windows of a partition from this key on, and where to go on: see `Store.lapsed`.
+
+        Raises SlotUnreadable when a stored value cannot be read.
+        """
+        try:
+            return self.table.data.lapsed(partition, lapse, start=start, most_slots=most_slots)
+        except RingCorrupt as error:
+            raise self._unreadable(partition, error) from error
+
+    async def forget(
+        self, partition: int, windows: Sequence[LapsedWindow], lapse: Lapse, *, is_owned: Callable[[], bool]
+    ) -> None:
+        """Remove lapsed windows, found since anything else has run: from the changelog, then from RocksDB and memory.
+
+        What comes for one of them meanwhile is behind its removal in the changelog, and stays. Ended in between, by
+        whatever, what is left has lapsed still and is removed the next time. `is_owned` says whether the partition is
+        still this worker's. Raises what the changelog raises when it does not take the removals.
+        """
+        keys = [key for window in windows for key in window.keys]
+        await self.table.changelog.send(partition, [(key, lapse) for key in keys])
+        if not is_owned():
+            return
+        self.table.data.forget(partition, keys, lapse)
+        for window in windows:
+            self.table.cache.drop(partition, window.entity)
+
     def read(self, partition: int, entity: str) -> list[Entry]:
         """Return the rings of an entity in log order; empty when nothing is remembered in this partition.
 
@@ -249,10 +288,14 @@ class WindowTable:
                 items = sorted((dict(items) | newer).items())
             return Rings.read(entity, items, self.spec)
         except RingCorrupt as error:
-            # What recovery has checked is readable: the disk is not as it was written.
-            data.distrust(partition)
-            message = f"{self.table.name} in {data.partition_path(partition)} cannot be read: {error}"
-            raise SlotUnreadable(self.table.name, message) from error
+            raise self._unreadable(partition, error) from error
+
+    def _unreadable(self, partition: int, error: RingCorrupt) -> SlotUnreadable:
+        # What recovery has checked is readable: the disk is not as it was written.
+        data = self.table.data
+        data.distrust(partition)
+        message = f"{self.table.name} in {data.partition_path(partition)} cannot be read: {error}"
+        return SlotUnreadable(self.table.name, message)
 
 
 def _own_rings(spec: WindowSpec) -> str:
@@ -262,6 +305,12 @@ def _own_rings(spec: WindowSpec) -> str:
 def producer_of(app: Any) -> AIOKafkaProducer:
     """The producer that Faust sends with: its recoveries and commits wait for what is under way on it."""
     return app.producer._ensure_producer()  # noqa: SLF001
+
+
+def _look_at_failure(stored: asyncio.Future[None]) -> None:
+    """Take note of an exception that nobody waits for."""
+    if not stored.cancelled():
+        stored.exception()
 
 
 def _entities(records: Iterable[ChangelogRecord]) -> Collection[str]:

@@ -28,6 +28,8 @@ from app.kafka.tuning import TUNING
 from tables.errors import Fatal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.settings import Settings
 
 #: Nothing came for so long, in seconds: the broker is asked whether there is more.
@@ -92,6 +94,14 @@ class TimelineReader:
             consumer.assign([place])
             async for record in _records(consumer, place, start, end):
                 yield record
+
+    async def first_since(self, partition: int, instant: datetime) -> int | None:
+        """The first offset whose record was written at this instant or later; None where there is none."""
+        async with self._consumer() as consumer:
+            place = TopicPartition(self.topic, partition)
+            consumer.assign([place])
+            found = (await consumer.offsets_for_times({place: int(instant.timestamp() * 1000)}))[place]
+            return None if found is None else int(found.offset)
 
     async def read_offsets(self, partition: int, offsets: Collection[int]) -> Sequence[TimelineRecord]:
         """The records at these offsets, in their order, without those that Kafka no longer has."""

@@ -83,6 +83,9 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings):
     #: Events a window holds, in place of what each agent asks for.
     window_events: int | None = Field(None, ge=1, le=MAX_EVENTS)
 
+    #: How long after it happened, in days, an event may reach its timeline and still see exactly what it should.
+    window_late_days: int = Field(7, ge=1, le=3650)
+
     #: How far behind, in seconds, a worker may be and still say that it is ready.
     ready_lag_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)
 

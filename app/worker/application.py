@@ -150,7 +150,7 @@ class Innervate(faust.App):
         #: Set when this worker has to stop because going on is not safe, and when stopping has taken too long: nothing
         #: that is in flight is waited for.
         self.has_crashed = asyncio.Event()
-        self.runtime = Runtime(settings, group=self.conf.id)
+        self.runtime = Runtime(settings, group=self.conf.id, assignment=self._sharing, crash=self.crash)
         self.agent_streams = self.runtime.agent_streams
         self.announcer = Announcer(
             self.runtime, settings, is_rebalancing=self.is_rebalancing, address=self._web_address
@@ -198,6 +198,10 @@ class Innervate(faust.App):
     def is_rebalancing(self) -> bool:
         """Whether partitions are being shared out, or windows read back; nothing is decided meanwhile."""
         return self.rebalancing or not self.flow_control.is_active()
+
+    def _sharing(self) -> int | None:
+        """Which sharing out of partitions this is; None while nothing may be written."""
+        return None if self.is_rebalancing() else self.consumer_generation_id
 
     def _web_address(self) -> str | None:
         """Where people reach the HTTP interface; None without one."""

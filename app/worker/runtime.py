@@ -11,8 +11,9 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
 from mode import Service
@@ -21,12 +22,14 @@ from agents.engine.ports import Writer
 from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
 from agents.engine.wanted import Wanted
+from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.brains import Brains
 from app.worker.probe import ProgressProbe
 from app.worker.stream import AgentStream
+from app.worker.sweep import Sweep
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
 from outbox.database import Database
@@ -55,9 +58,21 @@ PRODUCER: Final[Mapping[str, Any]] = {"max_request_size": LARGEST_MESSAGE_BYTES,
 
 
 class Runtime(Service):
-    """The parts of one worker process. `group` is the consumer group of its agents."""
+    """The parts of one worker process. `group` is the consumer group of its agents.
 
-    def __init__(self, settings: Settings, *, group: str, **kwargs: Any) -> None:
+    `assignment` gives a number that is another one after each rebalance, None while no window may be written; `crash`
+    must stop the worker and may return.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        group: str,
+        assignment: Callable[[], int | None],
+        crash: Callable[[BaseException], Awaitable[None]],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._settings = settings
         #: Unique for each start of a process, and telling an operator which one it is.
@@ -105,6 +120,14 @@ class Runtime(Service):
             topics=settings.event_topics if shadow is None else (),
             client=options,
         )
+        self.sweep = Sweep(
+            self.agent_streams,
+            assignment=assignment,
+            standings=self.probe.agents.standings,
+            timeline=lambda topic: TimelineReader(options, topic, exact_ends=tuning.exact_ends),
+            late=timedelta(days=settings.window_late_days),
+            crash=crash,
+        )
         self.watch = OutboxWatch(self.database)
         #: What runs in the background besides the parts' own.
         self.background = Supervisor()
@@ -119,6 +142,7 @@ class Runtime(Service):
         if self.should_stop:
             return
         self.background.start("progress probe", lambda: self.probe.run(self.assigned))
+        self.background.start("sweep of lapsed windows", self.sweep.run)
         if self._settings.shadowing is None:
             self.relay.start()
             self.notifications.start()

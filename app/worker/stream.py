@@ -119,6 +119,11 @@ class AgentStream:
         app.agent(topic, name=agent.name)(consume)
 
     @property
+    def name(self) -> str:
+        """The agent's."""
+        return self.agent.name
+
+    @property
     def changelog(self) -> str:
         """The topic with every change of the windows."""
         return self.windows.table.changelog_topic_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -216,3 +216,14 @@ async def test_what_is_in_no_finished_transaction_is_not_read_and_kafka_s_own_ma
 
         await producer.commit_transaction()
         assert await offsets(reader, 0, 100) == [0, 4, 6, 7, 8, 9]
+
+
+async def test_it_is_known_which_record_was_the_first_since_an_instant(
+    reader: TimelineReader, running: tuple[str, Broker]
+) -> None:
+    provider, broker = running
+    await write(broker, reader.topic, 5)
+    at = [NOON + timedelta(milliseconds=ms) for ms in (-1000, 0, 3, 4, 5)]
+    # The embedded broker knows where its one batch begins: never too late.
+    expected = [0, 0, 3, 4, None] if provider == "apache" else [0, 0, 0, 0, 0]
+    assert [await reader.first_since(0, instant) for instant in at] == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ class Message:
     value: bytes | None
     partition: int = 0
     topic: str = CHANGELOG
+    headers: Sequence[tuple[str, bytes]] = ()
 
     @property
     def tp(self) -> TP:

@@ -35,6 +35,7 @@ class Message:
     offset: int
     key: bytes
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def payload_of(kind: str) -> bytes:

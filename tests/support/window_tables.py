@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import faust
 from faust.types import TP
 
+from tables.changelog import Removal, Write
+from tables.lapse import Lapse
 from tables.table import WindowTable
 from tables.window import WindowSpec
 
@@ -27,6 +30,7 @@ class Message:
     offset: int
     key: bytes = b""
     value: bytes | None = b""
+    headers: Sequence[tuple[str, bytes]] = ()
 
     @property
     def tp(self) -> TP:
@@ -40,10 +44,13 @@ class Changelog:
     records: list[Message] = field(default_factory=list)
     on_stored: Callable[[int, int, int], None] = lambda *_: None
 
-    def send(self, partition: int, writes: Sequence[tuple[bytes, bytes]]) -> asyncio.Future[None]:
+    def send(self, partition: int, writes: Sequence[Write] | Sequence[Removal]) -> asyncio.Future[None]:
         first = sum(record.partition == partition for record in self.records)
-        for offset, (key, value) in enumerate(writes, first):
-            self.records.append(Message(CHANGELOG, partition, offset, key, value))
+        for offset, (key, value) in enumerate(cast("Sequence[tuple[bytes, bytes | Lapse]]", writes), first):
+            if isinstance(value, Lapse):
+                self.records.append(Message(CHANGELOG, partition, offset, key, None, value.headers))
+            else:
+                self.records.append(Message(CHANGELOG, partition, offset, key, value))
         self.on_stored(partition, first, len(writes))
         stored = asyncio.get_running_loop().create_future()
         stored.set_result(None)

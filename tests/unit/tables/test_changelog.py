@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,17 +13,28 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
 from tables.changelog import Changelog, Write
+from tables.lapse import Lapse
 
 
 @dataclass
 class Batch:
     most: int
     records: list[bytes] = field(default_factory=list)
+    removals: dict[bytes, Sequence[tuple[str, bytes]]] = field(default_factory=dict)
 
-    def append(self, *, timestamp: int | None, key: bytes, value: bytes) -> object | None:  # noqa: ARG002
+    def append(
+        self,
+        *,
+        timestamp: int | None,  # noqa: ARG002
+        key: bytes,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> object | None:
         if len(self.records) >= self.most:
             return None
         self.records.append(key)
+        if value is None:
+            self.removals[key] = headers
         return object()
 
     def close(self) -> None: ...
@@ -34,6 +46,7 @@ class Producer:
     def __init__(self, most: int = 100) -> None:
         self.most = most
         self.sent: list[tuple[int, list[bytes]]] = []
+        self.removals: dict[bytes, Sequence[tuple[str, bytes]]] = {}
         self.answers: list[asyncio.Future[Any]] = []
 
     def create_batch(self) -> Batch:
@@ -42,6 +55,7 @@ class Producer:
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Future[Any]:
         assert topic == "windows-changelog"
         self.sent.append((partition, batch.records))
+        self.removals |= batch.removals
         self.answers.append(asyncio.get_running_loop().create_future())
         return self.answers[-1]
 
@@ -157,3 +171,14 @@ async def test_who_waits_for_what_a_library_cancelled_is_told_and_what_comes_the
     assert behind.done()
     assert not behind.cancelled()
     assert producer.sent == [(0, [b"a"]), (0, [b"b"])]
+
+
+async def test_a_removal_stands_among_the_entries_in_its_order_and_says_what_it_is_meant_for(
+    changelog: Changelog, producer: Producer
+) -> None:
+    changelog.send(0, writes("a"))
+    changelog.send(0, [(b"b", Lapse(17, datetime(2024, 5, 1, tzinfo=UTC)))])
+    changelog.send(0, writes("b"))
+    await turns()
+    assert producer.sent == [(0, [b"a", b"b", b"b"])]
+    assert producer.removals == {b"b": (("before", b"17"),)}
