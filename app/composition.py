@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from app.commands import register_commands
 from app.commands.terminal import add_command
+from app.kafka.credentials import CredentialsUnusable
 from app.page import register_page
 from app.settings import Settings
 from app.views import register_views
@@ -13,9 +14,15 @@ from app.worker.application import Innervate, require_compiled_streams
 
 
 def create_app(settings: Settings) -> Innervate:
-    """Put the application together. Raises `SystemExit` with one line when Faust cannot be relied on."""
+    """Put the application together.
+
+    Raises `SystemExit` with one line when Faust cannot be relied on, or a certificate cannot be used.
+    """
     require_compiled_streams()
-    app = Innervate(settings)
+    try:
+        app = Innervate(settings)
+    except CredentialsUnusable as error:
+        raise SystemExit(f"innervate: {error}") from None
     register_commands(app)
     # The image of the worker has no assistant and no simulator.
     if find_spec("app.assistant") is not None:

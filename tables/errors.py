@@ -10,6 +10,7 @@ InnervateError
 │   │   ├── EffectUnavailable       the effects of one decision took too long, or cannot be had now
 │   │   │   └── EffectsWait         the same, where the decision itself could be written
 │   │   └── OldWorkersRemain        not before the workers of the version before are gone
+│   ├── TokenUnavailable            no token could be fetched for Kafka: its clients connect again
 │   ├── NotTried                    the effects of its batch-mates took too long: in another batch, at once
 │   ├── NotPublished                whether Kafka has the message is unknown
 │   │   ├── Unwritable              Kafka takes nothing for this topic until somebody changes something there
@@ -49,6 +50,7 @@ InnervateError
     ├── ListingInvalid              what a domain shows of its tables is not there
     ├── MigrationChanged            the database was migrated by other files than these
     ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
+    ├── CredentialsUnusable         a certificate, a key or an authority for Kafka cannot be used
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be
     ├── DataDirectoryUnusable       nothing can be kept in DATADIR
     ├── CannotRebuild               the windows are as they were

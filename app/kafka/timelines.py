@@ -24,6 +24,7 @@ from agents.engine.fetching import COMMITTED_ONLY
 from agents.engine.routing import timeline
 from agents.engine.stamps import instant
 from agents.replay.records import TimelineRecord
+from app.kafka.credentials import client_options
 from app.kafka.tuning import TUNING
 from tables.errors import Fatal
 
@@ -158,7 +159,7 @@ class TimelineReader:
 def timeline_reader(settings: Settings, entity: str) -> TimelineReader:
     """A reader of the timeline of this type of entity."""
     exact = TUNING[settings.kafka_profile].exact_ends
-    return TimelineReader(settings.client_options(), timeline(entity), exact_ends=exact)
+    return TimelineReader(client_options(settings), timeline(entity), exact_ends=exact)
 
 
 async def _records(

@@ -12,9 +12,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from agents.engine.routing import MAX_PAYLOAD_BYTES, timeline
+from app.kafka.credentials import client_options, why_unreachable
 from app.kafka.topic_ids import KnownTopics, known_topics
 from app.settings import Settings
 from outbox.parameters import DEAD_LETTERS
@@ -43,7 +50,7 @@ async def ensure_topics(settings: Settings, changelogs: Collection[str]) -> Know
     Returns when the broker knows all of them: Faust takes a changelog that it has just created itself, and does not see
     yet, for one with no partitions, and crashes.
     """
-    admin = AIOKafkaAdminClient(**settings.client_options())
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
         existing = set(await admin.list_topics())
@@ -55,14 +62,15 @@ async def ensure_topics(settings: Settings, changelogs: Collection[str]) -> Know
         await _check_partitions(admin, windows_topics, settings.topic_partitions)
         return await known_topics(admin, windows_topics)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise TopicsUnusable(f"Kafka at {','.join(settings.kafka_broker)}: {error}") from error
+        why = await why_unreachable(settings) if isinstance(error, KafkaConnectionError) else ""
+        raise TopicsUnusable(f"Kafka at {','.join(settings.kafka_broker)}: {why or error}") from error
     finally:
         await admin.close()
 
 
 async def create_changelog_again(settings: Settings, name: str) -> None:
     """Delete a changelog with all it holds and create it, empty and with another id. Raises `TopicsUnusable`."""
-    admin = AIOKafkaAdminClient(**settings.client_options())
+    admin = AIOKafkaAdminClient(**client_options(settings))
     try:
         await admin.start()
         if name in await admin.list_topics():

@@ -31,6 +31,9 @@ PROVIDERS: MappingProxyType[str, Callable[[Path], Broker]] = MappingProxyType(
 #: Settings of a worker here that nothing else may say, `.env` in the checkout included: one broker, open and alone.
 OF_THE_SANDBOX: Mapping[str, str] = MappingProxyType(
     {
+        "DATABASE_URL_FILE": "",
+        "KAFKA_SECURITY_CERTFILE": "",
+        "KAFKA_SECURITY_KEYFILE": "",
         "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "MIGRATE_AT_START": "true",
         "TOPIC_REPLICATION_FACTOR": "1",

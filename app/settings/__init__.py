@@ -29,6 +29,7 @@ from app.settings.kafka import KafkaSettings
 from app.settings.misspelt import former, misspelt, unknown
 from app.settings.models import ModelSettings
 from app.settings.objects import agent_object, catalogue_of
+from app.settings.secrets import SecretFiles
 from app.settings.values import Names, known_agents
 from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
 from outbox.parameters import DEAD_LETTERS
@@ -39,16 +40,16 @@ from tables.window import MAX_EVENTS
 ENV_FILE = ".env"
 
 
-class Settings(KafkaSettings, AccessSettings, ModelSettings):
-    """What an operator can choose, with what is said about Kafka, HTTP, and about language models and people.
+class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
+    """What an operator can choose, with what is said about Kafka, HTTP, about language models and people, and secrets.
 
     Raises pydantic's `ValidationError`.
     """
 
     model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    #: libpq connection string of the decisions and the outbox.
-    database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1)
+    #: libpq connection string of the decisions and the outbox. It may hold a password.
+    database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1, repr=False)
     #: Whether a worker applies missing migrations when it starts.
     migrate_at_start: bool = True
 
@@ -93,9 +94,12 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings):
     @classmethod
     def _connection_string(cls, url: str) -> str:
         try:
-            parse_dsn(url)
+            ports = parse_dsn(url).get("port", "")
         except ProgrammingError:
             raise ValueError("expected a connection string of PostgreSQL") from None
+        # A password with a `/` or `@` in it can become one, which libpq would quote when it connects.
+        if not all(port.isdecimal() for port in ports.split(",") if port):
+            raise ValueError("expected numbers for ports; what is no letter or digit in a password is written as %2F")
         return url
 
     @field_validator("event_topics")

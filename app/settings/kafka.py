@@ -1,18 +1,28 @@
-"""Settings of Kafka: where the brokers are, and how to be let in. Part of `app.settings.Settings`."""
+"""Settings of Kafka: where the brokers are, and how to be let in. Part of `app.settings.Settings`.
+
+What clients are made of by them is in `app.kafka.credentials`.
+"""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Final, Literal
 
-import faust
-from aiokafka.helpers import create_ssl_context
+import httpx
 from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+from app.settings.secrets import OptionalPath
 from app.settings.values import Names
+from app.web.addresses import is_loopback
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
+
+#: A list of scopes (RFC 6749, 3.3).
+_SCOPES: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")
 
 
 class KafkaSettings(BaseSettings):
@@ -22,12 +32,29 @@ class KafkaSettings(BaseSettings):
     kafka_broker: Names = ("127.0.0.1:9092",)
     #: `tansu` works around what the embedded broker of the sandbox does differently.
     kafka_profile: Literal["apache", "tansu"] = "apache"
-    kafka_security_username: str = ""
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_security_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    kafka_security_password: SecretStr = SecretStr("")
+
     #: File with the certificate authorities to trust; the system's when empty.
-    kafka_security_cafile: Path | None = None
+    kafka_security_cafile: OptionalPath = None
+    #: Our own certificate, with what it was signed by, and its key; the key is in the same file when empty.
+    kafka_security_certfile: OptionalPath = None
+    kafka_security_keyfile: OptionalPath = None
+    kafka_security_key_password: SecretStr = SecretStr("")
+
+    kafka_security_username: str = ""
+    kafka_security_password: SecretStr = SecretStr("")
+
+    #: Where tokens come from, by client credentials (RFC 6749, 4.4).
+    kafka_security_token_url: str = ""
+    kafka_security_client_id: str = ""
+    kafka_security_client_secret: SecretStr = SecretStr("")
+    #: Separated by spaces.
+    kafka_security_token_scope: str = ""
+    #: As `kafka_security_cafile`, for the token endpoint.
+    kafka_security_token_cafile: OptionalPath = None
+
+    kafka_security_sasl_mechanism: Mechanism = "PLAIN"
+    #: Judged with everything above.
+    kafka_security_protocol: Protocol = "PLAINTEXT"
 
     @field_validator("kafka_broker")
     @classmethod
@@ -40,49 +67,54 @@ class KafkaSettings(BaseSettings):
             raise ValueError("expected at least one host:port")
         return brokers
 
-    @field_validator("kafka_security_cafile")
+    @field_validator(
+        "kafka_security_cafile", "kafka_security_certfile", "kafka_security_keyfile", "kafka_security_token_cafile"
+    )
     @classmethod
     def _existing_file(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
             raise ValueError("no such file")
         return path
 
+    @field_validator("kafka_security_token_url")
+    @classmethod
+    def _that_keeps_secrets(cls, text: str) -> str:
+        if not text:
+            return text
+        try:
+            url = httpx.URL(text)
+        except httpx.InvalidURL:
+            raise ValueError("expected https://host/path") from None
+        if not url.host or url.userinfo or url.query or url.fragment:
+            raise ValueError("expected https://host/path, without a user, a query or a fragment")
+        if url.scheme != "https" and not (url.scheme == "http" and (is_loopback(url.host) or url.host == "localhost")):
+            raise ValueError("expected https://: the secret of the client is sent there")
+        return text
+
+    @field_validator("kafka_security_token_scope")
+    @classmethod
+    def _scopes(cls, text: str) -> str:
+        if text and not _SCOPES.fullmatch(text):
+            raise ValueError("expected scopes, separated by single spaces")
+        return text
+
     @field_validator("kafka_security_protocol")
     @classmethod
-    def _with_username(cls, protocol: str, info: ValidationInfo) -> str:
-        if protocol.startswith("SASL") and not info.data.get("kafka_security_username"):
-            raise ValueError("SASL needs KAFKA_SECURITY_USERNAME")
+    def _with_what_it_needs(cls, protocol: str, info: ValidationInfo) -> str:
+        given = info.data
+        if given.get("kafka_security_keyfile") and not given.get("kafka_security_certfile"):
+            raise ValueError("KAFKA_SECURITY_KEYFILE does nothing without KAFKA_SECURITY_CERTFILE")
+        if given.get("kafka_security_certfile") and "SSL" not in protocol.split("_"):
+            raise ValueError("KAFKA_SECURITY_CERTFILE does nothing without SSL or SASL_SSL")
+        if protocol.startswith("SASL"):
+            by_token = given.get("kafka_security_sasl_mechanism") == "OAUTHBEARER"
+            needed = ("token_url", "client_id", "client_secret") if by_token else ("username",)
+            # What is wrong itself is not there, and told of already.
+            empty = (name for name in needed if not _is_given(given.get(f"kafka_security_{name}", "wrong")))
+            if missing := next(empty, None):
+                raise ValueError(f"{'OAUTHBEARER' if by_token else 'SASL'} needs KAFKA_SECURITY_{missing.upper()}")
         return protocol
 
-    def client_options(self) -> Mapping[str, Any]:
-        """What every aiokafka client needs to reach the brokers."""
-        options: dict[str, Any] = {
-            "bootstrap_servers": list(self.kafka_broker),
-            "security_protocol": self.kafka_security_protocol,
-        }
-        if "SSL" in self.kafka_security_protocol.split("_"):
-            options["ssl_context"] = self._ssl_context()
-        if self.kafka_security_protocol.startswith("SASL"):
-            options["sasl_mechanism"] = self.kafka_security_sasl_mechanism
-            options["sasl_plain_username"] = self.kafka_security_username
-            options["sasl_plain_password"] = self.kafka_security_password.get_secret_value()
-        return options
 
-    def faust_credentials(self) -> faust.auth.Credentials | None:
-        """The same for Faust; None for a plain connection."""
-        if self.kafka_security_protocol == "PLAINTEXT":
-            return None
-        if self.kafka_security_protocol == "SSL":
-            return faust.SSLCredentials(context=self._ssl_context())
-        return faust.SASLCredentials(
-            username=self.kafka_security_username,
-            password=self.kafka_security_password.get_secret_value(),
-            mechanism=self.kafka_security_sasl_mechanism,
-            ssl_context=self._ssl_context() if self.kafka_security_protocol == "SASL_SSL" else None,
-        )
-
-    def _ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = create_ssl_context(
-            cafile=str(self.kafka_security_cafile) if self.kafka_security_cafile else None
-        )
-        return context
+def _is_given(value: str | SecretStr) -> bool:
+    return bool(value.get_secret_value() if isinstance(value, SecretStr) else value)

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 from faust.cli import option
 
 from app.commands.terminal import Terminal, command
+from app.kafka.credentials import client_options
 from app.settings import Settings
 from app.simulator.records import Produced
 from app.simulator.schedule import simulated_until_now
@@ -73,7 +74,7 @@ async def simulate(
         lines = [orjson.dumps(one) + b"\n" for one in (*story.truth, *answers)]
         await asyncio.to_thread(truth.write_bytes, b"".join(lines))
     records = [*story.records, *(each for fault in told for each in records_of(fault))]
-    sent = await send_records(settings.client_options(), records, per_second=per_second)
+    sent = await send_records(client_options(settings), records, per_second=per_second)
     terminal.say(
         f"{sent} records sent: {orders} orders, {len(story.truth)} errors, {story.broken} broken records,"
         f" {services} faults of services"

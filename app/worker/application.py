@@ -22,6 +22,7 @@ from yarl import URL
 
 from agents.engine.inputs import Readings
 from agents.engine.routing import timeline
+from app.kafka.credentials import faust_credentials
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.web.callers import Role
@@ -90,7 +91,7 @@ class Worker(faust.Worker):
 
 
 class Innervate(faust.App):
-    """A Faust app with its settings, its runtime and its agents."""
+    """A Faust app with its settings, its runtime and its agents. Raises `CredentialsUnusable`."""
 
     BootStrategy = Boot
 
@@ -108,7 +109,7 @@ class Innervate(faust.App):
             f"innervate-{settings.agent_set}",
             origin="app",
             broker=[URL(f"kafka://{broker}") for broker in settings.kafka_broker],
-            broker_credentials=settings.faust_credentials(),
+            broker_credentials=faust_credentials(settings),
             store=URL("rocksdb://"),
             TableManager=WindowTables,
             Worker=Worker,

@@ -37,6 +37,7 @@ from agents.model.agent import Agent
 from agents.model.types import Received
 from agents.replay.reading import Read, read_record
 from agents.replay.records import TimelineRecord
+from app.kafka.credentials import client_options
 from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
 from app.kafka.tuning import TUNING
@@ -89,7 +90,7 @@ class WindowRebuild:
         self._types = settings.catalogue.types
         self._spec = stream.windows.spec
         self._group = group
-        self._options: Mapping[str, Any] = settings.client_options()
+        self._options: Mapping[str, Any] = client_options(settings)
         self._producer = {"max_request_size": LARGEST_MESSAGE_BYTES, "linger_ms": 2, **tuning.producer}
         if "producer_max_batch_size" in tuning.faust:
             self._producer["max_batch_size"] = tuning.faust["producer_max_batch_size"]

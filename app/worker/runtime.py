@@ -22,6 +22,7 @@ from agents.engine.ports import Writer
 from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
 from agents.engine.wanted import Wanted
+from app.kafka.credentials import client_options
 from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
 from app.kafka.tuning import TUNING
@@ -79,7 +80,7 @@ class Runtime(Service):
         self.name = worker_name()
         #: The application adds them: they write and ask by the parts of this runtime.
         self.agent_streams: list[AgentStream] = []
-        options = settings.client_options()
+        options = client_options(settings)
         self.database = Database(settings.database_url)
         tuning = TUNING[settings.kafka_profile]
         producer = {**PRODUCER, **tuning.producer}

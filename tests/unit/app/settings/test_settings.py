@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import faust
 import pytest
 from shop_catalogue import AGENTS
 
@@ -185,52 +182,6 @@ def test_the_data_directory_of_fausts_command_line_comes_first(load: Load, argum
 
 def test_the_data_directory_of_the_environment_comes_next(load: Load) -> None:
     assert load("-A", "app", "worker", DATADIR="/elsewhere").datadir == Path("/elsewhere")
-
-
-def test_secrets_are_shown_nowhere(load: Load) -> None:
-    settings = load(API_TOKEN="open sesame", KAFKA_SECURITY_PASSWORD="open sesame")
-    assert "sesame" not in f"{settings!r} {settings}"
-
-
-def test_clients_of_a_plain_broker_need_nothing_else(load: Load) -> None:
-    settings = load(KAFKA_BROKER="one:9092,two:9092")
-    assert settings.client_options() == {
-        "bootstrap_servers": ["one:9092", "two:9092"],
-        "security_protocol": "PLAINTEXT",
-    }
-    assert settings.faust_credentials() is None
-
-
-@pytest.mark.parametrize(
-    ("protocol", "encrypted", "credentials"),
-    [
-        ("SSL", True, faust.SSLCredentials),
-        ("SASL_SSL", True, faust.SASLCredentials),
-        ("SASL_PLAINTEXT", False, faust.SASLCredentials),
-    ],
-)
-def test_faust_and_the_other_clients_reach_a_secured_broker_alike(
-    load: Load, protocol: str, encrypted: bool, credentials: Any
-) -> None:
-    settings = load(
-        KAFKA_SECURITY_PROTOCOL=protocol,
-        KAFKA_SECURITY_SASL_MECHANISM="SCRAM-SHA-512",
-        KAFKA_SECURITY_USERNAME="ada",
-        KAFKA_SECURITY_PASSWORD="secret",
-    )
-    options = settings.client_options()
-    assert options["security_protocol"] == protocol
-    assert isinstance(options.get("ssl_context"), ssl.SSLContext) == encrypted
-    login = {name: value for name, value in options.items() if name.startswith("sasl_")}
-    assert login == (
-        {}
-        if protocol == "SSL"
-        else {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": "ada", "sasl_plain_password": "secret"}
-    )
-    found = settings.faust_credentials()
-    assert isinstance(found, credentials)
-    assert isinstance(getattr(found, "ssl_context", getattr(found, "context", None)), ssl.SSLContext) == encrypted
-    assert found.protocol.value == protocol
 
 
 @pytest.mark.parametrize(
