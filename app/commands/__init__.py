@@ -6,6 +6,7 @@ from typing import Final
 
 from faust.cli.faust import cli
 
+from app.commands.acls import acls
 from app.commands.agents import rebuild, shadows
 from app.commands.agents_graph import agents_graph
 from app.commands.approvals import approval, approvals, approve, reject
@@ -23,7 +24,7 @@ from app.commands.workers import workers
 from app.worker.application import Innervate
 
 #: Faust's own, and those that are added elsewhere.
-_TAKEN: Final = frozenset({*cli.commands, "new-domain", "rebuild", "case-file", "simulate", "mcp", "token"})
+_TAKEN: Final = frozenset({*cli.commands, "new-domain", "acls", "rebuild", "case-file", "simulate", "mcp", "token"})
 #: Commands that need no more than the settings.
 _OF_SETTINGS: Final = (
     approvals,
@@ -56,4 +57,5 @@ def register_commands(app: Innervate) -> None:
     add_command(app, case_file)
     add_command(app, new_domain)
     add_command(app, token)
+    add_command(app, acls, app.settings, app.agent_streams, app.conf.id)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)

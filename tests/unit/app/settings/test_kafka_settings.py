@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from app.settings import Settings
 
-TOKENS = {
+TOKENS: dict[str, Any] = {
     "kafka_security_sasl_mechanism": "OAUTHBEARER",
     "kafka_security_token_url": "https://identity.example/realms/kafka/token",
     "kafka_security_client_id": "worker",
@@ -84,7 +84,8 @@ def test_scopes_are_words(scope: str) -> None:
 @pytest.mark.parametrize("name", ["cafile", "certfile", "keyfile", "token_cafile"])
 def test_files_are_there(name: str) -> None:
     assert problem_of(**{f"kafka_security_{name}": "nowhere.pem"}) == f"kafka_security_{name}: no such file"
-    assert getattr(Settings(_env_file=None, **{f"kafka_security_{name}": ""}), f"kafka_security_{name}") is None
+    empty: dict[str, Any] = {f"kafka_security_{name}": ""}
+    assert getattr(Settings(_env_file=None, **empty), f"kafka_security_{name}") is None
 
 
 def test_a_certificate_nobody_would_see_is_refused(tmp_path: Path) -> None:

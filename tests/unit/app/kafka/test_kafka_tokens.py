@@ -52,12 +52,16 @@ def granted(token: str, **fields: object) -> Callable[[], httpx.Response]:
     return lambda: httpx.Response(200, json=content)
 
 
-def provider(endpoint: Endpoint, clock: Clock | None = None, **login: str) -> TokenProvider:
-    who = {"client_id": "worker", "client_secret": "pst:x", **login}
-    secret = SecretStr(who.pop("client_secret"))
-    return TokenProvider(
-        ClientCredentials(url=URL, client_secret=secret, **who), transport=endpoint, clock=clock or Clock()
-    )
+def provider(
+    endpoint: Endpoint,
+    clock: Clock | None = None,
+    *,
+    client_id: str = "worker",
+    client_secret: str = "pst:x",
+    scope: str = "",
+) -> TokenProvider:
+    login = ClientCredentials(url=URL, client_id=client_id, client_secret=SecretStr(client_secret), scope=scope)
+    return TokenProvider(login, transport=endpoint, clock=clock or Clock())
 
 
 async def test_the_client_is_named_by_its_id_and_secret_each_encoded() -> None:
