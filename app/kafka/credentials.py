@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import faust
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from pydantic import SecretStr
 
 from app.kafka.tls import ClientTls, said
-from app.kafka.tokens import ClientCredentials, TokenProvider
 from app.settings.kafka import KafkaSettings
 from outbox.outcomes import outcome_of
 from tables.errors import Fatal
+
+if TYPE_CHECKING:
+    from app.kafka.tokens import TokenProvider
 
 #: How long one broker may take to say what is wrong, in milliseconds.
 _ASKING_MS: Final = 10_000
@@ -75,7 +79,13 @@ def _security(settings: KafkaSettings) -> Mapping[str, Any]:
     if protocol.startswith("SASL"):
         options["sasl_mechanism"] = settings.kafka_security_sasl_mechanism
         if settings.kafka_security_sasl_mechanism == "OAUTHBEARER":
-            options["sasl_oauth_token_provider"] = _token_provider(_client_credentials(settings))
+            options["sasl_oauth_token_provider"] = _token_provider(
+                settings.kafka_security_token_url,
+                settings.kafka_security_client_id,
+                settings.kafka_security_client_secret,
+                settings.kafka_security_token_scope,
+                settings.kafka_security_token_cafile,
+            )
         else:
             options["sasl_plain_username"] = settings.kafka_security_username
             options["sasl_plain_password"] = settings.kafka_security_password.get_secret_value()
@@ -100,17 +110,11 @@ def _tls(settings: KafkaSettings) -> ClientTls:
         raise CredentialsUnusable(f"{', '.join(names) or 'the authorities of this system'}: {why}") from None
 
 
-def _client_credentials(settings: KafkaSettings) -> ClientCredentials:
-    return ClientCredentials(
-        url=settings.kafka_security_token_url,
-        client_id=settings.kafka_security_client_id,
-        client_secret=settings.kafka_security_client_secret,
-        scope=settings.kafka_security_token_scope,
-        cafile=settings.kafka_security_token_cafile,
-    )
-
-
 @lru_cache(maxsize=4)
-def _token_provider(login: ClientCredentials) -> TokenProvider:
+def _token_provider(url: str, client_id: str, secret: SecretStr, scope: str, cafile: Path | None) -> TokenProvider:
     """One for all clients of the process: they share its token."""
-    return TokenProvider(login)
+    from app.kafka.tokens import ClientCredentials, TokenProvider  # noqa: PLC0415 - brings httpx along
+
+    return TokenProvider(
+        ClientCredentials(url=url, client_id=client_id, client_secret=secret, scope=scope, cafile=cafile)
+    )
