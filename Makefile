@@ -155,8 +155,8 @@ root-cause: $(READY)  ## How well causes across services are named: PetShop and 
 
 .PHONY: lock
 lock: $(READY)  ## Renew the lock files after a change of setup.cfg or of what variants need; needs uv
-	uv pip compile setup.cfg --extra mcp --extra sandbox --extra test --extra bench --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
-	uv pip compile setup.cfg --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
+	uv pip compile setup.cfg --extra mcp --extra otel --extra sandbox --extra test --extra bench --extra dev --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file requirements.lock
+	uv pip compile setup.cfg --extra otel --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
 	uv pip compile benchmarks/variants/foreign.in --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file benchmarks/variants/foreign.lock
 
 .PHONY: vendor

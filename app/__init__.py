@@ -6,6 +6,7 @@ tests can use the other modules of this package without any settings.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'app' has no attribute {name!r}")
     from app.composition import create_app  # noqa: PLC0415
     from app.settings import load_settings  # noqa: PLC0415
-    from app.worker.logs import log_safely  # noqa: PLC0415 - see above
+    from app.telemetry.logs.known import secrets_in  # noqa: PLC0415
+    from app.telemetry.logs.records import log_safely  # noqa: PLC0415 - see above
 
-    log_safely()
-    globals()["app"] = built = create_app(load_settings(sys.argv[1:]))
+    log_safely(secrets_in({}, os.environ))
+    settings = load_settings(sys.argv[1:])
+    log_safely(secrets_in(dict(settings), os.environ), shows_payloads=settings.log_payloads)
+    globals()["app"] = built = create_app(settings)
     return built

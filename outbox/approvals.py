@@ -157,7 +157,12 @@ class Approvals:
             except StatementRejected as error:
                 if decision_id not in self._stuck:
                     self._stuck.add(decision_id)
-                    log.warning("held decision %s is overdue and cannot be expired: %s", decision_id, error)
+                    log.warning(
+                        "held decision %s is overdue and cannot be expired: %s",
+                        decision_id,
+                        error,
+                        extra={"decision_id": str(decision_id)},
+                    )
             else:
                 expired.append(decision_id)
         return expired

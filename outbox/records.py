@@ -78,6 +78,10 @@ class Origin:
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
+    def log_fields(self, consumer: str) -> dict[str, str | int]:
+        """What a log says besides its words when `consumer` met this input."""
+        return {"agent": consumer, "topic": self.topic, "partition": self.partition, "offset": self.offset}
+
 
 class Effect(Protocol):
     """A state change written with a decision: a value that knows its statements, never a connection."""
@@ -173,6 +177,16 @@ class DecisionRecord:
         if self.is_refused and self.hold is not None:
             return self.hold.otherwise
         return self.messages if self.status == "committed" else ()
+
+    def log_fields(self) -> dict[str, str | int]:
+        """What a log says besides its words about the decision."""
+        return {
+            **self.origin.log_fields(self.agent),
+            "event_id": self.event_id,
+            "event_source": self.event_source,
+            "event_type": self.event_type,
+            "decision_id": str(self.id),
+        }
 
     def refused(self, why: str) -> DecisionRecord:
         """The same decision when PostgreSQL refuses its effects: rejected, nothing of it done, a person hears."""

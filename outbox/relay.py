@@ -244,7 +244,7 @@ class Relay:
             # aiokafka lets out cancellations of its own.
             self._pause(lane, batch, dict.fromkeys(batch, NotPublished(repr(error))))
         except Exception as error:
-            log.exception("lane %d failed", lane)
+            log.exception("lane %d failed", lane, extra={"lane": lane})
             self._pause(lane, batch, dict.fromkeys(batch, NotPublished(repr(error))))
         finally:
             del self._publishing[lane]
@@ -261,7 +261,7 @@ class Relay:
         asyncio.get_running_loop().call_later(seconds, self.kick)
         failures = {str(outcome): batch[seq].topic for seq, outcome in outcomes.items() if _is_to_wait(outcome)}
         for reason, topic in failures.items():
-            log.warning("lane %d: %s waits for Kafka: %s", lane, topic, reason)
+            log.warning("lane %d: %s waits for Kafka: %s", lane, topic, reason, extra={"lane": lane, "topic": topic})
 
     def _delete_soon(self) -> None:
         """Let a look delete what was published, if none comes along by itself."""
@@ -281,7 +281,7 @@ class Relay:
             self._deletion = None
 
     async def _bury(self, seq: int, refusal: Refused) -> None:
-        log.error("message %d is buried: %s", seq, refusal)
+        log.error("message %d is buried: %s", seq, refusal, extra={"seq": seq, "reason": refusal.reason})
         await self._database.run(_SQL["bury"], {"seq": seq, "reason": str(refusal)})
 
 

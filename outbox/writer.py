@@ -140,11 +140,23 @@ class DecisionWriter:
         backoff = Backoff(cap_seconds=ALONE_CAP_SECONDS)
         while not is_settled(record, outcome):
             if isinstance(outcome, StatementRejected):
-                log.warning("PostgreSQL refuses the decision of %s on %s: %s", record.agent, record.event_id, outcome)
+                log.warning(
+                    "PostgreSQL refuses the decision of %s on %s: %s",
+                    record.agent,
+                    record.event_id,
+                    outcome,
+                    extra=record.log_fields(),
+                )
                 record = record.refused(str(outcome))
             elif isinstance(outcome, Transient) and not isinstance(outcome, NotTried):
                 self.troubles.note(_trouble(record), _need(outcome))
-                log.warning("the decision of %s on %s waits: %s", record.agent, record.event_id, outcome)
+                log.warning(
+                    "the decision of %s on %s waits: %s",
+                    record.agent,
+                    record.event_id,
+                    outcome,
+                    extra=record.log_fields(),
+                )
                 is_given_up = isinstance(outcome, EffectsWait) and time.monotonic() > gives_up_at
                 if is_given_up and may_be_refused(record):
                     record = record.refused(str(outcome))
@@ -164,7 +176,9 @@ class DecisionWriter:
                 await self._database.run(_RECORD_DEAD_LETTER, {**parameters, **lock_parameters(lanes)})
             except DatabaseUnavailable as error:
                 self.troubles.note("dead letters", error)
-                log.warning("dead letter waits for PostgreSQL: %s", error)
+                log.warning(
+                    "dead letter waits for PostgreSQL: %s", error, extra=letter.origin.log_fields(letter.consumer)
+                )
                 await backoff.wait()
             else:
                 self._on_commit(lanes)

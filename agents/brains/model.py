@@ -16,6 +16,7 @@ from agents.brains.interview import C, Filled, Interviewer
 from agents.brains.prompt import prompt_for
 from agents.brains.redaction import Redaction
 from agents.engine.brain import RULES
+from agents.engine.record import log_fields
 from agents.model.agent import Agent
 from agents.model.decision import Decision, Verdict
 from agents.model.errors import BrainUnavailable, DecisionFailed, OutsidePolicy, Rejected, Unavailable
@@ -63,11 +64,21 @@ class ModelBrain:
         except (BrainUnavailable, Rejected, OutsidePolicy) as error:
             return _fallback(by_rules, str(error.reason), model)
         except DecisionFailed:
-            log.exception("agent %s cannot read a choice about event %s", self._agent.name, history.event.id)
+            log.exception(
+                "agent %s cannot read a choice about event %s",
+                self._agent.name,
+                history.event.id,
+                extra=log_fields(self._agent.name, history.event),
+            )
             return _fallback(by_rules, CHOICE_FAILED, model)
         except Exception:
             # Nothing about a model may stop a worker: its next start would meet the same event.
-            log.exception("agent %s cannot ask about event %s", self._agent.name, history.event.id)
+            log.exception(
+                "agent %s cannot ask about event %s",
+                self._agent.name,
+                history.event.id,
+                extra=log_fields(self._agent.name, history.event),
+            )
             return _fallback(by_rules, INTERNAL_ERROR, model)
         return self._verdict(decision, by_rules, model)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agents.engine.ports import Batch, Record
-from agents.engine.record import escalations
+from agents.engine.record import escalations, log_fields
 from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
 from agents.model.agent import Agent
@@ -100,19 +100,24 @@ class Inputs:
             return self._dead_letter(batch, record, error.reason, str(error))
         except Exception as error:
             # Reading is pure: it would end the worker at every start.
-            log.exception("agent %s cannot read %s", self._agent.name, _origin(batch, record))
+            origin = _origin(batch, record)
+            log.exception(
+                "agent %s cannot read %s", self._agent.name, origin, extra=origin.log_fields(self._agent.name)
+            )
             return self._dead_letter(batch, record, "unprocessable", type(error).__name__)
         return reading.received, reading.entity_id
 
     def refused(self, asked: Asked, error: Permanent) -> DeadLetter:
         """What becomes of an event that cannot be decided on; whom it is about and a person hear of it as well."""
         about = None
+        event = asked.known.event
+        fields = {**asked.origin.log_fields(self._agent.name), **log_fields(self._agent.name, event)}
         if isinstance(error, Echo):
             # Nothing of it is published, so the chain ends here; a person hears once of its correlation.
-            log.warning("refused, agents answer each other: %s", error)
+            log.warning("refused, agents answer each other: %s", error, extra=fields)
             about = error.correlation_id
         else:
-            log.error("agent %s cannot decide on event %s", self._agent.name, asked.known.event.id, exc_info=error)
+            log.error("agent %s cannot decide on event %s", self._agent.name, event.id, exc_info=error, extra=fields)
         letter = self._dead_letter(asked.batch, asked.record, error.reason, str(error), about=about)
         tells = escalations(self._agent, asked.known, asked.entity_id, failure=letter.reason, why=letter.detail)
         return replace(letter, tells=tells)

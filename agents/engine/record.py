@@ -98,8 +98,24 @@ def escalations(agent: Agent, history: History, entity_id: str, *, failure: str,
         return _messages(agent, history.event, decision_key, told, prefix="escalation/")
     except Exception:
         # How it is written may be a domain's own; what it tells of is a dead letter already.
-        log.exception("no escalation can be written of the decision of %s on %s", agent.name, history.event.id)
+        log.exception(
+            "no escalation can be written of the decision of %s on %s",
+            agent.name,
+            history.event.id,
+            extra=log_fields(agent.name, history.event),
+        )
         return ()
+
+
+def log_fields(agent: str, event: Event) -> dict[str, str]:
+    """What a log says of a decision besides its words, for whoever searches: ids, and nothing the event holds."""
+    return {
+        "agent": agent,
+        "event_id": event.id,
+        "event_source": event.source,
+        "event_type": event.type,
+        "decision_id": str(decision_id(agent, event.source, event.id)),
+    }
 
 
 def _instead(agent: Agent, history: History, verdict: Verdict, entity_id: str) -> Sequence[DomainEvent]:

@@ -25,7 +25,8 @@ class Rests:
     def begin(self, topic: str, error: Exception, *, now: float) -> None:
         """Leave the topic alone for a while."""
         if topic not in self._until:
-            log.warning("%s cannot be read, the other topics go on without it: %r", topic, error)
+            told = {"topic": topic}
+            log.warning("%s cannot be read, the other topics go on without it: %r", topic, error, extra=told)
         self._until[topic] = now + REST_SECONDS
 
     def due(self, *, now: float) -> Collection[str]:

@@ -191,7 +191,7 @@ class Router:
             return _dead_letter(record, error.reason, str(error))
         except Exception as error:
             # It would end the worker at every start.
-            log.exception("%s cannot be routed", _place(record))
+            log.exception("%s cannot be routed", _place(record), extra=_origin(record).log_fields(ROUTER))
             return _dead_letter(record, "unprocessable", type(error).__name__)
 
     async def _bury_refused(self, refusals: Refusals) -> None:
@@ -200,11 +200,12 @@ class Router:
 
     async def _bury(self, letter: DeadLetter) -> None:
         self.dead += 1
-        log.warning("dead letter %s: %s: %s", letter.origin, letter.reason, letter.detail)
+        fields = {**letter.origin.log_fields(ROUTER), "reason": letter.reason}
+        log.warning("dead letter %s: %s: %s", letter.origin, letter.reason, letter.detail, extra=fields)
         try:
             await self._writer.bury(letter)
         except Permanent as error:
-            log.warning("dead letter %s is kept without its content: %s", letter.origin, error)
+            log.warning("dead letter %s is kept without its content: %s", letter.origin, error, extra=fields)
             detail = f"{letter.detail} (without its content, which PostgreSQL refuses)"
             await self._writer.bury(replace(letter, detail=detail, key=None, value=None, headers=()))
 
@@ -239,16 +240,15 @@ def _dead_letter(record: ConsumerRecord, reason: str, detail: str) -> DeadLetter
         consumer=ROUTER,
         reason=reason,
         detail=detail + remark(record.timestamp),
-        origin=Origin(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            at=instant(record.timestamp),
-        ),
+        origin=_origin(record),
         key=record.key,
         value=record.value,
         headers=tuple((name, value or b"") for name, value in record.headers),
     )
+
+
+def _origin(record: ConsumerRecord) -> Origin:
+    return Origin(topic=record.topic, partition=record.partition, offset=record.offset, at=instant(record.timestamp))
 
 
 def _place(record: ConsumerRecord) -> str:

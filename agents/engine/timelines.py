@@ -98,7 +98,7 @@ class Timelines:
             waiting = [one for one, outcome in settled if type(outcome) is NotPublished]
             seconds = self._pauses.note(_LANE, [(one.message.topic, outcome) for one, outcome in settled])
             for topic, waits in self.waiting.items() if seconds is not None else ():
-                log.warning("%s waits for Kafka: %s", topic, waits.reason)
+                log.warning("%s waits for Kafka: %s", topic, waits.reason, extra={"topic": topic})
             if waiting:
                 await asyncio.sleep(seconds or 0.0)
         return refusals, left

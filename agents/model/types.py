@@ -129,7 +129,7 @@ class Types:
             told = self._escalates(refusal)
         except Exception:
             # A domain's own: the refusal itself must not fail by it.
-            log.exception("no escalation can be made of: %s", refusal.reason)
+            log.exception("no escalation can be made of: %s", refusal.reason, extra={"event_id": refusal.event_id})
             return None
         if self.events.get(type(told).__name__) is not type(told):
             log.error("no loaded domain declares the escalation %s", type(told).__name__)

@@ -17,6 +17,7 @@ from app.commands.migrate import migrate
 from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
+from app.commands.start import worker
 from app.commands.stories import case_file, entity_commands, story
 from app.commands.terminal import add_command
 from app.commands.token import token
@@ -24,7 +25,9 @@ from app.commands.workers import workers
 from app.worker.application import Innervate
 
 #: Faust's own, and those that are added elsewhere.
-_TAKEN: Final = frozenset({*cli.commands, "new-domain", "acls", "rebuild", "case-file", "simulate", "mcp", "token"})
+_TAKEN: Final = frozenset(
+    {*cli.commands, worker.__name__, "new-domain", "acls", "rebuild", "case-file", "simulate", "mcp", "token"}
+)
 #: Commands that need no more than the settings.
 _OF_SETTINGS: Final = (
     approvals,

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dotenv import dotenv_values
 from psycopg2 import ProgrammingError
@@ -86,6 +86,10 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
 
     #: How long after it happened, in days, an event may reach its timeline and still see exactly what it should.
     window_late_days: int = Field(7, ge=1, le=3650)
+    #: How the log is written: for people, or a JSON object in each line.
+    log_format: Literal["console", "json"] = "console"
+    #: Whether the log may quote events, and values that PostgreSQL refuses; never secrets.
+    log_payloads: bool = False
 
     #: How far behind, in seconds, a worker may be and still say that it is ready.
     ready_lag_seconds: int = Field(600, ge=1, le=30 * 24 * 3600)

@@ -25,6 +25,8 @@ from agents.engine.routing import timeline
 from app.kafka.credentials import faust_credentials
 from app.kafka.tuning import TUNING
 from app.settings import Settings
+from app.telemetry.logs.floods import limit_floods
+from app.telemetry.logs.formatting import write_by
 from app.web.callers import Role
 from app.web.connections import Connections, Limits
 from app.web.middleware import MAX_BODY_BYTES, middlewares
@@ -33,7 +35,6 @@ from app.web.sessions import Sessions
 from app.worker import datadir
 from app.worker.announcing import Announcer
 from app.worker.consumer import Transport
-from app.worker.logs import limit_floods
 from app.worker.runtime import Runtime
 from app.worker.signals import bound_stop, end_after
 from app.worker.stream import AgentStream
@@ -79,7 +80,13 @@ class Boot(BootStrategy):
 
 
 class Worker(faust.Worker):
-    """A process that ends in bounded time when it is told to."""
+    """A process that ends in bounded time when it is told to, and whose log is safe, limited and of one format."""
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """Have everything that is logged from now on written as the settings say."""
+        super().on_setup_root_logger(logger, level)
+        write_by(cast("Innervate", self.app).settings.log_format)
+        limit_floods()
 
     def _install_signal_handlers_unix(self) -> None:
         super()._install_signal_handlers_unix()
@@ -226,7 +233,6 @@ class Innervate(faust.App):
 
     async def on_first_start(self) -> None:
         """Listen, and make the data directory with its parents; Faust makes only the last one."""
-        limit_floods()
         if self.conf.web_enabled:
             assert isinstance(self.web, WebServer), "see `_new_web`"
             await self.web.bind()

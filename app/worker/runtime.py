@@ -206,7 +206,8 @@ async def expire_overdue(approvals: Approvals) -> None:
     """Reject held decisions that are overdue; while PostgreSQL is away they wait."""
     try:
         for decision_id in await approvals.expire():
-            log.info("nobody answered for the held decision %s in time", decision_id)
+            told = {"decision_id": str(decision_id)}
+            log.info("nobody answered for the held decision %s in time", decision_id, extra=told)
     except DatabaseUnavailable as error:
         log.warning("overdue decisions wait for PostgreSQL: %s", error)
 

@@ -1,12 +1,8 @@
-"""Logs: no record forges a line, whoever logs it and whatever an event, a request or an error message holds.
+"""Floods: what is said again and again is said a few times a minute, then how often it was left out.
 
-A record is one line: what cannot be seen in its message is escaped. A traceback follows on lines that begin with `| `,
-which no record does. This holds for every logger and handler of the process, Faust's and libraries' included.
-
-And no flood hides what else is said: what is said again and again is said a few times a minute, and then how often it
-was left out. aiokafka says it hundreds of times a second when a broker is away (measured on one worker), and one line
-for every bad record is as many lines as somebody likes to send records. Nothing is lost by leaving lines out: dead
-letters are rows, what lasts is in readiness.
+None hides what else is said. aiokafka says it hundreds of times a second when a broker is away (measured on one
+worker), and one line for every bad record is as many lines as somebody likes to send records. Nothing is lost by
+leaving lines out: dead letters are rows, what lasts is in readiness.
 """
 
 from __future__ import annotations
@@ -18,10 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agents.model.text import escaped
-
-#: Begins every line of a traceback.
-TRACEBACK_MARK: Final = "| "
 #: Records of one kind in a minute that are written: some per second would hide what else is said (own choice).
 MOST: Final = 30
 #: The length of that minute, in seconds.
@@ -29,31 +21,7 @@ PERIOD_SECONDS: Final = 60.0
 #: Kinds that are counted at the same time; the one that began first is forgotten.
 _KINDS: Final = 1000
 #: Where a record keeps what was decided about it, for the next handler.
-_VERDICT: Final = "is_written"
-
-
-class SafeRecord(logging.LogRecord):
-    """A record whose message and traceback are escaped when a formatter asks for them."""
-
-    _traceback: str | None = None
-
-    def getMessage(self) -> str:  # noqa: N802 - the name is the standard library's
-        """The message with its arguments, in one line."""
-        return escaped(super().getMessage())
-
-    @property
-    def exc_text(self) -> str | None:
-        """The traceback, each line of it marked; the first formatter keeps it here for all others."""
-        return self._traceback
-
-    @exc_text.setter
-    def exc_text(self, text: str | None) -> None:
-        self._traceback = text and "\n".join(TRACEBACK_MARK + escaped(line) for line in text.split("\n"))
-
-
-def log_safely() -> None:
-    """Make all records of this process safe from now on."""
-    logging.setLogRecordFactory(SafeRecord)
+VERDICT: Final = "is_written"
 
 
 @dataclass(slots=True)
@@ -76,9 +44,9 @@ class FloodFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record is written; the last one of a period says so, and the next one what was left out."""
-        if not hasattr(record, _VERDICT):
-            setattr(record, _VERDICT, record.levelno >= logging.CRITICAL or self._is_written(record))
-        return bool(getattr(record, _VERDICT))
+        if not hasattr(record, VERDICT):
+            setattr(record, VERDICT, record.levelno >= logging.CRITICAL or self._is_written(record))
+        return bool(getattr(record, VERDICT))
 
     def _is_written(self, record: logging.LogRecord) -> bool:
         key, now = (record.name, record.levelno, str(record.msg)), self._clock()

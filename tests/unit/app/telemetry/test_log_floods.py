@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.worker.logs import FloodFilter
+from app.telemetry.logs.floods import FloodFilter
 
 
 @dataclass

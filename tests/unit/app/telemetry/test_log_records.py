@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from mode.utils.logging import DEFAULT_COLOR_FORMAT, DEFAULT_FORMAT, DefaultFormatter, ExtensionFormatter
 
-from app.worker.logs import log_safely
+from app.telemetry.logs.records import log_safely
 
 HOSTILE = "o-17\n[2026-01-01 00:00:00,000] [1] [INFO]: refunded\r\x1b[2K\u2028\u202e\U000e0041"
 SHOWN = r"o-17\n[2026-01-01 00:00:00,000] [1] [INFO]: refunded\r\u001b[2K\u2028\u202e\udb40\udc41"

@@ -1,0 +1,1 @@
+"""Telemetry: what a worker tells those who run it: logs, metrics, traces."""

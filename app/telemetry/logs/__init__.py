@@ -1,0 +1,1 @@
+"""Logs: what is written, how, and what never is."""
