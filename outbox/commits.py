@@ -84,7 +84,8 @@ def is_settled(record: DecisionRecord, outcome: bool | Exception) -> bool:
 class Commits:
     """Commits batches of decisions; `troubles` is told what waits for PostgreSQL.
 
-    `on_commit` is called with the lanes of the messages after each commit that brought some.
+    `on_commit` is called with the lanes of the messages after each commit that brought some. `codes` are the ids of
+    what decides, by agent (`outbox.codes`).
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class Commits:
         limits: ChainLimits,
         on_commit: Callable[[Collection[int]], None],
         troubles: Troubles,
+        codes: Mapping[str, int],
     ) -> None:
         self._database = database
+        self._codes = codes
         self._limits = limits
         self._on_commit = on_commit
         self._troubles = troubles
@@ -222,7 +225,7 @@ class Commits:
 
     def _parameters(self, records: Sequence[DecisionRecord]) -> Mapping[str, Any]:
         try:
-            return decision_parameters(records, most_messages=self._limits.messages)
+            return decision_parameters(records, most_messages=self._limits.messages, codes=self._codes)
         except (ValueError, TypeError) as error:
             raise StatementRejected(f"a value cannot be kept: {error}") from error
 

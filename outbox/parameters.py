@@ -12,6 +12,7 @@ import operator
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -50,19 +51,25 @@ def lock_parameters(lanes: Collection[int]) -> Mapping[str, Any]:
     return {"lane_lock": LANE_LOCK, "lanes": sorted(lanes)}
 
 
-def decision_parameters(records: Sequence[DecisionRecord], *, most_messages: int = MOST_MESSAGES) -> Mapping[str, Any]:
+def decision_parameters(
+    records: Sequence[DecisionRecord],
+    *,
+    most_messages: int = MOST_MESSAGES,
+    codes: Mapping[str, int] = MappingProxyType({}),
+) -> Mapping[str, Any]:
     """Parameters of `record_decisions`; messages keep the order of the decisions and their own.
 
-    `most_messages` is the limit of each correlation (`outbox.chains`).
+    `most_messages` is the limit of each correlation (`outbox.chains`). `codes` are the ids of what decides, by agent
+    (`outbox.codes`).
     """
     return {
-        "decisions": JsonLiteral(list(map(_row, records))),
+        "decisions": JsonLiteral([_row(record, codes) for record in records]),
         "messages": JsonLiteral([_message_row(record, message) for record in records for message in record.published]),
         "most_messages": most_messages,
     }
 
 
-def _row(record: DecisionRecord) -> Mapping[str, Any]:
+def _row(record: DecisionRecord, codes: Mapping[str, int]) -> Mapping[str, Any]:
     """The columns of a decision, by the names that `record_decisions` gives them."""
     return {
         "id": str(record.id),
@@ -89,6 +96,7 @@ def _row(record: DecisionRecord) -> Mapping[str, Any]:
         "correlation_id": record.correlation_id or record.event_id,
         "chain_depth": record.chain_depth,
         "message_count": _counted(record),
+        "code_id": codes.get(record.agent),
     }
 
 

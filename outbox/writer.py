@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, cast
 
 from outbox.backoff import Backoff
@@ -58,7 +59,8 @@ class DecisionWriter:
     """Writes decisions and dead letters; one per worker, shared by all its agents.
 
     `on_commit` is called with the lanes of the messages after each commit that brought some. The number of waiting
-    decisions is bounded by whoever calls `record`: each caller waits for its own.
+    decisions is bounded by whoever calls `record`: each caller waits for its own. `codes` are the ids of what decides,
+    by agent (`outbox.codes`); it may be filled later, before the first decision.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class DecisionWriter:
         batch_size: int = BATCH_SIZE,
         limits: ChainLimits = ChainLimits(),  # noqa: B008 - immutable
         effects_wait_seconds: float = EFFECTS_WAIT_SECONDS,
+        codes: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._database = database
         self._limits = limits
@@ -76,7 +79,7 @@ class DecisionWriter:
         self._on_commit = on_commit
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
-        commit = Commits(database, limits=limits, on_commit=on_commit, troubles=self.troubles).commit
+        commit = Commits(database, limits=limits, on_commit=on_commit, troubles=self.troubles, codes=codes).commit
         self._decisions = Batcher(commit, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
         #: Decisions with effects, one at a time, of agents whose effects had to wait lately.
         self._alone = Batcher(commit, limit=1, name="decision writer, alone")

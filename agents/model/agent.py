@@ -34,6 +34,8 @@ Chosen = TypeVar("Chosen", bound=Callable[[Any, Any, History, Decision], Decisio
 
 #: Names become parts of topic names and metric labels.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: What a version may look like: `7`, `1.4.0`, `2026-11-28`.
+_VERSION: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9.+-]{0,39})?")
 #: Names that would be taken for something else: the consumer of dead letters that reads domain topics, the set of every
 #: agent, and the beginning of the names of sets with a shadow.
 RESERVED: Final = frozenset({"router", "all", "shadow"})
@@ -48,8 +50,9 @@ class Agent:
 
     Types with `slots` are counted apart from the `events` of the window, and by themselves: `{Deployed: 50}` keeps the
     last 50 deployments, however much else happens; `{(Deployed, Configured): 50}` the last 50 of both together. The
-    age of the window holds for all. Raises ValueError when a name or a number is not usable, TypeError when something
-    is of another type.
+    age of the window holds for all. `version` is what its people call the rules as they are now; it stands with every
+    decision, beside the hashes that tell on their own what changed. Raises ValueError when a name or a number is not
+    usable, TypeError when something is of another type.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Agent:
         remembers: Sequence[type[DomainEvent]],
         window: WindowSpec,
         slots: Mapping[Slots, int] = MappingProxyType({}),
+        version: str = "",
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"agent name {name!r}: expected lower-case letters, digits and _, at most 40")
@@ -70,9 +74,14 @@ class Agent:
             raise TypeError(f"agent {name}: entity must be an Entity, got {type(entity).__name__}")
         if not isinstance(window, WindowSpec):
             raise TypeError(f"agent {name}: window must be a WindowSpec, got {type(window).__name__}")
+        if not isinstance(version, str):
+            raise TypeError(f"agent {name}: version must be a text, got {type(version).__name__}")
+        if not _VERSION.fullmatch(version):
+            raise ValueError(f"agent {name}: version {version!r}: expected letters, digits, . + and -, at most 40")
         reacts_to = event_types(f"agent {name}: reacts_to", reacts_to)
         remembers = event_types(f"agent {name}: remembers", remembers)
         self.name = name
+        self.version = version
         self.entity = entity
         self.window = _with_slots(name, window, remembers, slots)
         #: The models of all it reacts to or remembers, each once.
@@ -87,6 +96,12 @@ class Agent:
     def has_rules(self) -> bool:
         """Whether it can decide."""
         return self._rules is not None
+
+    @property
+    def judging(self) -> Sequence[object]:
+        """The functions and the form that it judges by; no decision comes of anything else of it."""
+        choosing = self.choosing
+        return (self._rules,) if choosing is None else (self._rules, choosing.form, choosing.decide)
 
     def rules(self, rules: Rules) -> Rules:
         """Decorator: the function that decides, called with the typed event and the history."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from agents.replay.code import DecidingCode
 from outbox.journal import StoredReply
 from outbox.records import sourceless_decision_id
 from tables.event import Event
@@ -62,6 +63,8 @@ class RecordedDecision:
     messages: Sequence[Published]
     #: Replies of the journal about this agent and event.
     replies: Sequence[StoredReply] = ()
+    #: By which code it was made; None where its worker did not say, and in slices.
+    code: DecidingCode | None = None
 
     def is_about(self, event: Event) -> bool:
         """Whether this is a decision on the event."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from agents.replay.comparison import Comparison, HistoryKind, Kind
+
+#: Whether the code that a difference was recorded by is that of the replay.
+SAME: Final = "same"
+OTHER: Final = "other"
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(slots=True)
@@ -18,10 +23,15 @@ class Totals:
     histories: dict[str, Counter[str]] = field(default_factory=dict)
     #: Who decided in the replay.
     brains: dict[str, Counter[str]] = field(default_factory=dict)
+    #: By which code those were decided that came out otherwise: `same`, `other`, `unknown`.
+    codes: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def add(self, comparison: Comparison) -> None:
-        """Count one."""
+    def add(self, comparison: Comparison, code: Sequence[str] | None = None) -> None:
+        """Count one; `code` is what of the code is another one now, None when that is not known."""
         self.kinds.setdefault(comparison.agent, Counter())[comparison.kind.value] += 1
+        if comparison.kind is not Kind.SAME:
+            by = UNKNOWN if code is None else OTHER if code else SAME
+            self.codes.setdefault(comparison.agent, Counter())[by] += 1
         if comparison.history is not None:
             self.histories.setdefault(comparison.agent, Counter())[comparison.history.value] += 1
         if comparison.decided is not None:
@@ -43,6 +53,7 @@ class Totals:
             agent: {
                 **{kind.value: self.kinds.get(agent, Counter())[kind] for kind in Kind},
                 "history": {kind.value: self.histories.get(agent, Counter())[kind] for kind in HistoryKind},
+                "code": {name: self.codes.get(agent, Counter())[name] for name in (SAME, OTHER, UNKNOWN)},
                 "brains": dict(sorted(self.brains.get(agent, Counter()).items())),
             }
             for agent in sorted(agents)
@@ -50,7 +61,7 @@ class Totals:
 
     def to_json(self) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
         """All counts, to be read by `from_json`."""
-        return {"kinds": self.kinds, "histories": self.histories, "brains": self.brains}
+        return {"kinds": self.kinds, "histories": self.histories, "brains": self.brains, "codes": self.codes}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Self:

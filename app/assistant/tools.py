@@ -53,6 +53,8 @@ NAMES: Final[Mapping[str, str]] = {
     "/dead-letters": "dead_letters",
     "/dead-letter-groups": "dead_letter_groups",
     "/dead-letters/{letter_id}": "dead_letter",
+    "/code-versions": "code_versions",
+    "/code-versions/{code_id}": "code_version",
     "/shadows": "shadows",
     "/llm-calls": "llm_calls",
     "/llm-calls/{call_id}": "llm_call",

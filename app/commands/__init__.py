@@ -21,6 +21,7 @@ from app.commands.start import worker
 from app.commands.stories import case_file, entity_commands, story
 from app.commands.terminal import add_command
 from app.commands.token import token
+from app.commands.versions import versions
 from app.commands.workers import workers
 from app.worker.application import Innervate
 
@@ -37,6 +38,7 @@ _OF_SETTINGS: Final = (
     outbox,
     dead_letters,
     decisions,
+    versions,
     workers,
     agents_graph,
     shadows,

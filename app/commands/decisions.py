@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from app.commands.lists import JSON, answer, asked, filters, more, table
 from app.commands.terminal import Terminal, command, opened
-from app.reads.decisions import DecisionsQuery
+from app.reads.decisions import DecisionsQuery, DecisionSummary
 from app.reads.decisions import decisions as read_decisions
 from app.settings import Settings
 
-_HEADERS: Final = ("decided at", "agent", "entity", "on", "outcome", "sure", "status", "id", "reason")
+_HEADERS: Final = ("decided at", "agent", "entity", "on", "outcome", "sure", "status", "code", "id", "reason")
 
 
 @command(*filters(DecisionsQuery), JSON)
@@ -31,6 +31,7 @@ async def decisions(terminal: Terminal, settings: Settings, *, as_json: bool, **
             one.outcome,
             f"{one.confidence:.2f}",
             one.status,
+            _code(one),
             one.id,
             one.reason,
         )
@@ -38,3 +39,8 @@ async def decisions(terminal: Terminal, settings: Settings, *, as_json: bool, **
     ]
     table(terminal, "Decisions", _HEADERS, rows)
     more(terminal, found.next)
+
+
+def _code(decision: DecisionSummary) -> str:
+    """The code it was decided by; a star where the agent decided by another just before."""
+    return f"{decision.code or ''}{'*' if decision.is_other_code else ''}"

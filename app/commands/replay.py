@@ -29,6 +29,7 @@ from app.timemachine.recorded import RecordedDecisions
 from app.timemachine.replay_log import Plan, replay_log, summary
 from app.timemachine.report import write_html, write_json
 from app.timemachine.state import ReplayState, StateUnusable, replay_state
+from app.worker.code import deciding_code
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable
 
@@ -111,6 +112,7 @@ async def run_replay(
             window_events=settings.window_events,
             only=await _where(settings, asked),
             concurrency=settings.llm_concurrency if asked.decide == "model" else 1,
+            codes={agent.name: deciding_code(settings, agent) for agent in agents},
         )
         with replay_state(state, described) as kept:
             await _run(plan, kept, settings)
@@ -162,8 +164,8 @@ async def _where(settings: Settings, asked: Asked) -> tuple[str, int] | None:
 
 def _totals(terminal: Terminal, result: Mapping[str, Any]) -> str:
     rows = [
-        (agent, *(str(counts[kind]) for kind in Kind), str(counts["history"]["dropped"]))
+        (agent, *(str(counts[kind]) for kind in Kind), str(counts["history"]["dropped"]), str(counts["code"]["other"]))
         for agent, counts in result["agents"].items()
     ]
     title = f"{result['decisions']} decisions compared, {result['different']} differ"
-    return terminal.tabulate(rows, headers=("agent", *Kind, "history dropped"), title=title)
+    return terminal.tabulate(rows, headers=("agent", *Kind, "history dropped", "by other code"), title=title)

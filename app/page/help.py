@@ -59,6 +59,11 @@ HELP: Final[Mapping[str, Help]] = MappingProxyType(
             "How sure is that?",
             "The agent's own account, from 0 to 1. Below 0.5 a finding is a guess, and a person decides.",
         ),
+        "code": _help(
+            "What is the code?",
+            "What the agent decided by: its rules with every module they reach, the settings that matter, the release."
+            " Another number is other code; the number's own page says what changed.",
+        ),
         "gap": _help(
             "What is a gap?",
             "Something that is not there where it would stand: records that Kafka has dropped or nobody read, a"

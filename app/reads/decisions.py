@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, model_validator
 
 from app.reads.approvals import Answered, answered
-from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, require_known
+from app.reads.codes import MOST_CODES, CodeVersion, known_code
+from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, digits, require_known
 from outbox.approvals import Approvals
 from outbox.database import Database, queries
 from outbox.records import Status
@@ -42,6 +43,8 @@ class DecisionsQuery(TimeQuery):
     status: Status | None = None
     brain: Term | None = None
     """`rules` or how a model decided."""
+    code: Annotated[int, digits(1, MOST_CODES)] | None = None
+    """The code that decided, by its id in the list of code versions."""
     before: RowId | None = None
     """The id of the last decision of the page before."""
 
@@ -74,6 +77,10 @@ class DecisionSummary(Shape):
     status: Status
     decided_at: AwareDatetime
     correlation_id: str | None
+    code: int | None
+    """The code that decided, by its id in the list of code versions; null where its worker did not say."""
+    is_other_code: bool
+    """Whether the agent decided by other code just before."""
 
 
 class DecisionsPage(Shape):
@@ -103,6 +110,8 @@ class Decision(DecisionSummary):
     """The messages of its story with its own, in answer to agents."""
     approval: Answered | None
     """What a person was asked, and answered, if it was held."""
+    decided_by: CodeVersion | None
+    """What the agent decided by."""
 
 
 class GroupsQuery(TimeQuery):
@@ -150,7 +159,11 @@ async def decision(database: Database, approvals: Approvals, decision_id: UUID) 
     if not rows:
         raise NotFound(f"no decision {decision_id}")
     held = await approvals.find(decision_id)
-    return Decision(**rows[0]._asdict(), approval=None if held is None else answered(held, approvals.effects))
+    return Decision(
+        **rows[0]._asdict(),
+        approval=None if held is None else answered(held, approvals.effects),
+        decided_by=await known_code(database, rows[0].code),
+    )
 
 
 async def decision_groups(database: Database, query: GroupsQuery) -> DecisionGroups:

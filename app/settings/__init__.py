@@ -62,6 +62,8 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
     shadow: str = ""
     #: Tells shadows of one agent apart.
     shadow_label: str = "shadow"
+    #: Which build of the release this is, such as a commit; part of what is recorded of the code that decides.
+    release_build: str = Field("", max_length=80, pattern=r"^[A-Za-z0-9._+-]*$")
     #: Topics the router reads; those that the domains declare when empty.
     event_topics: Names = Field((), validate_default=True)
     #: What is written to timelines beyond what agents want: `all`, names of entities, `entity:Type`.

@@ -144,6 +144,7 @@ class Entries:
             effects=[EffectRow(table=each.table, row=each.row) for each in rows],
             messages=[self._message(each) for each in self._facts.messages[decision.id]],
             approval=None if approval is None else _asked(approval),
+            code=decision.code,
         )
 
     def _call(self, call: KeptCall) -> ModelCall:

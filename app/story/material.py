@@ -13,7 +13,7 @@ import orjson
 from agents.model.entity import Entity
 from agents.model.history import agent_source
 from agents.replay.records import TimelineRecord
-from app.story.model import Belonging, SourceState
+from app.story.model import Belonging, DecidedBy, SourceState
 from tables.event import read_time
 
 #: Source and id of an event.
@@ -83,6 +83,8 @@ class KeptDecision:
     correlation_id: str | None
     chain_depth: int | None
     messages: Sequence[KeptMessage]
+    #: What its agent decided by; None where its worker did not say.
+    code: DecidedBy | None = None
 
     @property
     def event(self) -> EventKey:

@@ -172,6 +172,18 @@ class Asked(Shape):
     """State changes that an approval makes."""
 
 
+class DecidedBy(Shape):
+    """Which code an agent decided by (`outbox.codes`)."""
+
+    id: int
+    """In the list of code versions."""
+    version: str
+    """What the agent declared."""
+    rules_hash: str
+    settings_hash: str
+    release: str
+
+
 class DecisionEntry(Shape):
     """A decision."""
 
@@ -202,6 +214,9 @@ class DecisionEntry(Shape):
     effects: Sequence[EffectRow]
     messages: Sequence[MessageFate]
     approval: Asked | None
+    # The hashes in a case file are of its JSON: one of before must keep its own.
+    code: DecidedBy | None = Field(None, exclude_if=lambda code: code is None)
+    """What the agent decided by; left out where its worker did not say."""
 
 
 class AnswerEntry(Shape):

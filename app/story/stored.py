@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from app.story.material import KeptApproval, KeptCall, KeptDecision, KeptLetter, KeptMessage, Row, Waiting, kept, told
+from app.story.model import DecidedBy
 from outbox.content import readable
 from outbox.database import Database, queries
 from outbox.database import Row as Found
@@ -136,8 +137,10 @@ def _decision(row: Found) -> KeptDecision:
     columns = row._asdict()
     history: dict[str, Any] = orjson.loads(columns.pop("history"))
     messages = orjson.loads(columns.pop("messages"))
+    code = columns.pop("code")
     return KeptDecision(
         **columns,
+        code=None if code is None else DecidedBy(**orjson.loads(code)),
         history_offsets=tuple(history.get("offsets", ())),
         history_sha256=str(history.get("sha256", "")),
         messages=tuple(

@@ -12,8 +12,11 @@ from agents.replay.records import Published, RecordedDecision
 from outbox.records import DecisionRecord, Message
 
 
-def difference(comparison: Comparison) -> Mapping[str, Any]:
-    """One difference, both sides beside each other; `messages` has those that are not the same."""
+def difference(comparison: Comparison, code: Sequence[str] | None = None) -> Mapping[str, Any]:
+    """One difference, both sides beside each other; `messages` has those that are not the same.
+
+    `code` is what of the code is another one now than when it was decided, None when that is not known.
+    """
     recorded, decided = comparison.recorded, comparison.decided
     return {
         "kind": comparison.kind.value,
@@ -27,6 +30,7 @@ def difference(comparison: Comparison) -> Mapping[str, Any]:
         "offset": comparison.offset,
         "history": None if comparison.history is None else comparison.history.value,
         "problem": comparison.problem,
+        "code_changed": None if code is None else list(code),
         "differing": [] if recorded is None or decided is None else list(differing(recorded, decided)),
         "recorded": None if recorded is None else _recorded(recorded),
         "replayed": None if decided is None else _replayed(decided),

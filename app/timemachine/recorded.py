@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import orjson
 
 from agents.engine.brain import RULES
 from agents.model.types import Types
+from agents.replay.code import DecidingCode
 from agents.replay.records import Published, RecordedDecision
 from outbox.database import Database, Row, queries
 from outbox.journal import StoredReply
@@ -36,6 +37,8 @@ class RecordedDecisions:
         self._database = database
         self._types = types
         self._page_rows = page_rows
+        #: Those that were met, by their ids: there are few.
+        self._codes: dict[int, DecidingCode] = {}
 
     async def read(
         self, topic: str, partition: int, agents: Collection[str], start: int, end: int
@@ -88,7 +91,8 @@ class RecordedDecisions:
         return [(row.event_source, row.partition, row.offset) for row in rows]
 
     async def _with_replies(self, rows: Sequence[Row]) -> Sequence[RecordedDecision]:
-        decisions = [_decision(row, self._types) for row in rows]
+        await self._meet({row.code_id for row in rows if row.code_id is not None} - self._codes.keys())
+        decisions = [_decision(row, self._types, self._codes) for row in rows]
         asked = [each for each in decisions if each.brain != RULES or each.model or each.fallback_reason]
         if not asked:
             return decisions
@@ -102,13 +106,21 @@ class RecordedDecisions:
             replies[row.agent, row.event_source, row.event_id].append(StoredReply.of(row))
         return [replace(each, replies=tuple(replies.get(_event(each), ()))) for each in decisions]
 
+    async def _meet(self, ids: Collection[int]) -> None:
+        if ids:
+            for row in await self._database.run(_SQL["deciding_codes"], {"ids": sorted(ids)}):
+                columns = row._asdict()
+                code_id = columns.pop("id")
+                self._codes[code_id] = DecidingCode(**columns)
+
 
 def _event(decision: RecordedDecision) -> tuple[str, str | None, str]:
     return decision.agent, decision.event_source, decision.event_id
 
 
-def _decision(row: Row, types: Types) -> RecordedDecision:
+def _decision(row: Row, types: Types, codes: Mapping[int, DecidingCode]) -> RecordedDecision:
     columns = row._asdict()
+    code_id = columns.pop("code_id")
     decision_id, messages = columns.pop("id"), orjson.loads(columns.pop("messages"))
     history: dict[str, Any] = orjson.loads(columns.pop("history"))
     return RecordedDecision(
@@ -117,6 +129,7 @@ def _decision(row: Row, types: Types) -> RecordedDecision:
         history_offsets=tuple(history["offsets"]),
         history_sha256=history["sha256"],
         messages=tuple(_message(kept, types) for kept in messages),
+        code=codes.get(code_id),
     )
 
 

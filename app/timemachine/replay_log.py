@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from agents.model.types import Types
+from agents.replay.code import DecidingCode, changed_code
 from agents.replay.deciders import Decider
 from agents.replay.engine import Replay
 from agents.replay.records import TimelineRecord
@@ -35,6 +36,8 @@ class Plan:
     only: tuple[str, int] | None = None
     #: Decisions made at the same time.
     concurrency: int = 1
+    #: What the agents decide by in this replay, by their names.
+    codes: Mapping[str, DecidingCode] = field(default_factory=dict)
 
     @property
     def entities(self) -> Sequence[str]:
@@ -72,7 +75,9 @@ async def replay_log(
             source = sources[part.topic].read(part.partition, part.start, part.end)
             async with aclosing(_watched(source, part, on_progress)) as records:
                 async for comparison in engine.compare(part, records):
-                    state.take(comparison)
+                    recorded = comparison.recorded
+                    code = None if recorded is None else changed_code(recorded.code, plan.codes.get(recorded.agent))
+                    state.take(comparison, code)
 
 
 async def _prepare(plan: Plan, state: ReplayState, timelines: Mapping[str, TimelineSource]) -> None:

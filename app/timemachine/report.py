@@ -97,6 +97,9 @@ def _difference(difference: Mapping[str, Any]) -> str:
     notes = [f"{place}", f"entity {difference['entity_id']}"] if difference["entity_id"] else [place]
     if difference["history"]:
         notes.append(f"history {difference['history']}")
+    # Differences that were found by a release of before do not say it.
+    if difference.get("code_changed"):
+        notes.append(f"recorded by other code: {', '.join(difference['code_changed'])}")
     if difference["problem"]:
         notes.append(difference["problem"])
     recorded, replayed = difference["recorded"], difference["replayed"]

@@ -141,7 +141,8 @@ def _lines(cut: Slice) -> Iterator[bytes]:
         yield _line("record", _kept_record(record))
     for decision in cut.decisions:
         messages = [{**asdict(m), "key": _kept(m.key), "value": _kept(m.value)} for m in decision.messages]
-        yield _line("decision", {**asdict(decision), "messages": messages})
+        kept = {name: value for name, value in asdict(decision).items() if name != "code"}
+        yield _line("decision", {**kept, "messages": messages})
     for agent, topic, partition, offset in cut.dead:
         yield _line("dead", {"agent": agent, "topic": topic, "partition": partition, "offset": offset})
 

@@ -94,11 +94,11 @@ class ReplayState:
         self._note()
         self.windows.commit()
 
-    def take(self, comparison: Comparison) -> None:
-        """Count a comparison, and keep it when it is a difference."""
-        self.totals.add(comparison)
+    def take(self, comparison: Comparison, code: Sequence[str] | None = None) -> None:
+        """Count a comparison, and keep it when it is a difference; `code` is what of the code is another one now."""
+        self.totals.add(comparison, code)
         if comparison.kind is not Kind.SAME:
-            self._differences.write(orjson.dumps(difference(comparison)) + b"\n")
+            self._differences.write(orjson.dumps(difference(comparison, code)) + b"\n")
 
     def checkpoint(self, part: Part, offset: int) -> None:
         """Note, with the windows' next commit, that everything in this partition before the offset is done."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from app.views.agents import agent_endpoints
 from app.views.approvals import approval_endpoints
+from app.views.codes import code_endpoints
 from app.views.decisions import decision_endpoints
 from app.views.endpoints import Endpoint, register
 from app.views.health import health_endpoints
@@ -28,6 +29,7 @@ def endpoints(app: Innervate) -> Sequence[Endpoint]:
         *health_endpoints(app),
         *agent_endpoints(app),
         *decision_endpoints(app),
+        *code_endpoints(app),
         *time_machine_endpoints(app),
         *story_endpoints(app),
         *approval_endpoints(app),

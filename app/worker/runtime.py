@@ -28,11 +28,13 @@ from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.worker.brains import Brains
+from app.worker.code import codes_of
 from app.worker.probe import ProgressProbe
 from app.worker.stream import AgentStream
 from app.worker.sweep import Sweep
 from outbox.approvals import Approvals
 from outbox.chains import ChainLimits
+from outbox.codes import register
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, Fatal
 from outbox.fenced import FencedPublisher
@@ -93,12 +95,15 @@ class Runtime(Service):
         self.relay = Relay(self.database, self._relay_publisher, owner=self.name)
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
         self.brains = Brains(settings, self.database)
+        #: The ids of what decides here, by the names of agents in `decisions`.
+        self._codes: dict[str, int] = {}
         limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
         self.writer = DecisionWriter(
             self.database,
             on_commit=self._on_commit,
             limits=limits,
             effects_wait_seconds=settings.effects_wait_seconds,
+            codes=self._codes,
         )
         shadow = settings.shadowing
         #: Where agents commit: a shadow's decisions have no consequences.
@@ -171,6 +176,7 @@ class Runtime(Service):
         settings = self._settings
         await asyncio.to_thread(_prepare_database, settings)
         await self.database.open()
+        self._codes.update(await register(self.database, await asyncio.to_thread(codes_of, settings)))
         known = await ensure_topics(settings, [stream.changelog for stream in self.agent_streams])
         for stream in self.agent_streams:
             stream.require(known)

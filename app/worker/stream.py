@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -17,6 +16,7 @@ from agents.model.agent import Agent
 from app.kafka.topic_ids import KnownTopics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
+from app.settings.judging import window_of
 from app.worker.brains import Brains
 from app.worker.consumer import Consumer
 from app.worker.fetched import AsFetched, Fetched
@@ -95,9 +95,7 @@ class AgentStream:
         readings: Readings | None = None,
     ) -> None:
         self.agent = agent
-        spec = agent.window
-        if settings.window_events is not None:
-            spec = replace(spec, events=settings.window_events)
+        spec = window_of(settings, agent)
         self.windows: Final = WindowTable(app, f"{agent.name}-windows", spec, partitions=settings.topic_partitions)
         self.loop: StreamLoop | None = None
         self._app = app

@@ -2,6 +2,13 @@
 id::text, agent, event_source, event_id, event_type, event_at, entity, entity_id, topic, partition, "offset",
     plain_history(history)::text AS history, brain, model, outcome, reason, confidence, fallback_reason, status,
     decided_at, committed_at, correlation_id, chain_depth,
+    (
+        SELECT jsonb_build_object(
+            'id', c.id, 'version', c.version, 'rules_hash', c.rules_hash, 'settings_hash', c.settings_hash,
+            'release', c.release
+        )::text
+        FROM code_versions AS c WHERE c.id = code_id
+    ) AS code,
     CASE WHEN pg_column_size(messages) <= 4194304 THEN messages::text ELSE '[]' END AS messages
 
 -- name: own_decisions

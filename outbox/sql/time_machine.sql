@@ -2,7 +2,7 @@
 -- History and messages are texts: jsonb would be read twice.
 SELECT
     id::text, agent, event_source, event_id, topic, partition, "offset", status, brain, model, fallback_reason,
-    outcome, reason, confidence, plain_history(history)::text AS history, messages::text
+    outcome, reason, confidence, plain_history(history)::text AS history, messages::text, code_id
 FROM decisions
 
 -- name: recorded_page
@@ -34,6 +34,10 @@ WHERE entity = %(entity)s
   AND (%(event_source)s::text IS NULL OR event_source = %(event_source)s)
 GROUP BY event_source, partition
 ORDER BY event_source, partition;
+
+-- name: deciding_codes
+-- What decisions were made by.
+SELECT id, version, rules_hash, settings, release, libraries FROM code_versions WHERE id = ANY (%(ids)s::integer[]);
 
 -- name: dead_letter_at
 -- Whether an agent gave up the event at this offset.

@@ -1,11 +1,23 @@
 -- part: summary
 id::text, agent, event_source, event_id, event_type, entity, entity_id, outcome, reason, confidence, brain, model,
-    fallback_reason, status, decided_at, correlation_id
+    fallback_reason, status, decided_at, correlation_id, code_id AS code
+
+-- part: other_code
+-- Whether the agent decided by other code just before: one probe of the index on agent and time.
+coalesce((
+    SELECT b.code_id IS DISTINCT FROM shown.code_id
+    FROM decisions AS b
+    WHERE b.agent = shown.agent AND (b.decided_at, b.id) < (shown.decided_at, shown.id)
+    ORDER BY b.decided_at DESC, b.id DESC
+    LIMIT 1
+), false) AS is_other_code
 
 -- name: decisions
 -- A filter that is NULL filters nothing. `before` is the id of the last row of the page before. What is related to an
 -- entity is what was decided on the events that were decided on about it, the newest 1,000 of them.
-SELECT {summary}
+SELECT {summary}, {other_code}
+FROM (
+SELECT *
 FROM decisions
 WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
   AND (
@@ -58,6 +70,7 @@ WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
   AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
   AND (%(status)s::text IS NULL OR status = %(status)s)
   AND (%(brain)s::text IS NULL OR brain = %(brain)s)
+  AND (%(code)s::integer IS NULL OR code_id = %(code)s)
   AND (%(since)s::timestamptz IS NULL OR decided_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR decided_at < %(until)s)
   AND (
@@ -65,17 +78,19 @@ WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
       OR (decided_at, id) < (SELECT decided_at, id FROM decisions WHERE id = %(before)s::uuid)
   )
 ORDER BY decided_at DESC, id DESC
-LIMIT %(limit)s;
+LIMIT %(limit)s
+) AS shown
+ORDER BY decided_at DESC, id DESC;
 
 -- name: known_decision
 SELECT id FROM decisions WHERE id = %(id)s::uuid;
 
 -- name: decision
 SELECT
-    {summary},
+    {summary}, {other_code},
     event_at, topic, partition, "offset", plain_history(history) AS history, messages,
     committed_at, chain_depth, fan_out
-FROM decisions
+FROM decisions AS shown
 WHERE id = %(id)s::uuid;
 
 -- name: decision_groups

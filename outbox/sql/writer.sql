@@ -6,7 +6,7 @@ SELECT pg_advisory_xact_lock(%(lane_lock)s, lane) FROM unnest(%(lanes)s::integer
 -- part: decision_columns
 -- All but JSON, status and fan_out, which are settled as they are written.
 id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", brain, model,
-        outcome, reason, confidence, fallback_reason, decided_at, correlation_id, chain_depth
+        outcome, reason, confidence, fallback_reason, decided_at, correlation_id, chain_depth, code_id
 
 -- name: record_decisions
 -- A message is inserted only with the decision row it belongs to, and a decision that is there already brings neither
@@ -21,12 +21,13 @@ WITH input AS (
             id uuid, agent text, event_id text, event_source text, event_type text, event_at timestamptz, entity text,
             entity_id text, topic text, partition integer, "offset" bigint, history text, brain text, model text,
             outcome text, reason text, confidence double precision, fallback_reason text, messages text,
-            decided_at timestamptz, correlation_id text, chain_depth integer, status text, message_count integer
+            decided_at timestamptz, correlation_id text, chain_depth integer, status text, message_count integer,
+            code_id integer
         )
     ) WITH ORDINALITY AS t (
         id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset", history,
         brain, model, outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth,
-        status, message_count, position
+        status, message_count, code_id, position
     )
 ), counted AS (
     SELECT

@@ -96,6 +96,8 @@ def test_what_workers_decided_is_decided_again(sandbox: Sandbox, told: int, tmp_
     found = report(tmp_path / "report.json", run)
     assert (run.returncode, found["different"], found["differences"]) == (0, 0, []), run.stderr
     assert (found["same"], found["decisions"]) == (True, told)
+    nameless = rows(sandbox.database_url, "SELECT count(*) FROM decisions WHERE code_id IS NULL")
+    assert nameless == [(0,)]
     assert "every decision is the same" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert count(sandbox) == told
 
@@ -111,6 +113,8 @@ def test_a_changed_rule_shows_the_decisions_it_changes(sandbox: Sandbox, told: i
     assert (run.returncode, found["agents"].keys()) == (1, {"fraud"}), run.stderr
     assert found["different"] == found["agents"]["fraud"]["changed"] > 0
     assert {each["replayed"]["outcome"] for each in found["differences"]} == {"large"}
+    assert all({"rules", "version"} <= set(each["code_changed"]) for each in found["differences"])
+    assert found["agents"]["fraud"]["code"] == {"same": 0, "other": found["different"], "unknown": 0}
 
 
 def test_one_entity_is_replayed_alone(sandbox: Sandbox, told: int, tmp_path: Path) -> None:

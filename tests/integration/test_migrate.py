@@ -26,6 +26,7 @@ from outbox.schema import MIGRATIONS, newest
 ROOT = Path(__file__).parents[2]
 TABLES = [
     "approvals",
+    "code_versions",
     "dead_letters",
     "decisions",
     "domain_migrations",
@@ -93,6 +94,7 @@ def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_
     query("DROP TABLE workers; DROP FUNCTION plain_history; ALTER TABLE outbox_workers DROP COLUMN reads_steps")
     query("ALTER TABLE outbox_identity DROP COLUMN session_secret")
     query("DROP TABLE operator_actions; DROP FUNCTION keep_operator_actions")
+    query("DROP TABLE code_versions; ALTER TABLE decisions DROP COLUMN code_id")
     query("UPDATE innervate_migrations SET version_num = '0007'")
 
     migrate(database_url, CATALOGUE.migrations)
@@ -170,7 +172,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0014"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0015"]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 

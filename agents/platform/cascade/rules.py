@@ -81,6 +81,7 @@ _HEARD: Final = (
 
 cascade = Agent(
     name="cascade",
+    version="1",
     entity=service,
     reacts_to=_HEARD,
     remembers=_HEARD,

@@ -49,6 +49,7 @@ ESCALATIONS: Final = 20
 
 incident = Agent(
     name="incident",
+    version="1",
     entity=service,
     reacts_to=(RootCauseSuspected, ErrorOccurred, ServiceDeployed, ConfigChanged),
     remembers=(

@@ -20,6 +20,7 @@ from tables.window import WindowSpec
 
 bookkeeping = Agent(
     name="bookkeeping",
+    version="1",
     entity=order_entity,
     reacts_to=(ChargebackReceived, RefundIssued),
     remembers=(PaymentSucceeded, ChargebackReceived, RefundIssued),

@@ -37,6 +37,7 @@ from tables.window import WindowSpec
 
 confirmation = Agent(
     name="confirmation",
+    version="1",
     entity=customer,
     reacts_to=(PaymentSucceeded,),
     remembers=(

@@ -21,6 +21,7 @@ from tables.window import WindowSpec
 
 fraud = Agent(
     name="fraud",
+    version="1",
     entity=customer,
     reacts_to=(PaymentSucceeded,),
     remembers=(PaymentSucceeded, PaymentFailed, ChargebackReceived),

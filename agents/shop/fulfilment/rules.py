@@ -44,6 +44,7 @@ _REACTS_TO: Final = (OrderPlaced, PaymentSucceeded, ShipmentRetryRequested, Frau
 
 fulfilment = Agent(
     name="fulfilment",
+    version="1",
     entity=order_entity,
     reacts_to=_REACTS_TO,
     remembers=(

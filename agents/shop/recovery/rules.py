@@ -49,6 +49,7 @@ from tables.window import WindowSpec
 
 recovery = Agent(
     name="recovery",
+    version="1",
     entity=order,
     reacts_to=(RootCauseIdentified, FraudScored, FulfilmentRequested, OrderCancelled, AddressChanged),
     remembers=(

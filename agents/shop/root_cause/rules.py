@@ -37,6 +37,7 @@ from tables.window import WindowSpec
 
 root_cause = Agent(
     name="root_cause",
+    version="1",
     entity=order,
     reacts_to=(ErrorOccurred, RootCauseIdentified, *CULPRITS.values()),
     remembers=(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from app.page.view import Shown, View, Visit, uuid_of
+from app.reads.codes import MOST_CODES, CodesQuery, code, codes
 from app.reads.decisions import DecisionGroup, DecisionsQuery, GroupsQuery, decision, decision_groups, decisions
 from app.reads.llm_calls import LlmCallsQuery, llm_call, llm_calls
+from app.reads.shapes import NotFound
 from outbox.records import Status
 
 #: Where this is in the navigation.
@@ -71,10 +73,29 @@ async def show_one(visit: Visit) -> Shown:
     )
 
 
+async def show_codes(visit: Visit) -> Shown:
+    """By which code the agents decided."""
+    query: CodesQuery = visit.query
+    page = await codes(visit.parts.database, query)
+    agents = sorted(visit.parts.settings.catalogue.agents)
+    return Shown(template="codes.html", context={"page": page, "query": query, "agents": agents})
+
+
+async def show_code(visit: Visit) -> Shown:
+    """What one code is made of. Raises `NotFound`."""
+    code_id = visit.place["code_id"]
+    if not (code_id.isascii() and code_id.isdecimal() and len(code_id) < len(str(MOST_CODES))):
+        raise NotFound(f"no code version {code_id[:40]}")
+    found = await code(visit.parts.database, int(code_id))
+    return Shown(template="code.html", context={"code": found}, title=f"Code {found.id} of {found.agent}")
+
+
 VIEWS: Final = (
     View(path=_SECTION, title="Decisions", answer=show_list, query=DecisionsQuery, in_navigation=True),
     View(
         path=f"{_SECTION}/groups", title="Groups of decisions", answer=show_groups, query=GroupsQuery, section=_SECTION
     ),
+    View(path=f"{_SECTION}/code", title="By which code", answer=show_codes, query=CodesQuery, section=_SECTION),
+    View(path=f"{_SECTION}/code/{{code_id}}", title="Code", answer=show_code, section=_SECTION),
     View(path=f"{_SECTION}/{{decision_id}}", title="Decision", answer=show_one, section=_SECTION),
 )

@@ -45,6 +45,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "budget.sql",
         "buried.sql",
         "causes.sql",
+        "codes.sql",
         "effects.sql",
         "fenced.sql",
         "graph.sql",

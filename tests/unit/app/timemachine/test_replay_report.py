@@ -18,6 +18,7 @@ from agents.engine.brain import RULES
 from agents.engine.record import decision_record
 from agents.model.decision import Verdict
 from agents.replay.comparison import Comparison, HistoryKind, Kind
+from agents.replay.totals import Totals
 from agents.shop.fraud.rules import fraud
 from app.timemachine.differences import difference
 from app.timemachine.report import SHOWN, write_html, write_json
@@ -104,6 +105,31 @@ def test_a_difference_has_both_sides_and_what_they_differ_in() -> None:
     [message] = found["messages"]
     assert (message["recorded"], message["replayed"]["topic"]) == (None, "payments")
     assert message["replayed"]["value"]["type"] == "FraudScored"
+
+
+def test_a_difference_says_what_of_the_code_is_another_one_now(tmp_path: Path) -> None:
+    compare = compared(recorded=recorded(decision(), outcome="block"), decided=decision())
+    assert difference(compare)["code_changed"] is None
+    assert difference(compare, [])["code_changed"] == []
+    found = difference(compare, ["rules", "settings.window"])
+    assert found["code_changed"] == ["rules", "settings.window"]
+
+    write_html(tmp_path / "page", summary(1), [orjson.dumps(found)])
+
+    assert "recorded by other code: rules, settings.window" in Page(tmp_path / "page").text
+
+
+def test_totals_say_how_many_differences_are_of_other_code() -> None:
+    totals = Totals()
+    changed = compared(recorded=recorded(decision(), outcome="block"), decided=decision())
+    for code in (["rules"], ["rules", "release"], [], None):
+        totals.add(changed, code)
+    totals.add(compared(Kind.SAME, recorded=recorded(decision()), decided=decision()), ["rules"])
+
+    kept = Totals.from_json(orjson.loads(orjson.dumps(totals.to_json())))
+
+    assert kept.by_agent(["fraud"])["fraud"]["code"] == {"same": 1, "other": 2, "unknown": 1}
+    assert Totals.from_json({"kinds": {}, "histories": {}, "brains": {}}).codes == {}
 
 
 def test_a_message_that_is_the_same_is_not_told() -> None:
