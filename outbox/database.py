@@ -30,7 +30,7 @@ from outbox.rows import Row as Row  # noqa: PLC0414 - and their rows
 from outbox.rows import named
 from outbox.session import connect
 from outbox.statements import queries as queries  # noqa: PLC0414 - who runs statements names them from here
-from outbox.supervision import is_being_cancelled
+from outbox.supervision import cancellations, is_being_cancelled, keeping_cancellations, raise_newer
 
 #: Errors of class 22 (data), 23 (integrity), 54 (program limit) and what a trigger raises come from the rows and will
 #: come again. psycopg2 itself refuses texts with NUL or a lone surrogate, as a ValueError.
@@ -169,7 +169,7 @@ class Database:
     @asynccontextmanager
     async def _cursor(self) -> AsyncIterator[aiopg.Cursor]:
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._connected().connection() as connection:
+            async with asyncio.timeout(self._timeout_seconds), self._connection() as connection:
                 with _translated():
                     cursor = await connection.cursor()
                 try:
@@ -183,6 +183,14 @@ class Database:
             self.renew()
             raise
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiopg.Connection]:
+        before = cancellations()
+        async with self._connected().connection() as connection:
+            # Not while it is made: it has to be taken back or closed.
+            raise_newer(before)
+            yield connection
+
     def _connected(self) -> Pool:
         if self._pool is None:
             self._pool = Pool(self._connect, self._connections)
@@ -194,7 +202,7 @@ class Database:
 
 
 async def _fetched(cursor: aiopg.Cursor, statement: str, parameters: Mapping[str, Any] | None) -> Sequence[Row]:
-    with _translated():
+    with _translated(), keeping_cancellations():
         await cursor.execute(statement, parameters)
         if cursor.description is None:
             return ()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: How often the same failure of a task is logged, in seconds.
 LOG_SECONDS: Final = 60.0
+#: How long a task that was cancelled may take to end before it is cancelled again, in seconds: longer than what it has
+#: to clean up takes while everything answers (own choice).
+CANCEL_SECONDS: Final = 5.0
 
 
 class EndedItself(Transient):
@@ -65,9 +69,12 @@ class Supervisor:
     async def stop(self) -> None:
         """Cancel every task and wait until it has ended."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running = set(tasks)
+        while running:
+            # Again and again: libraries lose a cancellation that meets the end of what they wait for.
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=CANCEL_SECONDS)
 
     def failing(self) -> Mapping[str, str]:
         """The tasks that failed lately, and why."""
@@ -104,5 +111,27 @@ class Supervisor:
 
 def is_being_cancelled() -> bool:
     """Whether somebody has cancelled the current task; if not, a CancelledError is a library's own failure."""
+    return cancellations() > 0
+
+
+def cancellations() -> int:
+    """How often somebody has cancelled the current task."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return 0 if task is None else task.cancelling()
+
+
+def raise_newer(before: int) -> None:
+    """Raise a cancellation that came since there were so many: a library has lost it.
+
+    `asyncio.wait_for` of Python 3.11 returns as if nothing had been asked when what it waits for ends at that moment.
+    """
+    if cancellations() > before:
+        raise asyncio.CancelledError
+
+
+@contextmanager
+def keeping_cancellations() -> Iterator[None]:
+    """Raise a cancellation that comes in the block and that a library loses in it."""
+    before = cancellations()
+    yield
+    raise_newer(before)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
-from outbox.supervision import Supervisor
+from outbox.supervision import Supervisor, keeping_cancellations
 
 
 @pytest.fixture
@@ -105,3 +106,72 @@ async def test_stopping_ends_every_task_also_one_that_waits_for_its_next_attempt
 
     assert not supervisor.is_running
     assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"well", "ill"})
+
+
+async def test_a_task_whose_cancellation_a_library_loses_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outbox.supervision.CANCEL_SECONDS", 0.01)
+    waits, ended = asyncio.Event(), asyncio.Event()
+
+    async def loses_one() -> None:
+        waits.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    supervisor = Supervisor()
+    supervisor.start("relay", loses_one)
+    await waits.wait()
+
+    await asyncio.wait_for(supervisor.stop(), 20)
+
+    assert ended.is_set()
+
+
+async def ends_when_cancelled(end: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    """Cancel a task at the moment at which what it waits for ends."""
+    going_on = asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        with keeping_cancellations():
+            await asyncio.wait_for(going_on, 20)
+        await end()
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    going_on.set_result(None)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task}, timeout=20)
+    return task
+
+
+async def test_a_cancellation_that_meets_the_end_of_what_is_waited_for_is_kept() -> None:
+    went_on = []
+
+    async def end() -> None:
+        went_on.append("went on")
+
+    task = await ends_when_cancelled(end)
+
+    assert task.cancelled()
+    assert went_on == []
+
+
+async def test_an_older_cancellation_is_not_raised_again() -> None:
+    async def clean_up() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            with keeping_cancellations():
+                await asyncio.sleep(0)
+            return "cleaned up"
+        return ""
+
+    task = asyncio.create_task(clean_up())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    assert await asyncio.wait_for(task, 20) == "cleaned up"
