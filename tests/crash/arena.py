@@ -56,6 +56,11 @@ class CrashWorker(WorkerProcess):
         super().__init__(sandbox, directory, settings)
         self._module = module
 
+    @property
+    def prints_stacks(self) -> bool:
+        """Whether it prints what it does on SIGQUIT (`points/stacks`)."""
+        return self._module == "crashing"
+
     def command(self) -> list[str]:
         command = super().command()
         command[command.index("-A") + 1] = self._module

@@ -1,20 +1,22 @@
 """Fixtures of the crash suite: Apache Kafka, PostgreSQL behind a proxy, and workers to be hurt.
 
 `--faults N` and `--seed S` choose the random run; the seed is printed first, so that a failure can be run again.
-`--trade` leaves the other trades out.
+`--trade` leaves the other trades out. What is known of a test that failed is kept in `var/crash-kept` (`inquest`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from acls import AUTHORIZER
 from arena import Arena, CrashWorker, Seat
+from inquest import hold_inquest, keep_logs
 from proxy import Proxy
 from scene import Scene, open_scene
 from trades import TRADES, Trade
@@ -22,6 +24,7 @@ from trades import TRADES, Trade
 from app.sandbox import ApacheBroker, Sandbox
 
 SEED = pytest.StashKey[int]()
+FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +40,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         others = [item for item in items if _trade_of(item) not in {wanted, None}]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.when == "call" and report.failed:
+        item.stash[FAILED] = True
+        if isinstance(directory := item.funcargs.get("tmp_path"), Path):
+            keep_logs(directory, kept_of(item))
+    return report
+
+
+def kept_of(item: pytest.Item) -> Path:
+    """Where what is known of a failure is kept."""
+    name = re.sub(r"\W+", "-", item.name).strip("-")
+    return Path(f"var/crash-kept/{name}-{seed_of(item.config)}").absolute()
 
 
 def _trade_of(item: pytest.Item) -> str | None:
@@ -103,10 +124,17 @@ def scene(
 
 
 @pytest.fixture
+def kept(request: pytest.FixtureRequest) -> Path:
+    """Where what is known of a failure of this test is kept; nothing is there before."""
+    return kept_of(request.node)
+
+
+@pytest.fixture
 def make_arena(
-    fenced: bool, tmp_path: Path, trade: Trade, loaded: Mapping[str, str]
+    request: pytest.FixtureRequest, kept: Path, fenced: bool, tmp_path: Path, trade: Trade, loaded: Mapping[str, str]
 ) -> Iterator[Callable[[int], Arena]]:
     """Builds an arena with services of its own and so many seats, none of them taken."""
+    arenas: list[Arena] = []
     with ExitStack() as stack:
 
         def build(seats: int) -> Arena:
@@ -116,9 +144,13 @@ def make_arena(
             workers = [ordered(sandbox, tmp_path / f"worker-{number}", settings) for number in range(seats)]
             arena = Arena(sandbox, proxy, [Seat(worker) for worker in workers], trade)
             stack.callback(arena.release)
+            arenas.append(arena)
             return arena
 
         yield build
+        if request.node.stash.get(FAILED, False):
+            for arena in arenas:
+                hold_inquest(arena, kept)
 
 
 #: What wraps the product from outside.

@@ -14,6 +14,7 @@ from arena import KILLED, Arena, CrashWorker, Seat
 from conftest import at_point, worker_settings
 from evidence import Disturbance
 from group import dismiss_members
+from inquest import examined
 from load import Load
 from scene import SALES, Scene
 from settling import settle
@@ -42,7 +43,7 @@ pytestmark = [pytest.mark.apache]
 @pytest.mark.parametrize("point", PASSINGS)
 @pytest.mark.parametrize("trade", TRADES, indirect=True, scope="module")
 def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
-    scene: Scene, tmp_path: Path, seed: int, point: str
+    scene: Scene, tmp_path: Path, kept: Path, seed: int, point: str
 ) -> None:
     sandbox = scene.sandbox
     settings = {**scene.loaded, **worker_settings(sandbox, scene.proxy, fenced=scene.fenced)}
@@ -54,7 +55,7 @@ def test_a_worker_killed_at_this_point_is_succeeded_without_loss_or_double(
     doomed.launch()
     try:
         name = point.replace("_", "-")
-        with Load(sandbox.kafka, seed=seed, name=name, trade=scene.trade, limit=SALES) as load:
+        with examined(arena, kept), Load(sandbox.kafka, seed=seed, name=name, trade=scene.trade, limit=SALES) as load:
             eventually(lambda: doomed.exit_code is not None, what=f"the worker to reach {point}")
             assert doomed.exit_code == KILLED, doomed.last_words()
             dismiss_members(sandbox.kafka)

@@ -14,6 +14,7 @@ import pytest
 from arena import Arena, CrashWorker, Seat
 from conftest import at_point, worker_settings
 from evidence import Disturbance
+from inquest import examined
 from load import Load
 from scene import SALES, Scene
 from settling import decided, settle
@@ -36,7 +37,7 @@ def started_again(arena: Arena) -> bool:
 @pytest.mark.parametrize("point", PASSINGS)
 @pytest.mark.parametrize("trade", TRADES, indirect=True, scope="module")
 def test_a_worker_frozen_at_this_point_holds_up_nobody_and_doubles_nothing_when_it_wakes_up(
-    scene: Scene, tmp_path: Path, seed: int, point: str
+    scene: Scene, tmp_path: Path, kept: Path, seed: int, point: str
 ) -> None:
     sandbox, url = scene.sandbox, scene.sandbox.database_url
     settings = {**scene.loaded, **worker_settings(sandbox, scene.proxy, fenced=scene.fenced)}
@@ -47,7 +48,7 @@ def test_a_worker_frozen_at_this_point_holds_up_nobody_and_doubles_nothing_when_
     began_at = time.time()
     try:
         name = f"f-{point.replace('_', '-')}"
-        with Load(sandbox.kafka, seed=seed, name=name, trade=scene.trade, limit=SALES) as load:
+        with examined(arena, kept), Load(sandbox.kafka, seed=seed, name=name, trade=scene.trade, limit=SALES) as load:
             arena.start(0)
             eventually(lambda: frozen.is_stopped, what=f"the worker to freeze at {point}")
             arena.seats[0].frozen = True

@@ -4,7 +4,7 @@
 The product has no hooks for this; its seams are wrapped from outside. `CRASH_POINT=name:n` sends the process
 `CRASH_SIGNAL` at the n-th passing of that point: SIGKILL, as a power cut would, or SIGSTOP, as a machine that is
 suspended. `CRASH_ORDER` names a file: once it is there and holds the name of a point, the next passing of that point
-takes it away and stops the process.
+takes it away and stops the process. What it does it prints on SIGQUIT (`stacks`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from stacks import print_on_sigquit
 
 from app.composition import create_app
 from app.settings import load_settings
@@ -152,5 +153,6 @@ _around_statements(Database.run)
 _around_effects(Transaction.run)
 _around_publishing(Publisher)
 _around_publishing(FencedPublisher)
+print_on_sigquit()
 
 app = create_app(load_settings(sys.argv[1:]))
