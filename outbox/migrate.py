@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from outbox.domain_migrations import DomainMigrations, apply, missing
-from outbox.schema import MIGRATION_LOCK, cursor_of, is_newest
+from outbox.schema import MIGRATION_LOCK, cursor_of, is_understood
 
 #: Domains without migrations of their own.
 NO_DOMAINS: Final[DomainMigrations] = {}
@@ -19,10 +19,10 @@ NO_DOMAINS: Final[DomainMigrations] = {}
 def migrate(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> None:
     """Apply every migration that is missing, and what an earlier one had to leave until older workers were gone.
 
-    Blocking. Raises `DatabaseUnavailable`, `MigrationChanged` or `MigrationRefused`.
+    Blocking. Raises `DatabaseUnavailable`, `SchemaTooNew`, `MigrationChanged` or `MigrationRefused`.
     """
     with cursor_of(database_url) as cursor:
-        is_upgraded = is_newest(cursor)
+        is_upgraded = is_understood(cursor)
     if not is_upgraded:
         from outbox.upgrade import upgrade  # noqa: PLC0415 - a worker that finds the newest schema needs no Alembic
 
@@ -36,11 +36,11 @@ def migrate(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> None:
 
 
 def is_current(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> bool:
-    """Whether the database has the schema this code and these domains were written for.
+    """Whether the database has a schema that this code and these domains work on.
 
-    Blocking. Raises `DatabaseUnavailable`, or `MigrationChanged`.
+    Blocking. Raises `DatabaseUnavailable`, `SchemaTooNew` or `MigrationChanged`.
     """
     with cursor_of(database_url) as cursor:
-        if not is_newest(cursor):
+        if not is_understood(cursor):
             return False
         return not any(missing(cursor, domain, migrations) for domain, migrations in domains.items())

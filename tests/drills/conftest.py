@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from arena import Arena
 from drill import Drill
+from previous import Release, install
 from proxy import Proxy
 
 from app.sandbox import Sandbox
@@ -34,3 +35,9 @@ def drill(tmp_path: Path) -> Iterator[Drill]:
         arena = Arena(sandbox, proxy, [])
         stack.callback(arena.release)
         yield Drill(arena, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The release before this one, installed."""
+    return install(tmp_path_factory.mktemp("before"))

@@ -23,7 +23,7 @@ from witness import gather, rows
 T = TypeVar("T")
 
 #: Fast enough that every partition always has something to do, slow enough for one worker.
-PER_SECOND = 60.0
+PER_SECOND = 30.0
 #: What a killed worker held comes free for others within this time, in seconds: session and leases are 15.
 TAKEOVER_SECONDS = 30.0
 

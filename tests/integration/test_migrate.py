@@ -21,7 +21,7 @@ from waiting import PATIENCE_SECONDS, eventually
 from outbox.domain_migrations import Migration, MigrationChanged, MigrationRefused
 from outbox.errors import DatabaseUnavailable
 from outbox.migrate import is_current, migrate
-from outbox.schema import MIGRATIONS, newest
+from outbox.schema import MIGRATIONS, SchemaTooNew, newest
 
 ROOT = Path(__file__).parents[2]
 TABLES = [
@@ -31,6 +31,7 @@ TABLES = [
     "decisions",
     "domain_migrations",
     "innervate_migrations",
+    "innervate_schema",
     "llm_budgets",
     "llm_calls",
     "llm_reservations",
@@ -95,7 +96,7 @@ def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_
     query("ALTER TABLE outbox_identity DROP COLUMN session_secret")
     query("DROP TABLE operator_actions; DROP FUNCTION keep_operator_actions")
     query("DROP TABLE code_versions; ALTER TABLE decisions DROP COLUMN code_id")
-    query("UPDATE innervate_migrations SET version_num = '0007'")
+    query("DROP TABLE innervate_schema; UPDATE innervate_migrations SET version_num = '0007'")
 
     migrate(database_url, CATALOGUE.migrations)
 
@@ -172,7 +173,7 @@ def test_workers_that_start_together_migrate_once(empty_database_url: str) -> No
     errors = [worker.communicate(timeout=PATIENCE_SECONDS)[1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [0, 0, 0], errors
-    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0015"]
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_schema") == [newest()]
     assert rows(empty_database_url, "SELECT count(*) FROM outbox_lanes") == [64]
 
 
@@ -192,10 +193,35 @@ def test_a_migration_that_fails_leaves_nothing(empty_database_url: str) -> None:
     assert tables(empty_database_url) == TABLES
 
 
-def test_a_database_of_a_newer_version_is_not_current(database_url: str, query: Callable[..., Any]) -> None:
-    query("UPDATE innervate_migrations SET version_num = '9999'")
+@pytest.mark.parametrize("since", ["0001", newest()])
+def test_a_newer_schema_that_only_adds_is_worked_on_and_left_as_it_is(
+    database_url: str, query: Callable[..., Any], since: str
+) -> None:
+    query("UPDATE innervate_schema SET version_num = '9999'")
+    query(f"UPDATE innervate_migrations SET version_num = '{since}'")
 
-    assert not is_current(database_url)
+    migrate(database_url, CATALOGUE.migrations)
+
+    assert is_current(database_url, CATALOGUE.migrations)
+    assert query("SELECT version_num FROM innervate_schema") == [("9999",)]
+
+
+@pytest.mark.parametrize("ask", [migrate, is_current])
+def test_a_newer_schema_that_took_something_away_is_refused_in_one_line(
+    database_url: str, query: Callable[..., Any], ask: Callable[[str], object]
+) -> None:
+    query("UPDATE innervate_schema SET version_num = '9999'; UPDATE innervate_migrations SET version_num = '9998'")
+
+    with pytest.raises(SchemaTooNew, match=r"^the database has schema 9999, which code from schema 9998 on[^\n]*$"):
+        ask(database_url)
+
+
+def test_releases_that_know_one_table_alone_read_the_version_there_that_they_have_to_have(
+    empty_database_url: str,
+) -> None:
+    migrate(empty_database_url)
+
+    assert rows(empty_database_url, "SELECT version_num FROM innervate_migrations") == ["0014"]
 
 
 @pytest.mark.parametrize("ask", [migrate, is_current])

@@ -13,14 +13,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("agents", "app", "outbox", "tables")
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build it in the folder, from a copy: a build leaves folders behind that a later one would pack."""
+def build_wheel(folder: Path, root: Path = ROOT) -> Path:
+    """Build a checkout's in the folder, from a copy: a build leaves folders behind that a later one would pack."""
     source = folder / "source"
     source.mkdir()
     for name in (*PACKAGES, "tests"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
+        shutil.copy(root / name, source / name)
     quietly = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", *quietly, "--wheel-dir", folder, source],
