@@ -33,6 +33,7 @@ from agents.model.event import (
 from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
 from agents.model.history import History, Past
 from agents.model.listing import ListedRow, Listing, ListingInvalid
+from agents.model.measure import Measure, MeasureInvalid
 from agents.model.refusal import Refusal
 from agents.platform import platform
 from agents.platform.entities import service
@@ -71,6 +72,8 @@ __all__ = [
     "ListedRow",
     "Listing",
     "ListingInvalid",
+    "Measure",
+    "MeasureInvalid",
     "Money",
     "Name",
     "OpenEvent",

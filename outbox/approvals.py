@@ -22,12 +22,14 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from outbox.content import content_from, otherwise_from
+from outbox.counts import OnEffects, tell_nobody
 from outbox.database import Database, Row, queries
 from outbox.effects import run_effects
 from outbox.errors import Permanent, StatementRejected
 from outbox.operator_actions import Action, Operator, record_action
 from outbox.parameters import lock_parameters, message_parameters
 from outbox.records import Effect, KnownEffects, Message
+from outbox.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +104,23 @@ class Approval:
 
 
 class Approvals:
-    """Answers held decisions. `on_commit` is called with the lanes of what an answer published."""
+    """Answers held decisions.
+
+    `on_commit` is called with the lanes of what an answer published, `on_effects` with what an approval has done.
+    """
 
     def __init__(
-        self, database: Database, *, effects: KnownEffects, on_commit: Callable[[Collection[int]], None]
+        self,
+        database: Database,
+        *,
+        effects: KnownEffects,
+        on_commit: Callable[[Collection[int]], None],
+        on_effects: OnEffects = tell_nobody,
     ) -> None:
         self._database = database
+        self._on_effects = on_effects
+        #: Answers given here since the start, by answer.
+        self.answers = Tally()
         #: Those of the loaded domains, by kind.
         self.effects = effects
         self._on_commit = on_commit
@@ -208,6 +221,8 @@ class Approvals:
             await transaction.run(_SQL["publish"], message_parameters(messages))
             async with transaction.savepoint():
                 await run_effects(transaction, effects, decision_id)
+        self.answers.add([(answer,)])
+        self._on_effects(effects)
         if lanes:
             self._on_commit(lanes)
 

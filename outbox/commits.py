@@ -17,6 +17,7 @@ from typing import Any, Final
 from outbox.backoff import Backoff
 from outbox.chains import ChainLimits
 from outbox.content import content_of, sha256_of
+from outbox.counts import Counts
 from outbox.database import WAITS_ALONE, Database, Row, Transaction, queries
 from outbox.effects import run_effects
 from outbox.errors import (
@@ -82,7 +83,7 @@ def is_settled(record: DecisionRecord, outcome: bool | Exception) -> bool:
 
 
 class Commits:
-    """Commits batches of decisions; `troubles` is told what waits for PostgreSQL.
+    """Commits batches of decisions; `troubles` is told what waits for PostgreSQL, `counts` what was committed.
 
     `on_commit` is called with the lanes of the messages after each commit that brought some. `codes` are the ids of
     what decides, by agent (`outbox.codes`).
@@ -96,12 +97,14 @@ class Commits:
         on_commit: Callable[[Collection[int]], None],
         troubles: Troubles,
         codes: Mapping[str, int],
+        counts: Counts,
     ) -> None:
         self._database = database
         self._codes = codes
         self._limits = limits
         self._on_commit = on_commit
         self._troubles = troubles
+        self._counts = counts
 
     async def commit(
         self, records: Sequence[DecisionRecord], *, behind: Collection[Succession] = ()
@@ -155,11 +158,14 @@ class Commits:
                 if lanes and (new or backoff.attempts):
                     self._on_commit(lanes)
                 errors = refused | {key: OldWorkersRemain(_ID_IN_USE) for key in blocked}
-                return [
+                outcomes = [
                     errors.get(key := str(record.id))
                     or self._outcome(record, (new | there)[key], is_new=record is first[key] and key in new)
                     for record in records
                 ]
+                copies = [record for record, outcome in zip(records, outcomes, strict=True) if outcome is False]
+                self._counts.committed(first, new, copies)
+                return outcomes
 
     def _outcome(self, record: DecisionRecord, found: tuple[bool, int | None], *, is_new: bool) -> bool | Echo:
         is_refused, fan_out = found

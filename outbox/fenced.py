@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from outbox.database import Database, queries
@@ -74,6 +74,8 @@ class FencedPublisher:
         self._producer_options = {**client, **producer}
         self._limits = limits_of(self._producer_options)
         self._lanes: dict[int, _Lane] = {}
+        #: Batches that were not published because their lane has another owner, since the start.
+        self.fenced = 0
 
     async def publish_lane(self, number: int, epoch: int, batch: Mapping[int, Message]) -> Mapping[int, Outcome]:
         """Send a lane's batch in one transaction; see `outbox.relay.LanePublisher`."""
@@ -90,6 +92,7 @@ class FencedPublisher:
                     outcomes.update(dict.fromkeys(published & batch.keys()))
                 await self._publish(lane, batch, outcomes)
         except (TimeoutError, KafkaError, OSError, Transient) as error:
+            self.fenced += isinstance(error, ProducerFenced)
             log.warning("lane %d could not be published: %r", number, error)
             failure = error if isinstance(error, NotPublished) else outcome_of(error)
             outcomes.update((seq, failure) for seq, outcome in outcomes.items() if outcome is _NOT_COMMITTED)
@@ -113,6 +116,7 @@ class FencedPublisher:
             _SQL["name_batch"], {"lane": lane.number, "epoch": lane.epoch, "seqs": waiting, "batch_id": batch_id}
         )
         if len(named) != len(waiting):
+            self.fenced += 1
             raise NotPublished(f"lane {lane.number} has another owner")
         producer = lane.producer
         await producer.begin_transaction()

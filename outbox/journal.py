@@ -8,7 +8,7 @@ surrogates), which is replaced; whoever records bounds the sizes and has redacte
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Self
@@ -67,10 +67,16 @@ class StoredReply:
 
 
 class Journal:
-    """Writes and reads `llm_calls`; one per worker. Calls that end together share a statement."""
+    """Writes and reads `llm_calls`; one per worker. Calls that end together share a statement.
 
-    def __init__(self, database: Database, *, batch_size: int = 100) -> None:
+    `on_call` is told of each call that was written.
+    """
+
+    def __init__(
+        self, database: Database, *, batch_size: int = 100, on_call: Callable[[LlmCall], None] | None = None
+    ) -> None:
         self._database = database
+        self._on_call = on_call
         self._calls = Batcher(self._record, limit=batch_size, name="journal", pace_seconds=PACE_SECONDS)
         self._lookups = Batcher(self._look_up, limit=batch_size, name="journal lookups", pace_seconds=PACE_SECONDS)
 
@@ -85,6 +91,8 @@ class Journal:
         Raises `DatabaseUnavailable`, or `StatementRejected` for a call that breaks the rules of the table.
         """
         await self._calls.submit(call)
+        if self._on_call is not None:
+            self._on_call(call)
 
     async def replies(self, agent: str, event_source: str, event_id: str) -> Mapping[str, StoredReply]:
         """What was said about this event, by the hash of the prompt; the newest reply to each, whatever model gave it.

@@ -31,6 +31,8 @@ class LaneLeases:
         self._database = database
         self._owner = owner
         self._epochs: Mapping[int, int] = {}
+        #: Leases that another worker took over before this one renewed them, since the start.
+        self.lost = 0
         self._renewed_at = float("-inf")
 
     def held(self, seconds: float) -> Mapping[int, int]:
@@ -48,6 +50,9 @@ class LaneLeases:
             _SQL["lease_lanes"],
             {"lock": LEASING_LOCK, "owner": self._owner, "busy": list(busy), "lease_seconds": LEASE_SECONDS},
         )
+        # Whoever takes a lane gives it a new epoch; one that is given back here keeps its own.
+        epochs = {row.lane: row.epoch for row in rows}
+        self.lost += sum(epochs.get(lane) != epoch for lane, epoch in self._epochs.items())
         self._epochs = {row.lane: row.epoch for row in rows if row.is_held}
         self._renewed_at = asked_at
 

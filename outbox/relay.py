@@ -97,6 +97,9 @@ class Relay:
         self.background = Supervisor()
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
+        #: Messages that Kafka acknowledged, and that it refused for good, since the start.
+        self.acknowledged = 0
+        self.buried = 0
 
     def start(self) -> None:
         """Begin to lease lanes and to listen for kicks. The event loop must be running."""
@@ -127,6 +130,11 @@ class Relay:
     def lanes(self) -> Sequence[int]:
         """The lanes this worker holds."""
         return sorted(self._leases.held(0))
+
+    @property
+    def lost_leases(self) -> int:
+        """Leases that another worker took over before this one renewed them, since the start."""
+        return self._leases.lost
 
     @property
     def waiting(self) -> Mapping[str, Waiting]:
@@ -233,6 +241,7 @@ class Relay:
             published = [seq for seq, outcome in outcomes.items() if outcome is None]
             if published:
                 self._published[lane] = published
+                self.acknowledged += len(published)
                 self._delete_soon()
             for seq, outcome in outcomes.items():
                 if isinstance(outcome, Refused):
@@ -283,6 +292,7 @@ class Relay:
     async def _bury(self, seq: int, refusal: Refused) -> None:
         log.error("message %d is buried: %s", seq, refusal, extra={"seq": seq, "reason": refusal.reason})
         await self._database.run(_SQL["bury"], {"seq": seq, "reason": str(refusal)})
+        self.buried += 1
 
 
 def _parameters(

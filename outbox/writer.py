@@ -25,6 +25,7 @@ from outbox.backoff import Backoff
 from outbox.batching import Batcher
 from outbox.chains import ChainLimits
 from outbox.commits import Commits, EffectsWait, NotTried, Succession, is_settled, may_be_refused, succession
+from outbox.counts import Counts, OnEffects, tell_nobody
 from outbox.database import Database, queries
 from outbox.errors import DatabaseUnavailable, Permanent, StatementRejected, Transient
 from outbox.parameters import dead_letter_parameters, lock_parameters
@@ -58,9 +59,9 @@ EFFECTS_WAIT_SECONDS: Final = 30
 class DecisionWriter:
     """Writes decisions and dead letters; one per worker, shared by all its agents.
 
-    `on_commit` is called with the lanes of the messages after each commit that brought some. The number of waiting
-    decisions is bounded by whoever calls `record`: each caller waits for its own. `codes` are the ids of what decides,
-    by agent (`outbox.codes`); it may be filled later, before the first decision.
+    `on_commit` is called with the lanes of the messages after each commit that brought some, `on_effects` with what a
+    decision has done. The number of waiting decisions is bounded by whoever calls `record`: each waits for its own.
+    `codes` are the ids of what decides, by agent (`outbox.codes`); it may be filled later, before the first decision.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class DecisionWriter:
         database: Database,
         *,
         on_commit: Callable[[Collection[int]], None],
+        on_effects: OnEffects = tell_nobody,
         batch_size: int = BATCH_SIZE,
         limits: ChainLimits = ChainLimits(),  # noqa: B008 - immutable
         effects_wait_seconds: float = EFFECTS_WAIT_SECONDS,
@@ -79,7 +81,11 @@ class DecisionWriter:
         self._on_commit = on_commit
         #: What waits for PostgreSQL, for readiness.
         self.troubles = Troubles()
-        commit = Commits(database, limits=limits, on_commit=on_commit, troubles=self.troubles, codes=codes).commit
+        #: What was committed since the start.
+        self.counts = Counts(on_effects)
+        commit = Commits(
+            database, limits=limits, on_commit=on_commit, troubles=self.troubles, codes=codes, counts=self.counts
+        ).commit
         self._decisions = Batcher(commit, limit=batch_size, name="decision writer", pace_seconds=PACE_SECONDS)
         #: Decisions with effects, one at a time, of agents whose effects had to wait lately.
         self._alone = Batcher(commit, limit=1, name="decision writer, alone")
@@ -184,6 +190,7 @@ class DecisionWriter:
                 )
                 await backoff.wait()
             else:
+                self.counts.buried(letter)
                 self._on_commit(lanes)
                 return
 

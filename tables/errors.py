@@ -49,6 +49,7 @@ InnervateError
     ├── DomainInvalid               what a domain declares does not fit together
     ├── ListingInvalid              what a domain shows of its tables is not there
     ├── SchemaTooNew                the schema is of a release that this one does not understand
+    ├── MeasureInvalid              what a domain counts of its effects is not there
     ├── MigrationChanged            the database was migrated by other files than these
     ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
     ├── CredentialsUnusable         a certificate, a key or an authority for Kafka cannot be used

@@ -26,7 +26,7 @@ from tables.changelog import Changelog, Write
 from tables.errors import ChangelogUnreadable, SlotUnreadable, TimelineReplaced, WindowsUnusable
 from tables.ring import RingCorrupt
 from tables.rings import Rings
-from tables.store import URL, ChangelogRecord, Store
+from tables.store import URL, ChangelogRecord, Store, Usage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -276,6 +276,10 @@ class WindowTable:
         read.
         """
         return self._rings(partition, entity).entries
+
+    def usage(self) -> Usage:
+        """How much of the windows is kept on this machine."""
+        return self.table.data.usage()
 
     def _rings(self, partition: int, entity: str) -> Rings:
         data = self.table.data

@@ -8,8 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 Job = Callable[[], Awaitable[None]]
+
+
+class Depths(NamedTuple):
+    """How many lanes there are, their jobs that have not ended, and those of the fullest one."""
+
+    lanes: int
+    jobs: int
+    deepest: int
 
 
 class Lanes:
@@ -38,6 +47,11 @@ class Lanes:
     def depth(self, key: str) -> int:
         """Jobs of `key` that have not ended."""
         return len(self._queues.get(key, ()))
+
+    def depths(self) -> Depths:
+        """How much waits here, in all lanes."""
+        jobs = [len(queue) for queue in self._queues.values()]
+        return Depths(lanes=len(jobs), jobs=sum(jobs), deepest=max(jobs, default=0))
 
     def crowded(self, key: str, bound: int) -> asyncio.Event:
         """For the job of `key` that runs now: set as soon as more than `bound` jobs of `key` have not ended."""

@@ -24,7 +24,7 @@ from typing import Any, Final
 from agents.engine.acks import OrderedAcks, Ticket
 from agents.engine.brain import Brain
 from agents.engine.inputs import Asked, Inputs
-from agents.engine.lanes import Lanes
+from agents.engine.lanes import Depths, Lanes
 from agents.engine.ports import Batch, Record, Windows, Writer
 from agents.engine.record import HOLD_FOR, decision_record
 from agents.engine.undecided import Mark, Undecided
@@ -107,6 +107,8 @@ class StreamLoop:
         self._ended = asyncio.Event()
         #: Inputs in flight, for readiness.
         self.acks = OrderedAcks()
+        #: Records taken since the start.
+        self.taken = 0
 
     async def accept(self, batch: Batch) -> None:
         """Take what was fetched; returns when it is folded and on its way, or waits while too much is in flight.
@@ -116,6 +118,7 @@ class StreamLoop:
         """
         part = _Part()
         batch.hold()
+        self.taken += len(batch.records)
         for record in batch.records:
             read = self._inputs.read(batch, record)
             entity_id = None if isinstance(read, DeadLetter) else read[1]
@@ -134,6 +137,11 @@ class StreamLoop:
                 part = self._take(batch, record, *read, part=part)
         self._close(batch, part)
         batch.release()
+
+    @property
+    def waiting(self) -> Depths:
+        """Entities with events that wait for each other, those events, and those of the entity that has most."""
+        return self._lanes.depths()
 
     async def stop(self) -> None:
         """Drop what is in flight unacknowledged; it comes again."""

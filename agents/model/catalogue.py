@@ -96,6 +96,7 @@ class Catalogue:
                 self._check_event(f"{where}: event {event.__name__}", event, reserved)
             for effect in domain.effects:
                 _check_effect(f"{where}: effect {effect.__name__}", effect)
+            self._check_measures(where, domain)
             for agent in domain.agents:
                 self._check_agent(f"{where}: agent {agent.name}", agent)
         for entity in carried:
@@ -123,6 +124,16 @@ class Catalogue:
                 raise DomainInvalid(f"{where}: {entity.field} is what it is about and can have no alias")
             if not _is_text(field.annotation):
                 raise DomainInvalid(f"{where}: {entity.field} must be a text, as an id is")
+
+    def _check_measures(self, where: str, domain: Domain) -> None:
+        names = [measure.name for measure in domain.measures]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DomainInvalid(f"{where}: two measures are called {twice[0]}")
+        for measure in domain.measures:
+            if self.types.effects.get(measure.effect.kind) is not measure.effect:
+                raise DomainInvalid(
+                    f"{where}: measure {measure.name}: no loaded domain declares the effect {measure.effect.__name__}"
+                )
 
     def _check_agent(self, where: str, agent: Agent) -> None:
         if not agent.has_rules:

@@ -17,6 +17,7 @@ from agents.model.effect import Effect
 from agents.model.entity import Entity
 from agents.model.event import DomainEvent
 from agents.model.listing import Listing
+from agents.model.measure import Measure
 from agents.model.refusal import Escalates
 from tables.errors import Fatal
 
@@ -40,6 +41,8 @@ class Domain:
     migrations: str | None = None
     #: Rows of its tables that people may look at.
     listings: Sequence[Listing] = ()
+    #: Numbers that operators watch.
+    measures: Sequence[Measure] = ()
     uses: Sequence[Domain] = ()
     #: Entities whose ids the open events of other domains carry (`agents.model.event.OpenEvent`). An agent of the
     #: entity explains the errors that name it; the platform's agents leave those to it.
@@ -56,7 +59,14 @@ class Domain:
             raise DomainInvalid(f"{where}: migrations must be a text, got {type(self.migrations).__name__}")
         if self.escalates is not None and not callable(self.escalates):
             raise DomainInvalid(f"{where}: escalates must be a function, got {type(self.escalates).__name__}")
-        values = (("entities", Entity), ("agents", Agent), ("uses", Domain), ("carries", Entity), ("listings", Listing))
+        values = (
+            ("entities", Entity),
+            ("agents", Agent),
+            ("uses", Domain),
+            ("carries", Entity),
+            ("listings", Listing),
+            ("measures", Measure),
+        )
         for name, kind in values:
             members = self._members(name)
             if strange := [type(member).__name__ for member in members if not isinstance(member, kind)]:

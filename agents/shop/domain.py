@@ -14,6 +14,7 @@ from agents.shop.fraud import fraud
 from agents.shop.fulfilment import fulfilment
 from agents.shop.given_back import GivenBack
 from agents.shop.listings import SHOP_LISTINGS
+from agents.shop.measures import SHOP_MEASURES
 from agents.shop.recovery import recovery
 from agents.shop.refunds import Refund
 from agents.shop.root_cause import root_cause
@@ -26,6 +27,7 @@ shop: Final = Domain(
     effects=(Refund, GivenBack),
     migrations="agents.shop:migrations",
     listings=SHOP_LISTINGS,
+    measures=SHOP_MEASURES,
     uses=(platform,),
     carries=(order,),
 )

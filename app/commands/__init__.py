@@ -13,6 +13,7 @@ from app.commands.approvals import approval, approvals, approve, reject
 from app.commands.asyncapi import asyncapi
 from app.commands.decisions import decisions
 from app.commands.lookback import knew, record, window
+from app.commands.metrics import metrics
 from app.commands.migrate import migrate
 from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
@@ -48,6 +49,7 @@ _OF_SETTINGS: Final = (
     story,
     replay,
     migrate,
+    metrics,
     asyncapi,
 )
 

@@ -78,6 +78,8 @@ class AccessSettings(BaseSettings):
     trusted_proxy_groups_header: str = ""
     #: What users in a group may besides.
     trusted_proxy_roles: RoleByGroup = Field(default_factory=dict)
+    #: Whether `/metrics` is open to whoever reaches the interface, as health is.
+    metrics_open: bool = False
     #: Whether nothing can be changed by HTTP or by command.
     read_only: bool = False
 

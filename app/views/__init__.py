@@ -14,6 +14,7 @@ from app.views.decisions import decision_endpoints
 from app.views.endpoints import Endpoint, register
 from app.views.health import health_endpoints
 from app.views.listings import listing_endpoints
+from app.views.metrics import metrics_endpoint
 from app.views.models import model_endpoints
 from app.views.openapi import openapi_endpoint
 from app.views.outbox import outbox_endpoints
@@ -24,9 +25,10 @@ from app.worker.application import Innervate
 
 
 def endpoints(app: Innervate) -> Sequence[Endpoint]:
-    """Everything the JSON interface of this worker answers, but its own description."""
+    """Everything the interface for programs of this worker answers, but its own description."""
     return [
         *health_endpoints(app),
+        metrics_endpoint(app),
         *agent_endpoints(app),
         *decision_endpoints(app),
         *code_endpoints(app),

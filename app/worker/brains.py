@@ -6,6 +6,7 @@ Clients, places, budget and journal are shared by all agents of the worker; with
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agents.brains import interview
@@ -20,22 +21,24 @@ from app.settings import Settings
 from app.worker.interviewing import client_of, interviewer_of, limits_of
 from outbox.budget import Budget
 from outbox.database import Database
-from outbox.journal import Journal
+from outbox.journal import Journal, LlmCall
 
 if TYPE_CHECKING:
     from agents.brains.client import ChatClient
 
 
 class Brains:
-    """Makes the brains of one worker, and ends what they share."""
+    """Makes the brains of one worker, and ends what they share. `on_call` is told of each call of a model."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, *, on_call: Callable[[LlmCall], None] | None = None
+    ) -> None:
         self._settings = settings
         shadow, limits = settings.shadowing, settings.daily_tokens()
         if shadow is not None:
             limits = {shadow.name_of(agent): tokens for agent, tokens in limits.items()}
         self._budget = Budget(database, limits)
-        self._journal = Journal(database)
+        self._journal = Journal(database, on_call=on_call)
         #: As the agents of this worker see them.
         self._their_budget: interview.Budget = self._budget
         self._their_journal: interview.Journal = self._journal

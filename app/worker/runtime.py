@@ -27,6 +27,7 @@ from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
 from app.kafka.tuning import TUNING
 from app.settings import Settings
+from app.telemetry.metrics.instruments import Instruments
 from app.worker.brains import Brains
 from app.worker.code import codes_of
 from app.worker.probe import ProgressProbe
@@ -78,6 +79,9 @@ class Runtime(Service):
     ) -> None:
         super().__init__(**kwargs)
         self._settings = settings
+        self.group = group
+        #: What is measured when it happens.
+        self.instruments = Instruments(settings.catalogue)
         #: Unique for each start of a process, and telling an operator which one it is.
         self.name = worker_name()
         #: The application adds them: they write and ask by the parts of this runtime.
@@ -87,20 +91,22 @@ class Runtime(Service):
         tuning = TUNING[settings.kafka_profile]
         producer = {**PRODUCER, **tuning.producer}
         self._router_publisher = Publisher({**options, **producer})
-        self._relay_publisher: Publisher | FencedPublisher = (
+        self.relay_publisher: Publisher | FencedPublisher = (
             FencedPublisher(self.database, client=options, producer=producer)
             if settings.outbox_fenced
             else Publisher({**options, **producer})
         )
-        self.relay = Relay(self.database, self._relay_publisher, owner=self.name)
+        self.relay = Relay(self.database, self.relay_publisher, owner=self.name)
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
-        self.brains = Brains(settings, self.database)
         #: The ids of what decides here, by the names of agents in `decisions`.
         self._codes: dict[str, int] = {}
+        self.brains = Brains(settings, self.database, on_call=self.instruments.model_call)
+        on_effects = self.instruments.measures.note
         limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
         self.writer = DecisionWriter(
             self.database,
             on_commit=self._on_commit,
+            on_effects=on_effects,
             limits=limits,
             effects_wait_seconds=settings.effects_wait_seconds,
             codes=self._codes,
@@ -108,7 +114,12 @@ class Runtime(Service):
         shadow = settings.shadowing
         #: Where agents commit: a shadow's decisions have no consequences.
         self.agents_writer: Writer = self.writer if shadow is None else ShadowWriter(shadow, self.writer)
-        self.approvals = Approvals(self.database, effects=settings.catalogue.types.effects, on_commit=self._on_commit)
+        self.approvals = Approvals(
+            self.database,
+            effects=settings.catalogue.types.effects,
+            on_commit=self._on_commit,
+            on_effects=on_effects,
+        )
         self.redrives = Redrives(self.database, on_commit=self._on_commit)
         self.router = Router(
             settings.event_topics,
@@ -147,6 +158,8 @@ class Runtime(Service):
                 raise SystemExit(f"innervate: {error}") from error
         if self.should_stop:
             return
+        self.instruments.start()
+        self.background.start("event loop watch", self.instruments.watch_loop)
         self.background.start("progress probe", lambda: self.probe.run(self.assigned))
         self.background.start("sweep of lapsed windows", self.sweep.run)
         if self._settings.shadowing is None:
@@ -183,6 +196,7 @@ class Runtime(Service):
 
     async def on_stop(self) -> None:
         """Stop in the order of the data: router, writer, relay, publishers, database."""
+        self.instruments.stop()
         await self.background.stop()
         for stream in self.agent_streams:
             await stream.stop()
@@ -191,7 +205,7 @@ class Runtime(Service):
         await self.notifications.stop()
         await self.relay.stop()
         await self._router_publisher.stop()
-        await self._relay_publisher.stop()
+        await self.relay_publisher.stop()
         await self.database.close()
 
     def look_for_messages(self) -> None:

@@ -51,6 +51,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "graph.sql",
         "journal.sql",
         "leases.sql",
+        "metrics.sql",
         "notify.sql",
         "now.sql",
         "operator_actions.sql",

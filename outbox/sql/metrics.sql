@@ -1,0 +1,40 @@
+-- name: measured
+-- Asked every few seconds by whoever scrapes: everything is counted up to a bound, and every count has an index or stops
+-- with the bound.
+SELECT
+    NOT current_setting('transaction_read_only')::boolean AS takes_writes,
+    (SELECT count(*) FROM (SELECT FROM outbox_messages LIMIT %(messages)s) AS pending) AS pending,
+    buried.messages AS buried,
+    buried.oldest_seconds AS buried_oldest_seconds,
+    held.decisions AS held,
+    held.overdue,
+    held.oldest_seconds AS held_oldest_seconds,
+    held.expires_in_seconds
+FROM (
+    SELECT
+        count(*) AS messages,
+        coalesce(extract(epoch FROM clock_timestamp() - min(died_at)), 0)::double precision AS oldest_seconds
+    FROM (SELECT died_at FROM outbox_dead ORDER BY seq LIMIT %(messages)s) AS first
+) AS buried, (
+    SELECT
+        count(*) AS decisions,
+        count(*) FILTER (WHERE expires_at < clock_timestamp() - interval '1 minute') AS overdue,
+        greatest(coalesce(extract(epoch FROM clock_timestamp() - min(asked_at)), 0), 0)::double precision
+            AS oldest_seconds,
+        extract(epoch FROM min(expires_at) FILTER (WHERE expires_at > clock_timestamp()) - clock_timestamp())::double precision
+            AS expires_in_seconds
+    FROM (SELECT asked_at, expires_at FROM approvals WHERE answer IS NULL ORDER BY expires_at LIMIT %(decisions)s) AS next
+) AS held;
+
+-- name: open_letters
+-- Of the newest that nobody has put back.
+SELECT consumer, reason, count(*) AS letters
+FROM (
+    SELECT consumer, reason
+    FROM dead_letters
+    WHERE replayed_at IS NULL
+    ORDER BY died_at DESC, id DESC
+    LIMIT %(letters)s
+) AS newest
+GROUP BY consumer, reason
+ORDER BY consumer, reason;
