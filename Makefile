@@ -103,6 +103,17 @@ test-browser: $(READY) chromium  ## The page in Chromium: every view, keyboard, 
 chromium:  ## Install Debian's Chromium where there is none (as root); CHROMIUM=path names another one
 	.ci/chromium
 
+# Alerts: what they say, that each fires, and that they fire where a real worker is broken.
+ALERTS := deploy/prometheus
+.PHONY: test-alerts
+test-alerts: $(READY) prometheus  ## The alerts: checked and tested by promtool; PROMETHEUS=path
+	promtool=$$(dirname "$$(.ci/prometheus)")/promtool && $$promtool check config $(ALERTS)/prometheus.yml \
+	  && $$promtool test rules $(ALERTS)/tests/*.yaml
+
+.PHONY: prometheus
+prometheus:  ## Install Debian's Prometheus where there is none (as root)
+	.ci/prometheus
+
 .PHONY: test-kafka
 test-kafka: kafka-integration kafka-acceptance random-faults  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
 

@@ -151,6 +151,24 @@ async def test_leases_taken_at_the_same_time_overlap_nowhere(database: Database)
     assert sorted(len(worker.held(0)) for worker in workers) == [9, 11, 11, 11, 11, 11]
 
 
+async def test_a_lease_that_another_took_over_is_counted_and_one_that_was_given_back_is_not(
+    database: Database, query: Callable[..., Any]
+) -> None:
+    first, second = LaneLeases(database, "first"), LaneLeases(database, "second")
+    await first.renew()
+    await second.renew()
+    await first.renew()  # gives half of them back
+    await second.renew()
+    assert (len(first.held(0)), len(second.held(0))) == (32, 32)
+    assert (first.lost, second.lost) == (0, 0)
+
+    query(DIE)
+    await second.renew()
+    await first.renew()
+
+    assert (first.lost, second.lost) == (32, 0)
+
+
 async def test_a_lane_is_not_published_when_its_lease_may_end_before_the_batch(database: Database) -> None:
     leases = LaneLeases(database, "a")
     await leases.renew()

@@ -17,7 +17,7 @@ What `GET /metrics` of a worker tells Prometheus; see [operations](operations.md
 the alerts and the dashboard. This page is written by `faust -A app metrics > docs/metrics.md`, of the code.
 
 Numbers of the cluster are read from PostgreSQL at most every 10 s; every worker tells the same, so take their `max`.
-All others are the worker's own, and begin anew with each start. No label is an id of an entity, an event or a decision."""
+All others are the worker's own, and begin anew with each start. No label is the id of anything."""
 
 
 def rendered(catalogue: Catalogue) -> str:
