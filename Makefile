@@ -106,9 +106,10 @@ chromium:  ## Install Debian's Chromium where there is none (as root); CHROMIUM=
 # Alerts: what they say, that each fires, and that they fire where a real worker is broken.
 ALERTS := deploy/prometheus
 .PHONY: test-alerts
-test-alerts: $(READY) prometheus  ## The alerts: checked and tested by promtool; PROMETHEUS=path
+test-alerts: $(READY) prometheus  ## The alerts: tested by promtool, and fired at a real worker; PROMETHEUS=path
 	promtool=$$(dirname "$$(.ci/prometheus)")/promtool && $$promtool check config $(ALERTS)/prometheus.yml \
 	  && $$promtool test rules $(ALERTS)/tests/*.yaml
+	$(BIN)/pytest tests/alerts
 
 .PHONY: prometheus
 prometheus:  ## Install Debian's Prometheus where there is none (as root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
 RULES = (DEPLOY / "prometheus" / "rules" / "innervate.yml").read_text(encoding="utf-8")
 ALERTS = re.findall(r"^ +- alert: (\w+)$", RULES, re.MULTILINE)
+DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 METRIC = re.compile(r"\b(?:innervate|process|python)_[a-z0-9_]+")
 #: What a histogram becomes.
@@ -32,6 +34,30 @@ def known() -> set[str]:
 
 def test_rules_name_only_metrics_that_there_are() -> None:
     assert set(METRIC.findall(RULES)) - known() == set()
+
+
+def queries(dashboard: Path) -> list[str]:
+    document = json.loads(dashboard.read_text(encoding="utf-8"))
+    return [target["expr"] for panel in document["panels"] for target in panel.get("targets", ())]
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.name)
+def test_dashboards_show_only_metrics_that_there_are_by_labels_that_they_have(dashboard: Path) -> None:
+    asked = queries(dashboard)
+    assert len(asked) > 40
+    assert set(METRIC.findall(" ".join(asked))) - known() == set()
+    document = json.loads(dashboard.read_text(encoding="utf-8"))
+    sources = {target["datasource"]["uid"] for panel in document["panels"] for target in panel.get("targets", ())}
+    assert sources == {"prometheus"}
+    provisioned = (DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text(encoding="utf-8")
+    assert "uid: prometheus\n" in provisioned
+
+
+def test_the_dashboard_shows_every_metric_of_the_catalogue_but_offsets() -> None:
+    shown = {name for dashboard in DASHBOARDS for name in METRIC.findall(" ".join(queries(dashboard)))}
+    shown = {re.sub("_(bucket|sum|count)$", "", name) for name in shown}
+    declared = {metric.name for metrics in CATALOGUE.values() for metric in metrics}
+    assert declared - shown == {"innervate_partition_position", "innervate_partition_end"}
 
 
 def test_every_alert_has_a_severity_a_summary_and_its_own_runbook_entry() -> None:
