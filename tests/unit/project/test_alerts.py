@@ -84,7 +84,10 @@ def test_the_runbook_has_no_entry_of_an_alert_that_is_gone() -> None:
 def test_a_runbook_leads_only_to_headings_that_there_are() -> None:
     headings = re.findall(r"^##+ (.*)$", RUNBOOK, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", RUNBOOK)) - anchors == set()
+    entries = RUNBOOK.partition("\n## Runbook\n")[2].partition("\n## ")[0]
+    led_to = set(re.findall(r"\]\(#([^)]+)\)", entries))
+    assert len(led_to) > 10
+    assert led_to - anchors == set()
 
 
 @pytest.mark.parametrize("alert", ALERTS)
