@@ -1,7 +1,7 @@
 """`docs/tutorial.md` is executed as it is written: in an empty folder, with the installed wheel, terminal by terminal.
 
 Nothing is downloaded: the wheel of the checkout is installed alone into an environment of its own, beside links to the
-distributions that are locked. Only the ports that the text names are others, for somebody may have those.
+distributions that it and pytest ask for. Only the ports that the text names are others, for somebody may have those.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from installed import files_of
 from processes import children, is_running
 from waiting import PATIENCE_SECONDS, eventually
 from walkthrough import CTRL_C, Command, Console, File, Names, steps
@@ -25,16 +26,8 @@ from wheels import ROOT, build_wheel
 from app.sandbox.process import clean_environment, free_port
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-#: Of the checkout's environment; whoever follows the tutorial has none of them.
-NOT_THEIRS = (
-    "__editable__",
-    "innervate",
-    "pytest_asyncio",
-    "pytest_cov",
-    "pytest_timeout",
-    "hypothesis",
-    "_hypothesis",
-)
+#: What whoever follows the tutorial installs.
+THEIRS = ("innervate[sandbox]", "pytest")
 #: Ports of the text: the worker's by default, and the model's.
 WORKER_PORT, MODEL_PORT = "6066", "8123"
 #: Says that a command has ended, and how.
@@ -55,9 +48,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=PATIENCE_SECONDS,
     )
     links.mkdir()
-    for installed in Path(sysconfig.get_path("purelib")).iterdir():
-        if not installed.name.startswith(NOT_THEIRS) and installed.suffix != ".pth":
-            (links / installed.name).symlink_to(installed)
+    for name in sorted(files_of(THEIRS, besides="innervate")):
+        (links / name).symlink_to(Path(sysconfig.get_path("purelib")) / name)
     [site] = home.glob("lib/python*/site-packages")
     (site / "links.pth").write_text(f"{links}\n")
     _, _, script = Path(sys.executable).with_name("pytest").read_text().partition("\n")

@@ -1,0 +1,28 @@
+"""What a distribution brings with it, as it is installed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import distribution
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+
+def files_of(requirements: Iterable[str], *, besides: str) -> set[str]:
+    """What these ask for, directly or not, has these files and folders in site-packages; not those of `besides`."""
+    found: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    waiting = [Requirement(each) for each in requirements]
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        for extra in ("", *sorted(wanted.extras)):
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            asked = [Requirement(each) for each in distribution(name).requires or ()]
+            waiting += [each for each in asked if each.marker is None or each.marker.evaluate({"extra": extra})]
+        if name != besides:
+            found |= {file.parts[0] for file in distribution(name).files or ()}
+    return found - {"..", "__pycache__"}
