@@ -115,6 +115,22 @@ test-alerts: $(READY) prometheus  ## The alerts: tested by promtool, and fired a
 prometheus:  ## Install Debian's Prometheus where there is none (as root)
 	.ci/prometheus
 
+.PHONY: test-deploy
+test-deploy: $(READY) deploy-tools  ## The image, built and started without a container engine, the Helm chart and its manifests, the compose file; needs root and Go
+	$(BIN)/pytest tests/deploy
+
+.PHONY: deploy-tools
+deploy-tools: $(READY)  ## Build and install what test-deploy judges with, into var/deploy
+	.ci/deploy-tools
+
+.PHONY: manifests
+manifests: deploy-tools  ## Render the Helm chart into deploy/manifests
+	PYTHONPATH=tests/support:tests/deploy:. $(BIN)/python -m charts
+
+.PHONY: base-image
+base-image:  ## Pin the base of the image to what its tag is now; needs skopeo and a registry that answers
+	deploy/base-image
+
 .PHONY: test-kafka
 test-kafka: kafka-integration kafka-acceptance random-faults  ## The same on a real Apache Kafka, and a round of random faults with a new seed; needs Java 17 and Maven
 

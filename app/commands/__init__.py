@@ -22,14 +22,14 @@ from app.commands.start import worker
 from app.commands.stories import case_file, entity_commands, story
 from app.commands.terminal import add_command
 from app.commands.token import token
+from app.commands.topics import topics
 from app.commands.versions import versions
 from app.commands.workers import workers
 from app.worker.application import Innervate
 
 #: Faust's own, and those that are added elsewhere.
-_TAKEN: Final = frozenset(
-    {*cli.commands, worker.__name__, "new-domain", "acls", "rebuild", "case-file", "simulate", "mcp", "token"}
-)
+_OTHERS: Final = ("acls", "case-file", "mcp", "new-domain", "rebuild", "simulate", "token", "topics")
+_TAKEN: Final = frozenset({*cli.commands, worker.__name__, *_OTHERS})
 #: Commands that need no more than the settings.
 _OF_SETTINGS: Final = (
     approvals,
@@ -65,4 +65,5 @@ def register_commands(app: Innervate) -> None:
     add_command(app, new_domain)
     add_command(app, token)
     add_command(app, acls, app.settings, app.agent_streams, app.conf.id)
+    add_command(app, topics, app.settings, app.agent_streams)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)

@@ -6,12 +6,12 @@ What clients are made of by them is in `app.kafka.credentials`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from app.settings.secrets import OptionalPath
@@ -32,6 +32,12 @@ class KafkaSettings(BaseSettings):
     kafka_broker: Names = ("127.0.0.1:9092",)
     #: `tansu` works around what the embedded broker of the sandbox does differently.
     kafka_profile: Literal["apache", "tansu"] = "apache"
+    #: Who this worker is in its consumer groups over restarts; somebody new at each start when empty.
+    kafka_group_instance_id: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,200}$")
+    #: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long
+    #: for somebody who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead
+    #: one. Brokers refuse less than 6 (`group.min.session.timeout.ms`), Faust more than 90.
+    kafka_session_timeout_seconds: float = Field(15.0, ge=6, le=90)
 
     #: File with the certificate authorities to trust; the system's when empty.
     kafka_security_cafile: OptionalPath = None
@@ -115,6 +121,18 @@ class KafkaSettings(BaseSettings):
             if missing := next(empty, None):
                 raise ValueError(f"{'OAUTHBEARER' if by_token else 'SASL'} needs KAFKA_SECURITY_{missing.upper()}")
         return protocol
+
+    def static_member(self) -> Mapping[str, Any]:
+        """What makes a consumer of aiokafka a static member of its group (KIP-345); nothing for a worker without an id.
+
+        Kafka keeps the partitions of one that has stopped until its session has timed out.
+        """
+        if not self.kafka_group_instance_id:
+            return {}
+        return {
+            "group_instance_id": self.kafka_group_instance_id,
+            "session_timeout_ms": round(self.kafka_session_timeout_seconds * 1000),
+        }
 
 
 def _is_given(value: str | SecretStr) -> bool:

@@ -37,6 +37,7 @@ from app.worker.announcing import Announcer
 from app.worker.consumer import Transport
 from app.worker.runtime import Runtime
 from app.worker.signals import bound_stop, end_after
+from app.worker.stopping import drain_seconds, stop_seconds
 from app.worker.stream import AgentStream
 from outbox.sessions import session_secret
 from tables.errors import SlotUnreadable, TimelineReplaced, WindowsUnusable
@@ -44,19 +45,8 @@ from tables.recovery import WindowTables
 
 log = logging.getLogger(__name__)
 
-#: How long Kafka waits for a silent worker before its partitions go to others, in seconds. Faust's 60 is too long for
-#: somebody who waits; the heartbeats come from a thread of their own, so a busy worker is not taken for a dead one.
-SESSION_TIMEOUT_SECONDS: Final = 15.0
-
-
 #: How long a worker that has crashed may take to end, in seconds: what hangs would keep its router and lanes alive.
 CRASHED_SECONDS: Final = 30.0
-
-#: How long a worker that was told to stop waits for what is in flight, in seconds; then it leaves the group, and what
-#: was in flight comes again elsewhere.
-DRAIN_SECONDS: Final = 30.0
-#: How long it may take in all, in seconds: docs/operations.md promises to be done within 60.
-STOP_SECONDS: Final = 50.0
 
 #: The largest batch of a changelog, if more than one record has it; below 1 MiB, what brokers take by default.
 CHANGELOG_BATCH_BYTES: Final = 512 * 1024
@@ -90,11 +80,16 @@ class Worker(faust.Worker):
 
     def _install_signal_handlers_unix(self) -> None:
         super()._install_signal_handlers_unix()
-        bound_stop(STOP_SECONDS)
+        bound_stop(stop_seconds(self._longest_decision_seconds))
 
     def _flag_as_shutdown_by_signal(self) -> None:
         super()._flag_as_shutdown_by_signal()
-        self.loop.call_later(DRAIN_SECONDS, cast("Innervate", self.app).has_crashed.set)
+        seconds = drain_seconds(self._longest_decision_seconds)
+        self.loop.call_later(seconds, cast("Innervate", self.app).has_crashed.set)
+
+    @property
+    def _longest_decision_seconds(self) -> float:
+        return cast("Innervate", self.app).settings.llm_deadline_seconds
 
 
 class Innervate(faust.App):
@@ -123,6 +118,7 @@ class Innervate(faust.App):
             datadir=settings.datadir,
             processing_guarantee="at_least_once",
             consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=settings.kafka_group_instance_id or None,
             broker_commit_interval=1.0,
             topic_partitions=settings.topic_partitions,
             topic_replication_factor=settings.topic_replication_factor,
@@ -150,7 +146,7 @@ class Innervate(faust.App):
                 "client_max_size": MAX_BODY_BYTES,
             },
             **{
-                "broker_session_timeout": SESSION_TIMEOUT_SECONDS,
+                "broker_session_timeout": settings.kafka_session_timeout_seconds,
                 "producer_max_batch_size": CHANGELOG_BATCH_BYTES,
                 **TUNING[settings.kafka_profile].faust,
             },

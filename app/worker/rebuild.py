@@ -49,8 +49,8 @@ from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt
 from tables.table import require_entry
 
-#: Longer than Kafka waits for a worker that was killed (`app.worker.application.SESSION_TIMEOUT_SECONDS`), in seconds.
-GONE_SECONDS: Final = 20.0
+#: How much longer a worker that was killed is waited for than Kafka does, in seconds.
+_NOTICED_SECONDS: Final = 5.0
 #: Says in the directory of a rebuild what is wrong with the changelog.
 _RUBBISH: Final = "rubbish"
 #: Changelog records on their way at a time.
@@ -219,7 +219,7 @@ class WindowRebuild:
 
     async def _remaining_members(self) -> int:
         """How many workers are left when those that have just ended are gone: Kafka waits for their sessions."""
-        deadline = time.monotonic() + GONE_SECONDS
+        deadline = time.monotonic() + self._settings.kafka_session_timeout_seconds + _NOTICED_SECONDS
         while (members := await self._members()) and time.monotonic() < deadline:  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(1)
         return members

@@ -125,7 +125,7 @@ class Runtime(Service):
             settings.event_topics,
             catalogue=settings.catalogue,
             group=ROUTER_GROUP,
-            options={**options, **tuning.consumer, "client_id": "innervate-router"},
+            options={**options, **settings.static_member(), **tuning.consumer, "client_id": "innervate-router"},
             publisher=self._router_publisher,
             writer=self.writer,
             max_event_bytes=settings.max_event_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from observe import eventually, rows
 from shop_catalogue import AGENTS
 from waiting import PATIENCE_SECONDS
@@ -29,6 +31,8 @@ TYPED: dict[str, tuple[str, dict[str, str]]] = {
     "agents": ("agents", {}),
     "tables": ("tables", {}),
     "migrate": ("migrate", {"DATABASE_URL": "never_migrated"}),
+    "topics": ("topics", {"AGENTS": "confirmation"}),
+    "topics without kafka": ("topics", {"KAFKA_BROKER": "127.0.0.1:1"}),
     "migrate without a database": ("migrate", {"DATABASE_URL": NO_DATABASE}),
     "worker without a database": (WORKER, {"DATABASE_URL": NO_DATABASE}),
     "worker without kafka": (WORKER, {"KAFKA_BROKER": "127.0.0.1:1"}),
@@ -128,6 +132,33 @@ def test_migrate_brings_an_empty_database_up_to_date_and_may_be_repeated(
     url = of_the_server(sandbox, "never_migrated")
     assert rows(url, "SELECT count(*) FROM decisions") == [(0,)]
     assert rows(url, "SELECT count(*) FROM outbox_lanes") == [(64,)]
+
+
+def test_the_topics_of_a_set_are_created_before_any_worker_of_it_runs(sandbox: Sandbox, done: Mapping[str, Done]) -> None:
+    run = done["topics"]
+
+    assert (run.returncode, run.stdout) == (0, "the set confirmation has its topics\n"), run.stderr
+    assert "innervate-confirmation-confirmation-windows-changelog" in topics(sandbox.kafka)
+
+
+def test_topics_without_kafka_says_so(done: Mapping[str, Done]) -> None:
+    run = done["topics without kafka"]
+
+    assert run.returncode == 1
+    assert last_line(run).startswith("innervate: Kafka at 127.0.0.1:1: ")
+    assert "Traceback" not in run.stderr
+
+
+def topics(kafka: str) -> set[str]:
+    async def listed() -> set[str]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+        await admin.start()
+        try:
+            return set(await admin.list_topics())
+        finally:
+            await admin.close()
+
+    return asyncio.run(listed())
 
 
 def test_migrate_without_a_database_says_so(done: Mapping[str, Done]) -> None:

@@ -55,6 +55,9 @@ def test_nothing_set_is_a_worker_of_all_agents_on_loopback(load: Load) -> None:
         ("KAFKA_PROFILE", "redpanda"),
         ("KAFKA_SECURITY_PROTOCOL", "TLS"),
         ("KAFKA_SECURITY_SASL_MECHANISM", "GSSAPI"),
+        ("KAFKA_GROUP_INSTANCE_ID", "pod 0"),
+        ("KAFKA_SESSION_TIMEOUT_SECONDS", "5"),
+        ("KAFKA_SESSION_TIMEOUT_SECONDS", "91"),
         ("DATABASE_URL", ""),
         ("MIGRATE_AT_START", "perhaps"),
         ("AGENTS", "nobody"),
@@ -102,6 +105,12 @@ def test_a_wrong_value_stops_the_start_with_one_line_and_code_2(
 def test_a_value_that_cannot_work_stops_the_start_too(load: Load, name: str, value: str) -> None:
     with pytest.raises(SystemExit):
         load(**{name: value})
+
+
+def test_a_worker_is_the_same_member_of_its_groups_over_restarts_when_it_is_told_who_it_is(load: Load) -> None:
+    assert load(KAFKA_SESSION_TIMEOUT_SECONDS="45").static_member() == {}
+    static = load(KAFKA_SESSION_TIMEOUT_SECONDS="45", KAFKA_GROUP_INSTANCE_ID="innervate-all-0").static_member()
+    assert static == {"group_instance_id": "innervate-all-0", "session_timeout_ms": 45_000}
 
 
 def test_the_fenced_mode_needs_a_broker_with_transactions(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
