@@ -27,7 +27,7 @@ from app.commands.versions import versions
 from app.commands.workers import workers
 from app.worker.application import Innervate
 
-#: Faust's own, and those that are added elsewhere.
+#: Added elsewhere.
 _OTHERS: Final = ("acls", "case-file", "mcp", "new-domain", "rebuild", "simulate", "token", "topics")
 _TAKEN: Final = frozenset({*cli.commands, worker.__name__, *_OTHERS})
 #: Commands that need no more than the settings.

@@ -134,7 +134,9 @@ def test_migrate_brings_an_empty_database_up_to_date_and_may_be_repeated(
     assert rows(url, "SELECT count(*) FROM outbox_lanes") == [(64,)]
 
 
-def test_the_topics_of_a_set_are_created_before_any_worker_of_it_runs(sandbox: Sandbox, done: Mapping[str, Done]) -> None:
+def test_the_topics_of_a_set_are_created_before_any_worker_of_it_runs(
+    sandbox: Sandbox, done: Mapping[str, Done]
+) -> None:
     run = done["topics"]
 
     assert (run.returncode, run.stdout) == (0, "the set confirmation has its topics\n"), run.stderr
