@@ -31,8 +31,8 @@ RENDERED: Mapping[str, Sequence[str]] = {"default": (), "apart": ("--values", st
 Manifest = Mapping[str, Any]
 
 
-def run(program: str, *arguments: str, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the tools, with these variables; whether it failed is for the caller to judge."""
+def run(program: str, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run one of the tools; whether it failed is for the caller to judge."""
     return subprocess.run(
         [str(TOOLS / program), *arguments],
         input=given,
@@ -41,7 +41,7 @@ def run(program: str, *arguments: str, given: str = "", **variables: str) -> sub
         timeout=PATIENCE_SECONDS,
         check=False,
         cwd=ROOT,
-        env={**clean_environment(), **variables},
+        env=clean_environment(),
     )
 
 

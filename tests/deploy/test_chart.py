@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -167,6 +168,14 @@ def test_before_a_release_the_schema_is_migrated_and_then_every_set_gets_its_top
     assert {job["metadata"]["annotations"]["helm.sh/hook"] for job in jobs} == {"pre-install,pre-upgrade"}
     owner = environment(ordered[0]["spec"]["template"])["DATABASE_URL"]
     assert owner == {"secretKeyRef": {"name": "innervate-database-owner", "key": "url"}}
+
+
+def test_no_setting_that_holds_a_secret_can_be_a_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    refused = set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"])
+    secret = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert {"API_TOKEN", "LLM_API_KEY"} <= secret
+    assert secret | {"API_TOKENS", "DATABASE_URL"} <= refused
 
 
 @pytest.mark.parametrize(

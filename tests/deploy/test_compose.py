@@ -28,15 +28,14 @@ def services() -> Mapping[str, Any]:
 
 
 def test_the_reference_implementation_takes_it() -> None:
-    done = run("compose-go", str(FILE), **dict.fromkeys(CHOSEN, "chosen"))
-    assert done.returncode == 0, done.stderr
+    done = run("compose-go", "-no-interpolation", str(FILE))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", CHOSEN)
-def test_it_does_not_start_without_a_secret_of_ones_own(name: str) -> None:
-    done = run("compose-go", str(FILE), **{each: "chosen" for each in CHOSEN if each != name})
+def test_it_does_not_start_without_secrets_of_ones_own() -> None:
+    done = run("compose-go", str(FILE))
     assert done.returncode != 0
-    assert name in done.stderr + done.stdout
+    assert [name for name in CHOSEN if f"required variable {name} is missing" not in done.stderr] == []
 
 
 def test_every_container_is_confined_and_limited(services: Mapping[str, Any]) -> None:
