@@ -19,6 +19,7 @@ STAGES = [
     "test UNIT=coverage",
     "test-alerts",
     "test-browser",
+    "test-deploy",
     "test-kafka",
 ]
 
