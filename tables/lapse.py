@@ -38,9 +38,9 @@ class Lapse:
     time: datetime
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """The headers of a removal."""
-        return ((_BEFORE, b"%d" % self.offset),)
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The headers of a removal; aiokafka takes nothing but a list."""
+        return [(_BEFORE, b"%d" % self.offset)]
 
     def holds(self, value: bytes) -> bool:
         """Whether the entry of this value has lapsed. Raises RingCorrupt when it is none."""

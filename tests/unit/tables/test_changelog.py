@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 
 from tables.changelog import Changelog, Write
 from tables.lapse import Lapse
@@ -181,4 +183,15 @@ async def test_a_removal_stands_among_the_entries_in_its_order_and_says_what_it_
     changelog.send(0, writes("b"))
     await turns()
     assert producer.sent == [(0, [b"a", b"b", b"b"])]
-    assert producer.removals == {b"b": (("before", b"17"),)}
+    assert producer.removals == {b"b": [("before", b"17")]}
+
+
+def test_aiokafka_takes_a_removal_as_it_is_given() -> None:
+    lapse = Lapse(17, datetime(2024, 5, 1, tzinfo=UTC))
+    built, count = Changelog._fill(BatchBuilder(16384, 0), [(b"a", b"entry"), (b"b", lapse)])  # noqa: SLF001
+    [batch] = [MemoryRecords(bytes(built._build())).next_batch()]  # noqa: SLF001
+    assert count == 2
+    assert [(record.key, record.value, list(record.headers)) for record in batch] == [
+        (b"a", b"entry", []),
+        (b"b", None, [("before", b"17")]),
+    ]
