@@ -1,9 +1,9 @@
 """Reach: the modules that rules are made of, found by what their source imports, and the libraries those use.
 
-Followed are the modules of a domain: those in the packages its rules stand in, and those of no distribution (a file
-beside it). What Innervate brings itself is told by its release, another library by its version, Python's own modules by
-Python's. Read are the sources as they lie there when it is asked. Not seen is what no import statement names: modules
-imported by a computed name, files of data, the environment.
+Followed are the modules of a domain: those in the packages its rules stand in, others of the same distribution, and
+those of no distribution (a file beside it). What Innervate brings itself is told by its release, another library by its
+version, Python's own modules by Python's. Read are the sources as they lie there when it is asked. Not seen is what no
+import statement names: modules imported by a computed name, files of data, the environment.
 """
 
 from __future__ import annotations
@@ -78,9 +78,16 @@ def _is_known_otherwise(name: str) -> bool:
 
 
 def _owners(name: str, homes: Collection[str]) -> Collection[str]:
-    """The distributions of a library; none for a module of the domain itself, or of nobody."""
+    """The distributions of a library; none for a module of the domain itself, or of nobody.
+
+    What the domain's own distribution brings beside its package is the domain's, as it is in a checkout.
+    """
     top = name.partition(".")[0]
-    return () if top in homes else frozenset(_distributions().get(top, ()))
+    if top in homes:
+        return ()
+    found = frozenset(_distributions().get(top, ()))
+    own = frozenset(each for home in homes for each in _distributions().get(home, ()))
+    return () if found & own else found
 
 
 @lru_cache(maxsize=1)

@@ -10,3 +10,5 @@ INSERT INTO decisions (id, agent, event_id, event_source, event_type, event_at, 
 SELECT gen_random_uuid(), agent || '@' || %(text)s, event_id, event_source, event_type, event_at, entity, entity_id, topic, partition, "offset",
        history, %(text)s, %(text)s, %(text)s, %(text)s, confidence, '[]', 'shadow', clock_timestamp()
 FROM decisions WHERE agent = 'fraud' AND event_source = %(text)s;
+INSERT INTO code_versions (agent, version, rules_hash, settings_hash, release, libraries, settings, sources)
+SELECT %(text)s, %(text)s, %(text)s, %(text)s, %(text)s, told, told, told FROM (SELECT jsonb_build_object(%(text)s, %(text)s) AS told) AS t;

@@ -29,7 +29,7 @@ PLACES: Final[Mapping[str, str | None]] = {
     "/ui/decisions": None,
     "/ui/decisions/groups": None,
     "/ui/decisions/code": None,
-    "/ui/decisions/code/{code_id}": "SELECT max(id) FROM code_versions WHERE %(text)s <> '' OR %(is_hostile)s",
+    "/ui/decisions/code/{code_id}": "SELECT max(id) FROM code_versions WHERE (agent = %(text)s) = %(is_hostile)s",
     "/ui/decisions/{decision_id}": _DECISION,
     "/ui/decisions/{decision_id}/knew": _DECISION,
     "/ui/approvals": None,

@@ -113,6 +113,26 @@ def test_a_helper_that_changes_changes_the_hash(load: Callable[..., ModuleType],
     assert [each for each in COVERED if after.sources[each] != before.sources[each]] == [name]
 
 
+@pytest.mark.parametrize(
+    ("owners", "libraries"),
+    [
+        # As installed from a wheel, where the file beside the package is the same distribution's.
+        ({"ci": ["myci"], "beside": ["myci"], "orjson": ["orjson"]}, ["orjson"]),
+        # As somebody else's, where its version counts.
+        ({"ci": ["myci"], "beside": ["pydantic"], "orjson": ["orjson"]}, ["orjson", "pydantic"]),
+    ],
+)
+def test_what_the_domain_brings_itself_is_source_and_what_others_bring_a_version(
+    load: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch, owners: dict[str, list[str]], libraries: list[str]
+) -> None:
+    monkeypatch.setattr(reach, "_distributions", lambda: owners)
+
+    found = rules_source(agent_of(load().judge))
+
+    assert list(found.libraries) == libraries
+    assert ("beside" in found.sources) == ("pydantic" not in libraries)
+
+
 @pytest.mark.parametrize("file", ["ci/stranger.py", "ci/only_types.py"])
 def test_what_the_rules_do_not_reach_changes_nothing(load: Callable[..., ModuleType], file: str) -> None:
     before = rules_source(agent_of(load().judge))
