@@ -38,7 +38,7 @@ from outbox.outcomes import Aborted, NotPublished, Outcome, Refused, Unwritable,
 from outbox.parameters import DEAD_LETTERS
 from outbox.publisher import PUBLISH_SECONDS, close, limits_of
 from outbox.records import Message
-from outbox.sending import Sending
+from outbox.sending import ANY_PARTITIONS, Partitions, Sending
 
 log = logging.getLogger(__name__)
 
@@ -65,13 +65,22 @@ class _Lane:
 class FencedPublisher:
     """Publishes lanes in transactions.
 
-    `client` are aiokafka's options of every client (brokers, security), `producer` those of producers besides.
+    `client` are aiokafka's options of every client (brokers, security), `producer` those of producers besides,
+    `partitions` those that topics must have to be written to.
     """
 
-    def __init__(self, database: Database, *, client: Mapping[str, Any], producer: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        client: Mapping[str, Any],
+        producer: Mapping[str, Any],
+        partitions: Partitions = ANY_PARTITIONS,
+    ) -> None:
         self._database = database
         self._client_options = client
         self._producer_options = {**client, **producer}
+        self._partitions = partitions
         self._limits = limits_of(self._producer_options)
         self._lanes: dict[int, _Lane] = {}
         #: Batches that were not published because their lane has another owner, since the start.
@@ -120,7 +129,7 @@ class FencedPublisher:
             raise NotPublished(f"lane {lane.number} has another owner")
         producer = lane.producer
         await producer.begin_transaction()
-        sending = Sending(producer, [batch[seq] for seq in waiting], self._limits)
+        sending = Sending(producer, [batch[seq] for seq in waiting], self._limits, partitions=self._partitions)
         is_sent = False
         try:
             await sending.run()

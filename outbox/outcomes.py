@@ -81,6 +81,7 @@ OPERATORS: Final[Mapping[type[errors.KafkaError], str]] = MappingProxyType(
         errors.DelegationTokenAuthorizationFailed: "the delegation token does not give this right",
         errors.DelegationTokenExpired: "the delegation token has expired",
         errors.UnknownTopicOrPartitionError: "Kafka tells of no such topic",
+        errors.InvalidPartitionsError: "a key would go to another partition than what came before it",
         errors.NotEnoughReplicasError: "fewer replicas are in sync than min.insync.replicas asks for",
         errors.NotEnoughReplicasAfterAppendError: "fewer replicas are in sync than min.insync.replicas asks for",
         errors.KafkaStorageError: "a disk of the broker fails",

@@ -24,7 +24,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from outbox.outcomes import NOT_SENT, NotPublished, Outcome, outcome_of
 from outbox.records import Message
-from outbox.sending import BatchLimits, Sending
+from outbox.sending import ANY_PARTITIONS, BatchLimits, Partitions, Sending
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,20 @@ class _Call:
 
 
 class Publisher:
-    """Owns one idempotent producer, shared by concurrent calls. `options` are aiokafka's (brokers, security)."""
+    """Owns one idempotent producer, shared by concurrent calls.
 
-    def __init__(self, options: Mapping[str, Any], *, timeout_seconds: float = PUBLISH_SECONDS) -> None:
+    `options` are aiokafka's (brokers, security), `partitions` those that topics must have to be written to.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        partitions: Partitions = ANY_PARTITIONS,
+        timeout_seconds: float = PUBLISH_SECONDS,
+    ) -> None:
         self._options = {"acks": "all", "enable_idempotence": True, **options}
+        self._partitions = partitions
         self._timeout_seconds = timeout_seconds
         self._limits = limits_of(options)
         self._producer: AIOKafkaProducer | None = None
@@ -129,7 +139,7 @@ class Publisher:
 
         producer = await self._ready()
         messages = [call.messages[position] for call, position in waiting]
-        sending = Sending(producer, messages, self._limits, on_settled=settle)
+        sending = Sending(producer, messages, self._limits, partitions=self._partitions, on_settled=settle)
         is_over = False
         try:
             with self._under_way(producer):

@@ -17,12 +17,19 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, InvalidTopicError, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidPartitionsError,
+    InvalidTopicError,
+    KafkaError,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -47,6 +54,12 @@ _KEYS_REMEMBERED: Final = 65_536
 _SHORT_KEY: Final = 64
 
 
+#: How many partitions a topic must have, by its name: in any other number of them nobody would find a key's messages.
+#: A topic that is not named may have any.
+Partitions = Mapping[str, int]
+ANY_PARTITIONS: Final[Partitions] = MappingProxyType({})
+
+
 class BatchLimits:
     """How large the batches of each topic may be, in bytes; learned from those that were refused."""
 
@@ -69,7 +82,8 @@ class BatchLimits:
 class Sending:
     """Messages on their way through a producer. `outcomes` fills as answers arrive: a time-out keeps what is known.
 
-    `on_settled` is told the positions of messages and what became of all of them in this attempt.
+    `partitions` are those that topics must have. `on_settled` is told the positions of messages and what became of all
+    of them in this attempt.
     """
 
     def __init__(
@@ -78,11 +92,13 @@ class Sending:
         messages: Sequence[Message],
         limits: BatchLimits,
         *,
+        partitions: Partitions = ANY_PARTITIONS,
         on_settled: Callable[[Sequence[int], Outcome], None] = lambda _positions, _outcome: None,
     ) -> None:
         self._producer = producer
         self._messages = messages
         self._limits = limits
+        self._must_have = partitions
         self._on_settled = on_settled
         self.outcomes: list[Outcome] = [NOT_SENT] * len(messages)
         #: A batch failed, and the producer has counted it: what it sends next to that partition has a gap before it.
@@ -118,11 +134,14 @@ class Sending:
             raise InvalidTopicError(topic)
         try:
             async with asyncio.timeout(METADATA_SECONDS):
-                return sorted(await self._producer.partitions_for(topic))
+                found = sorted(await self._producer.partitions_for(topic))
         except TimeoutError:
             # aiokafka would go on asking for it, and tansu tells of no topic at all while one is missing.
             self.needs_new_producer = True
             raise UnknownTopicOrPartitionError(topic) from None
+        if len(found) != (expected := self._must_have.get(topic, len(found))):
+            raise InvalidPartitionsError(f"{topic} has {len(found)} partitions and must have {expected}")
+        return found
 
     async def _send_partition(self, topic: str, partition: int, waiting: deque[int]) -> None:
         while waiting:

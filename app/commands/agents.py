@@ -15,8 +15,8 @@ from faust.cli import argument, option
 
 from agents.model.text import escaped
 from app.commands.terminal import LIMIT, Terminal, command, document, opened
+from app.kafka.partitions import TopicsUnusable
 from app.kafka.timelines import TimelineUnreadable
-from app.kafka.topics import TopicsUnusable
 from app.settings import Settings
 from app.worker.announcing import announced_rebuild
 from app.worker.rebuild import CannotRebuild, RebuildSpoiled, RebuiltPartition, WindowRebuild

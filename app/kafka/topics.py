@@ -22,10 +22,10 @@ from aiokafka.errors import (
 
 from agents.engine.routing import MAX_PAYLOAD_BYTES, timeline
 from app.kafka.credentials import client_options, why_unreachable
+from app.kafka.partitions import TopicsUnusable, check_numbers, check_places
 from app.kafka.topic_ids import KnownTopics, known_topics
 from app.settings import Settings
 from outbox.parameters import DEAD_LETTERS
-from tables.errors import Fatal
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,6 @@ LARGEST_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 CREATION_SECONDS: Final = 30.0
 #: Room for an event at its largest plus what a ring entry or a record adds.
 OVERHEAD_BYTES: Final = 64 * 1024
-
-
-class TopicsUnusable(Fatal):
-    """Kafka could not be prepared; the message says which topic and why."""
 
 
 async def ensure_topics(settings: Settings, changelogs: Collection[str]) -> KnownTopics:
@@ -58,14 +54,20 @@ async def ensure_topics(settings: Settings, changelogs: Collection[str]) -> Know
         if missing:
             await _create(admin, missing)
             await _wait_for(admin, {topic.name for topic in missing})
-        windows_topics = [*map(timeline, settings.catalogue.entities), *changelogs]
-        await _check_partitions(admin, windows_topics, settings.topic_partitions)
-        return await known_topics(admin, windows_topics)
+        required = dict.fromkeys([*timelines_of(settings), *changelogs], settings.topic_partitions)
+        check_numbers(await admin.describe_topics(list(required)), required)
+        await check_places(client_options(settings), changelogs, settings.topic_partitions)
+        return await known_topics(admin, list(required))
     except (KafkaError, OSError, TimeoutError) as error:
         why = await why_unreachable(settings) if isinstance(error, KafkaConnectionError) else ""
         raise TopicsUnusable(f"Kafka at {','.join(settings.kafka_broker)}: {why or error}") from error
     finally:
         await admin.close()
+
+
+def timelines_of(settings: Settings) -> Sequence[str]:
+    """The topics that windows are filled from."""
+    return [timeline(entity) for entity in settings.catalogue.entities]
 
 
 async def create_changelog_again(settings: Settings, name: str) -> None:
@@ -93,10 +95,9 @@ async def create_changelog_again(settings: Settings, name: str) -> None:
 
 def _wanted(settings: Settings, changelogs: Iterable[str]) -> Iterable[NewTopic]:
     large = {"max.message.bytes": str(LARGEST_MESSAGE_BYTES)}
-    timelines = [timeline(entity) for entity in settings.catalogue.entities]
     for name in (*settings.event_topics, DEAD_LETTERS):
         yield _topic(name, settings, large)
-    for name in timelines:
+    for name in timelines_of(settings):
         yield _topic(name, settings, _bounded(settings.max_event_bytes))
     for name in changelogs:
         yield _changelog(name, settings)
@@ -135,11 +136,3 @@ async def _wait_for(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
     async with asyncio.timeout(CREATION_SECONDS):
         while not set(names) <= set(await admin.list_topics()):  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(0.1)
-
-
-async def _check_partitions(admin: AIOKafkaAdminClient, topics: Sequence[str], expected: int) -> None:
-    """The first of the topics that is wrong is named, whatever order the broker tells of them in."""
-    partitions = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics(topics)}
-    for topic in topics:
-        if partitions[topic] != expected:
-            raise TopicsUnusable(f"topic {topic} has {partitions[topic]} partitions, TOPIC_PARTITIONS is {expected}")

@@ -23,6 +23,7 @@ from yarl import URL
 from agents.engine.inputs import Readings
 from agents.engine.routing import timeline
 from app.kafka.credentials import faust_credentials
+from app.kafka.partitions import TopicsUnusable
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.telemetry.logs.floods import limit_floods
@@ -181,6 +182,8 @@ class Innervate(faust.App):
         """Stop this worker; what an operator has to mend is said in one line, at the end of the log."""
         if isinstance(reason, WindowsUnusable):
             reason = SystemExit(f"innervate: {reason}; {self._way_out(reason)}")
+        elif isinstance(reason, TopicsUnusable):
+            reason = SystemExit(f"innervate: {reason}")
         await super().crash(reason)
 
     def _way_out(self, error: WindowsUnusable) -> str:

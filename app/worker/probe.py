@@ -1,5 +1,7 @@
 """Probe: asks the broker how far each group is, past everything of Faust and of our own consumers.
 
+Also whether timelines and changelogs still have their partitions: a worker whose windows lie elsewhere has to stop.
+
 A worker can go silent while it lives, and then its own numbers stand still as well. Asked are the partitions of the
 timelines that this worker has, and every partition of the domain topics for the router: its group is shared, and what
 no worker reads must be seen by some worker.
@@ -13,14 +15,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
+from app.kafka.partitions import TopicsUnusable, check_numbers
 from app.worker.progress import Lag, Place, Progress
 
 log = logging.getLogger(__name__)
@@ -36,14 +40,30 @@ FETCH_SECONDS: Final = 3.0
 Standing = tuple[int, int, int]
 
 
+#: Of nothing known.
+NO_PARTITIONS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+async def nothing(_error: TopicsUnusable) -> None:
+    """Nobody listens."""
+
+
 class ProgressProbe:
     """Keeps what is known of each partition up to date. `client` are aiokafka's options.
 
     `router` and `topics` are the router's group and what it reads; a worker that does not route has None and nothing.
+    `partitions` says how many partitions topics must have, `on_unusable` is called when one has another number.
     """
 
     def __init__(
-        self, *, group: str, router: str | None = None, topics: Sequence[str] = (), client: Mapping[str, Any]
+        self,
+        *,
+        group: str,
+        router: str | None = None,
+        topics: Sequence[str] = (),
+        client: Mapping[str, Any],
+        partitions: Mapping[str, int] = NO_PARTITIONS,
+        on_unusable: Callable[[TopicsUnusable], Awaitable[None]] = nothing,
     ) -> None:
         self.agents = Progress()
         self.router = Progress()
@@ -59,6 +79,8 @@ class ProgressProbe:
         self._router = router
         self._topics = topics
         self._client = client
+        self._partitions = partitions
+        self._on_unusable = on_unusable
         self._nothing_before: dict[Place, tuple[int, int]] = {}
         self._something_at: dict[Place, int] = {}
 
@@ -88,6 +110,7 @@ class ProgressProbe:
             await clients.close()
 
     async def _round(self, clients: _Clients, timelines: Sequence[Place]) -> None:
+        await self._check_partitions(clients)
         unreadable: dict[str, str] = {}
         domain = await self._domain_places(clients, unreadable)
         here = {*timelines, *domain}
@@ -106,6 +129,13 @@ class ProgressProbe:
             self.transactions.observe({place: (stable, end) for place, (_, stable, end) in standings.items()}, now)
         self.unreadable = unreadable
         self.answered_at, self.problem = time.monotonic(), ""
+
+    async def _check_partitions(self, clients: _Clients) -> None:
+        if self._partitions:
+            try:
+                check_numbers(await clients.describe(list(self._partitions)), self._partitions)
+            except TopicsUnusable as error:
+                await self._on_unusable(error)
 
     async def _domain_places(self, clients: _Clients, unreadable: dict[str, str]) -> Sequence[Place]:
         if self._router is None:

@@ -24,7 +24,7 @@ from agents.engine.shadow import ShadowWriter
 from agents.engine.wanted import Wanted
 from app.kafka.credentials import client_options
 from app.kafka.timelines import TimelineReader
-from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics
+from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics, timelines_of
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.telemetry.metrics.instruments import Instruments
@@ -90,11 +90,13 @@ class Runtime(Service):
         self.database = Database(settings.database_url)
         tuning = TUNING[settings.kafka_profile]
         producer = {**PRODUCER, **tuning.producer}
-        self._router_publisher = Publisher({**options, **producer})
+        # Whatever is written to a timeline, by the router or as a redrive, is found by its key's partition alone.
+        partitions = dict.fromkeys(timelines_of(settings), settings.topic_partitions)
+        self._router_publisher = Publisher({**options, **producer}, partitions=partitions)
         self.relay_publisher: Publisher | FencedPublisher = (
-            FencedPublisher(self.database, client=options, producer=producer)
+            FencedPublisher(self.database, client=options, producer=producer, partitions=partitions)
             if settings.outbox_fenced
-            else Publisher({**options, **producer})
+            else Publisher({**options, **producer}, partitions=partitions)
         )
         self.relay = Relay(self.database, self.relay_publisher, owner=self.name)
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
@@ -136,6 +138,8 @@ class Runtime(Service):
             router=ROUTER_GROUP if shadow is None else None,
             topics=settings.event_topics if shadow is None else (),
             client=options,
+            partitions=partitions,
+            on_unusable=crash,
         )
         self.sweep = Sweep(
             self.agent_streams,

@@ -202,7 +202,10 @@ def test_a_worker_tells_topics_that_were_created_again(here: Sandbox, tmp_path: 
         asyncio.run(_replace(here.kafka, FRAUD, partitions=3))
         assert run_to_its_end(worker) == (
             1,
-            f"innervate: topic {FRAUD} has 3 partitions, TOPIC_PARTITIONS is 8",
+            (
+                f"innervate: topic {FRAUD} has 3 partitions, TOPIC_PARTITIONS is 8: windows stay in the partition of"
+                ' their entity; see "More partitions" in docs/operations.md'
+            ),
         )
     finally:
         worker.release()

@@ -12,9 +12,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.protocol.admin import DeleteGroupsRequest
 from arena import CrashWorker
 from evidence import Logged
 from recomputed import Memory, windows_of
+from waiting import PATIENCE_SECONDS
 
 #: Answers of workers that are waited for at a time.
 _AT_ONCE = 8
@@ -87,3 +89,39 @@ def add_partitions(kafka: str, topic: str, total: int) -> None:
         assert [code for _, code, *_ in answer.topic_errors] == [0], answer
 
     asyncio.run(add())
+
+
+def topics_of(kafka: str) -> Sequence[str]:
+    """The names of all topics."""
+
+    async def ask() -> Sequence[str]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+        await admin.start()
+        try:
+            return sorted(await admin.list_topics())
+        finally:
+            await admin.close()
+
+    return asyncio.run(ask())
+
+
+def delete(kafka: str, topics: Sequence[str], groups: Sequence[str]) -> None:
+    """What `kafka-topics.sh --delete` and `kafka-consumer-groups.sh --delete` do; returns when nothing is left."""
+    asyncio.run(_delete(kafka, topics, groups))
+
+
+async def _delete(kafka: str, topics: Sequence[str], groups: Sequence[str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        answer = await admin.delete_topics(list(topics))
+        assert [code for _, code, *_ in answer.topic_error_codes] == [0] * len(topics), answer
+        for group in groups:
+            coordinator = await admin.find_coordinator(group)
+            deleted = await admin._client.send(coordinator, DeleteGroupsRequest([group]))  # noqa: SLF001 - no API
+            assert [code for _, code in deleted.results] == [0], deleted
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while set(topics) & set(await admin.list_topics()):  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.1)
+    finally:
+        await admin.close()

@@ -17,6 +17,7 @@ from app.kafka.tuning import TUNING
 from app.sandbox import PROVIDERS, Broker
 from outbox.outcomes import NotPublished, Refused, Unwritable
 from outbox.publisher import PUBLISH_SECONDS, Publisher
+from outbox.sending import ANY_PARTITIONS, Partitions
 
 LARGEST_BYTES = 100_000
 
@@ -37,9 +38,12 @@ def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def publisher_of(broker: Broker) -> Callable[..., Publisher]:
     profile = "tansu" if broker.name == "tansu" else "apache"
 
-    def build(*, timeout_seconds: float = PATIENCE_SECONDS, **options: Any) -> Publisher:
+    def build(
+        *, timeout_seconds: float = PATIENCE_SECONDS, partitions: Partitions = ANY_PARTITIONS, **options: Any
+    ) -> Publisher:
         options = {"bootstrap_servers": broker.address, "max_request_size": LARGEST_BYTES, "linger_ms": 2, **options}
-        return Publisher({**options, **TUNING[profile].producer}, timeout_seconds=timeout_seconds)
+        options = {**options, **TUNING[profile].producer}
+        return Publisher(options, partitions=partitions, timeout_seconds=timeout_seconds)
 
     return build
 
@@ -122,6 +126,22 @@ async def test_a_tombstone_has_no_value(
 
     [record] = await read(broker, topic, 1)
     assert record.value is None
+
+
+async def test_a_topic_with_other_partitions_than_it_must_have_is_written_to_by_nobody(
+    publisher_of: Callable[..., Publisher], topic: str, broker: Broker, message: Callable[..., Any]
+) -> None:
+    other = await create_topic(broker)
+    publisher = publisher_of(partitions={topic: 3})
+    try:
+        refused, written = await publisher.publish([message("m-1", topic=topic), message("m-2", topic=other)])
+    finally:
+        await publisher.stop()
+
+    assert isinstance(refused, Unwritable)
+    assert f"{topic} has 2 partitions and must have 3" in str(refused)
+    assert written is None
+    assert len(await read(broker, other, 1)) == 1
 
 
 async def test_nothing_to_publish_is_published(publisher: Publisher) -> None:

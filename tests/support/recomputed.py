@@ -216,9 +216,12 @@ def who_decides(kind: str, data: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def recompute(agent: str, timeline: Iterable[Record]) -> dict[Place, Recomputed]:
-    """The history of each event `agent` reacts to, copies included; each partition must come in log order."""
-    memory = MEMORIES[agent]
+def recompute(agent: str, timeline: Iterable[Record], memory: Memory | None = None) -> dict[Place, Recomputed]:
+    """The history of each event `agent` reacts to, copies included; each partition must come in log order.
+
+    `memory` is what it remembers where a worker was told otherwise.
+    """
+    memory = memory or MEMORIES[agent]
     reacted_to = set(memory.reacts_to.split())
     windows: dict[tuple[int, bytes | None], list[Remembered]] = defaultdict(list)
     expected = {}
