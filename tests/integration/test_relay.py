@@ -112,6 +112,7 @@ async def test_what_kafka_refuses_is_buried_with_the_reason_and_the_rest_goes_on
     await worker.relay.drain()
 
     assert worker.publisher.sent == ["m-1", "m-2", "m-3"]
+    assert (worker.relay.acknowledged, worker.relay.buried) == (2, 1)
     assert query(PENDING) == []
     [row] = query("SELECT seq, lane, message_id, topic, key, value, headers, committed_at, reason FROM outbox_dead")
     assert row[:4] == (seq, 56, "m-2", "payments")

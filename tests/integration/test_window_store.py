@@ -26,6 +26,21 @@ async def test_a_scan_returns_the_keys_with_the_prefix_and_no_others(tmp_path: P
     assert store.scan(1, b"a") == []
 
 
+def test_how_much_is_kept_is_told_of_the_databases_that_are_open_in_memory_and_in_files(tmp_path: Path) -> None:
+    app = faust.App("shop", broker="kafka://127.0.0.1:1", datadir=str(tmp_path))
+    store = Store(URL, app, Table(app, name="windows"))
+    assert store.usage() == (0, 0, 0, 0)
+
+    store.write(0, [(f"key-{number}".encode(), b"x" * 1000) for number in range(50)])
+    store.write(3, [(b"key", b"x")])
+    usage = store.usage()
+    assert (usage.partitions, usage.entries, usage.file_bytes) == (2, 51, 0)
+    assert usage.memory_bytes > 50_000
+
+    store._db_for_partition(0).flush()  # noqa: SLF001
+    assert store.usage().file_bytes > 1_000
+
+
 def options_file(path: Path) -> str:
     """Return what RocksDB wrote down about the options of the last opening."""
     return max(path.glob("OPTIONS-*")).read_text()

@@ -71,6 +71,16 @@ async def test_a_lane_that_ran_empty_can_be_used_again(lanes: Lanes, jobs: Jobs)
     assert jobs.log == ["a1 begins", "a1 ends", "a2 begins", "a2 ends"]
 
 
+async def test_depths_are_of_all_lanes_and_of_the_fullest_one(lanes: Lanes, jobs: Jobs) -> None:
+    assert lanes.depths() == (0, 0, 0)
+    for key, name in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1")):
+        lanes.submit(key, jobs.job(name))
+    await idle()
+    assert lanes.depths() == (2, 4, 3)
+    await jobs.end("b1")
+    assert lanes.depths() == (1, 3, 3)
+
+
 async def test_a_job_counts_until_it_has_ended(lanes: Lanes, jobs: Jobs) -> None:
     lanes.submit("a", jobs.job("a1"))
     lanes.submit("a", jobs.job("a2"))
