@@ -8,7 +8,7 @@ PROVIDER ?= tansu
 UNIT ?= unit
 PYTHONS ?= python3.11 python3.12 python3.13
 # What the worker never imports; it needs the extras.
-NOT_OF_THE_WORKER := benchmarks|app/(assistant|sandbox|demo|pytest_plugin)
+NOT_OF_THE_WORKER := benchmarks|app/(assistant|sandbox|demo|pytest_plugin|telemetry/traces/[a-z])
 # Tests of parts against PostgreSQL and a few processes.
 PARTS := tests/contract tests/integration tests/incidents -m "not apache"
 # Where tests import each other's modules from.

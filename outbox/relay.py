@@ -71,13 +71,30 @@ class LanePublisher(Protocol):
         """Send the messages of one lane in order, by seq; one outcome each, within `PUBLISH_SECONDS`."""
 
 
+class Publishing(Protocol):
+    """A batch of a lane on its way to Kafka."""
+
+    def ended(self, outcomes: Mapping[int, Outcome]) -> None:
+        """What became of each of its messages, by seq."""
+
+
+class PublishTracing(Protocol):
+    """Follows messages to Kafka."""
+
+    def publishing(self, lane: int, batch: Mapping[int, Message]) -> Publishing:
+        """The messages, by seq, are sent now."""
+
+
 class Relay:
     """Publishes what is pending in the lanes this worker holds.
 
     A commit kicks it; so do a notification of another worker and a timer, as the safety net.
     """
 
-    def __init__(self, database: Database, publisher: LanePublisher, *, owner: str) -> None:
+    def __init__(
+        self, database: Database, publisher: LanePublisher, *, owner: str, tracing: PublishTracing | None = None
+    ) -> None:
+        self._tracing = tracing
         self._database = database
         self._publisher = publisher
         self._leases = LaneLeases(database, owner)
@@ -236,8 +253,11 @@ class Relay:
     async def _publish(self, lane: int, epoch: int, batch: Mapping[int, Message]) -> int:
         """Publish one batch of a lane and delete what Kafka has; returns how many that was, and never raises."""
         published: list[int] = []
+        trace = None if self._tracing is None else self._tracing.publishing(lane, batch)
         try:
             outcomes = await self._publisher.publish_lane(lane, epoch, batch)
+            if trace is not None:
+                trace.ended(outcomes)
             published = [seq for seq, outcome in outcomes.items() if outcome is None]
             if published:
                 self._published[lane] = published

@@ -10,6 +10,7 @@ from agents.engine.ports import Batch, Record
 from agents.engine.record import escalations, log_fields
 from agents.engine.routing import read_timeline
 from agents.engine.stamps import instant, remark
+from agents.engine.tracing import Deciding, DecisionTracing
 from agents.model.agent import Agent
 from agents.model.history import History
 from agents.model.types import Received, Types
@@ -35,6 +36,8 @@ class Asked:
     record: Record
     known: History
     entity_id: str
+    #: Who follows it, if anybody does.
+    trace: Deciding | None = None
 
     @property
     def origin(self) -> Origin:
@@ -76,12 +79,18 @@ def _read(record: Record) -> _Reading:
 
 
 class Inputs:
-    """Reads for one agent. `types` are those of the loaded domains; `readings` are shared by those of one timeline."""
+    """Reads for one agent. `types` are those of the loaded domains; `readings` are shared by those of one timeline.
 
-    def __init__(self, agent: Agent, types: Types, readings: Readings | None = None) -> None:
+    `tracing` follows what the agent decides on, if somebody wants to.
+    """
+
+    def __init__(
+        self, agent: Agent, types: Types, readings: Readings | None = None, tracing: DecisionTracing | None = None
+    ) -> None:
         self._agent = agent
         self.types = types
         self._readings = readings
+        self.tracing = tracing
 
     def read(self, batch: Batch, record: Record) -> tuple[Received, str] | DeadLetter:
         """The event and the id of its entity, or what becomes of a record that is none.

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -99,6 +100,7 @@ class StreamLoop:
         self._now = now
         self._crash = crash
         self._hold_for = hold_for
+        self._tracing = inputs.tracing
         self._most_in_flight = in_flight
         self._lanes = Lanes()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -177,7 +179,9 @@ class StreamLoop:
             return part
         spec = self._windows.spec
         entries = history(ring, spec, offset=record.offset, time=event.time, event_id=event.id, source=event.source)
-        return self._decide(Asked(batch, record, History(received, entries, self._types), entity_id), mark, part)
+        trace = None if self._tracing is None else self._tracing.deciding(self._agent.name, batch, record, event)
+        asked = Asked(batch, record, History(received, entries, self._types), entity_id, trace)
+        return self._decide(asked, mark, part)
 
     def _decide(self, asked: Asked, mark: Mark, part: _Part) -> _Part:
         """Decide at once where that can be; the part that what follows belongs to."""
@@ -189,7 +193,7 @@ class StreamLoop:
                 return self._apart(asked, mark, part, self._ask)
             record = self._record(asked, verdict)
         except Permanent as error:
-            part.letters.append(self._inputs.refused(asked, error))
+            part.letters.append(self._refused(asked, error))
         else:
             if record.effects:
                 # They may have to wait, and what follows of the entity behind them.
@@ -222,19 +226,22 @@ class StreamLoop:
         if part.records:
             ticket = self.acks.track(batch, end=part.end, records=part.records)
             task = asyncio.create_task(
-                self._end(ticket, part.marks, self._settle(part, stored)), name=f"part of {self._agent.name}"
+                self._end(ticket, part.marks, self._settle(batch, part, stored)), name=f"part of {self._agent.name}"
             )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return stored
 
-    async def _settle(self, part: _Part, stored: Awaitable[None] | None) -> None:
+    async def _settle(self, batch: Batch, part: _Part, stored: Awaitable[None] | None) -> None:
         """Commit what was decided and what is dead; return when the changelog has the entries as well."""
         if part.decided:
-            outcomes = await self._writer.record_all([record for _, record in part.decided])
+            with self._together(batch, part):
+                outcomes = await self._writer.record_all([record for _, record in part.decided])
             for (asked, _), outcome in zip(part.decided, outcomes, strict=True):
                 if isinstance(outcome, Permanent):
-                    part.letters.append(self._inputs.refused(asked, outcome))
+                    part.letters.append(self._refused(asked, outcome))
+                elif asked.trace is not None:
+                    asked.trace.ended(outcome)
         if part.letters:
             await asyncio.gather(*map(self._writer.bury, part.letters))
         if stored is not None:
@@ -244,20 +251,35 @@ class StreamLoop:
         """Decide when the brain has, and commit; what is dead, if it is."""
         crowded = self._lanes.crowded(asked.entity_id, min(CROWD, self._windows.spec.slack))
         try:
-            record = self._record(asked, await self._brain.decide(asked.known, crowded))
+            with nullcontext() if asked.trace is None else asked.trace.asking():
+                verdict = await self._brain.decide(asked.known, crowded)
+            record = self._record(asked, verdict)
         except Permanent as error:
-            return self._inputs.refused(asked, error)
+            return self._refused(asked, error)
         return await self._write(record, asked)
 
     async def _write(self, record: DecisionRecord, asked: Asked) -> DeadLetter | None:
         try:
-            await self._writer.record(record)
+            is_new = await self._writer.record(record)
         except Permanent as error:
-            return self._inputs.refused(asked, error)
+            return self._refused(asked, error)
+        if asked.trace is not None:
+            asked.trace.ended(is_new)
         return None
 
+    def _refused(self, asked: Asked, error: Permanent) -> DeadLetter:
+        if asked.trace is not None:
+            asked.trace.ended(error)
+        return self._inputs.refused(asked, error)
+
+    def _together(self, batch: Batch, part: _Part) -> AbstractContextManager[None]:
+        if self._tracing is None:
+            return nullcontext()
+        traces = [asked.trace for asked, _ in part.decided if asked.trace is not None]
+        return self._tracing.together(self._agent.name, batch, traces)
+
     def _record(self, asked: Asked, verdict: Verdict) -> DecisionRecord:
-        return decision_record(
+        record = decision_record(
             self._agent,
             asked.known,
             verdict,
@@ -266,6 +288,7 @@ class StreamLoop:
             decided_at=self._now(),
             hold_for=self._hold_for,
         )
+        return record if asked.trace is None else asked.trace.decided(record)
 
     async def _end(self, ticket: Ticket, marks: Sequence[Mark], work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -44,6 +44,7 @@ from agents.engine.routing import EntityRef, route, timeline
 from agents.engine.routing import Routed as RoutedEvent
 from agents.engine.stamps import instant, latest, remark
 from agents.engine.timelines import Refusals, Routed, Timelines
+from agents.engine.tracing import Carried, RouterTracing, Routing
 from agents.engine.wanted import ALL, Wanted
 from agents.model.catalogue import Catalogue
 from outbox.backoff import Backoff
@@ -78,8 +79,10 @@ class Router:
         writer: Writer,
         max_event_bytes: int,
         wanted: Wanted | None = None,
+        tracing: RouterTracing | None = None,
     ) -> None:
         """Take what to read and where to write; without `wanted` every event goes to the timelines of its entities."""
+        self._tracing = tracing
         self._topics = topics
         self._catalogue = catalogue
         self._group = group
@@ -151,6 +154,7 @@ class Router:
     async def _route(self, records: Sequence[ConsumerRecord]) -> None:
         messages: list[Routed] = []
         letters: list[DeadLetter] = []
+        traces: list[Routing] = []
         now = datetime.now(UTC)
         for record in records:
             routed = self._routed(record, now)
@@ -159,9 +163,14 @@ class Router:
                 continue
             entities = [one for one in routed.entities if self._wanted.has(one.entity, routed.event.type)]
             if entities:
-                headers = (*STRUCTURED, ("innervate_origin", _place(record).encode()))
+                headers: Carried = (*STRUCTURED, ("innervate_origin", _place(record).encode()))
+                if self._tracing is not None:
+                    traces.append(self._tracing.routing(record, routed.event))
+                    headers += traces[-1].carried
                 messages += [Routed(record, _message(routed, entity, headers)) for entity in entities]
         refused = await self._timelines.write(messages)
+        if self._tracing is not None:
+            self._tracing.routed(traces)
         for letter in letters:
             await self._bury(letter)
         await self._bury_refused(refused)

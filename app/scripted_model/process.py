@@ -22,13 +22,17 @@ MISBEHAVE: Final = 0.2
 
 
 class ScriptedModelProcess(Service):
-    """`python -m app.scripted_model.server` on a port of its own; `misbehave` is a probability."""
+    """`python -m app.scripted_model.server` on a port of its own; `misbehave` is a probability.
+
+    `latency_seconds` is how long it thinks.
+    """
 
     name: ClassVar[str] = "scripted model"
 
-    def __init__(self, directory: Path, *, seed: int, misbehave: float) -> None:
+    def __init__(self, directory: Path, *, seed: int, misbehave: float, latency_seconds: float = 0.0) -> None:
         super().__init__(directory)
         self._options = ["--seed", str(seed), "--misbehave", str(misbehave)]
+        self._options += ["--latency-seconds", str(latency_seconds)]
 
     @property
     def url(self) -> str:

@@ -164,7 +164,7 @@ class Innervate(faust.App):
         self.readers: defaultdict[str, set[str]] = defaultdict(set)
         for agent in settings.running:
             self.readers[timeline(agent.entity.name)].add(agent.name)
-        readings = Readings()
+        readings, follow = Readings(), self.runtime.followers
         for agent in settings.running:
             is_shared = len(self.readers[timeline(agent.entity.name)]) > 1
             self.agent_streams.append(
@@ -175,6 +175,7 @@ class Innervate(faust.App):
                     brains=self.runtime.brains,
                     writer=self.runtime.agents_writer,
                     readings=readings if is_shared else None,
+                    tracing=None if follow is None else follow.decisions,
                 )
             )
 

@@ -25,15 +25,22 @@ from outbox.journal import Journal, LlmCall
 
 if TYPE_CHECKING:
     from agents.brains.client import ChatClient
+    from app.telemetry.traces.followers import Followers
 
 
 class Brains:
     """Makes the brains of one worker, and ends what they share. `on_call` is told of each call of a model."""
 
     def __init__(
-        self, settings: Settings, database: Database, *, on_call: Callable[[LlmCall], None] | None = None
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        on_call: Callable[[LlmCall], None] | None = None,
+        followers: Followers | None = None,
     ) -> None:
         self._settings = settings
+        self._followers = followers
         shadow, limits = settings.shadowing, settings.daily_tokens()
         if shadow is not None:
             limits = {shadow.name_of(agent): tokens for agent, tokens in limits.items()}
@@ -71,12 +78,17 @@ class Brains:
     def _interviewer(self, model: str) -> Interviewer:
         return interviewer_of(
             self._settings,
-            self._client(model),
+            self._followed(self._client(model), model),
             model,
             self._limits,
             budget=self._their_budget,
             journal=self._their_journal,
         )
+
+    def _followed(self, client: interview.Client, model: str) -> interview.Client:
+        if self._followers is None:
+            return client
+        return self._followers.client(client, model=model, url=self._settings.llm_url)
 
     def _client(self, model: str) -> ChatClient:
         if model not in self._clients:

@@ -28,6 +28,7 @@ from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics, timelines_of
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.telemetry.metrics.instruments import Instruments
+from app.telemetry.traces import followers
 from app.worker.brains import Brains
 from app.worker.code import codes_of
 from app.worker.probe import ProgressProbe
@@ -98,11 +99,15 @@ class Runtime(Service):
             if settings.outbox_fenced
             else Publisher({**options, **producer}, partitions=partitions)
         )
-        self.relay = Relay(self.database, self.relay_publisher, owner=self.name)
+        #: Who follows events from one to the next, if anybody does.
+        self.followers = follow = followers(os.environ, settings.agent_set)
+        self.relay = Relay(
+            self.database, self.relay_publisher, owner=self.name, tracing=None if follow is None else follow.messages
+        )
         self.notifications = Notifications(self.database, settings.database_url, on_hint=self.relay.kick)
         #: The ids of what decides here, by the names of agents in `decisions`.
         self._codes: dict[str, int] = {}
-        self.brains = Brains(settings, self.database, on_call=self.instruments.model_call)
+        self.brains = Brains(settings, self.database, on_call=self.instruments.model_call, followers=follow)
         on_effects = self.instruments.measures.note
         limits = ChainLimits(decisions=settings.chain_max_depth, messages=settings.chain_max_messages)
         self.writer = DecisionWriter(
@@ -132,6 +137,7 @@ class Runtime(Service):
             writer=self.writer,
             max_event_bytes=settings.max_event_bytes,
             wanted=Wanted(settings.catalogue, settings.timelines),
+            tracing=None if follow is None else follow.router,
         )
         self.probe = ProgressProbe(
             group=group,
@@ -210,6 +216,8 @@ class Runtime(Service):
         await self.relay.stop()
         await self._router_publisher.stop()
         await self.relay_publisher.stop()
+        if self.followers is not None:
+            await self.followers.stop()
         await self.database.close()
 
     def look_for_messages(self) -> None:

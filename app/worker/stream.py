@@ -12,6 +12,7 @@ from agents.engine.inputs import Inputs, Readings
 from agents.engine.loop import StreamLoop
 from agents.engine.ports import Writer
 from agents.engine.routing import timeline
+from agents.engine.tracing import DecisionTracing
 from agents.model.agent import Agent
 from app.kafka.topic_ids import KnownTopics
 from app.kafka.tuning import TUNING
@@ -93,8 +94,10 @@ class AgentStream:
         brains: Brains,
         writer: Writer,
         readings: Readings | None = None,
+        tracing: DecisionTracing | None = None,
     ) -> None:
         self.agent = agent
+        self._tracing = tracing
         spec = window_of(settings, agent)
         self.windows: Final = WindowTable(app, f"{agent.name}-windows", spec, partitions=settings.topic_partitions)
         self.loop: StreamLoop | None = None
@@ -149,7 +152,7 @@ class AgentStream:
     async def _consume(self, stream: faust.Stream[Any]) -> None:
         self.loop = StreamLoop(
             self.agent,
-            inputs=Inputs(self.agent, self._settings.catalogue.types, self._readings),
+            inputs=Inputs(self.agent, self._settings.catalogue.types, self._readings, self._tracing),
             brain=self._brains.of(self.agent),
             windows=self.windows,
             writer=self._writer,
