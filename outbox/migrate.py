@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import Final
 
 from outbox.domain_migrations import DomainMigrations, apply, missing
-from outbox.schema import MIGRATION_LOCK, cursor_of, is_understood
+from outbox.roles import NOBODY, Roles, grant
+from outbox.schema import MIGRATION_LOCK, cursor_of, is_newest, is_understood
 
 #: Domains without migrations of their own.
 NO_DOMAINS: Final[DomainMigrations] = {}
 
 
-def migrate(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> None:
+def migrate(database_url: str, domains: DomainMigrations = NO_DOMAINS, roles: Roles = NOBODY) -> None:
     """Apply every migration that is missing, and what an earlier one had to leave until older workers were gone.
 
-    Blocking. Raises `DatabaseUnavailable`, `SchemaTooNew`, `MigrationChanged` or `MigrationRefused`.
+    Then `roles` are granted what they need, if whoever migrates owns the tables.
+    Blocking. Raises `DatabaseUnavailable`, `SchemaTooNew`, `MigrationChanged`, `MigrationRefused` or `RolesUnusable`.
     """
     with cursor_of(database_url) as cursor:
         is_upgraded = is_understood(cursor)
@@ -33,6 +35,12 @@ def migrate(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> None:
         with cursor_of(database_url) as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": MIGRATION_LOCK})
             apply(cursor, domain, migrations)
+    if roles:
+        with cursor_of(database_url) as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": MIGRATION_LOCK})
+            # A newer release has granted its own tables, of which nothing is known here.
+            if is_newest(cursor):
+                grant(cursor, roles)
 
 
 def is_current(database_url: str, domains: DomainMigrations = NO_DOMAINS) -> bool:

@@ -78,6 +78,11 @@ def is_understood(cursor: Any) -> bool:
     return True
 
 
+def is_newest(cursor: Any) -> bool:
+    """Whether the outbox's own tables are of exactly the version that this code was written for."""
+    return _said(cursor, VERSION_TABLE) == newest()
+
+
 def _said(cursor: Any, table: str) -> str | None:
     """The version in this table; None without one."""
     cursor.execute("SELECT to_regclass(%(table)s) IS NOT NULL AS is_there", {"table": table})

@@ -13,9 +13,11 @@ from outbox.migrate import migrate as migrate_database
 
 @command()
 async def migrate(terminal: Terminal, settings: Settings) -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema, and grant DATABASE_WORKER_ROLE and DATABASE_READER_ROLE their rights."""
     try:
-        await asyncio.to_thread(migrate_database, settings.database_url, settings.catalogue.migrations)
+        await asyncio.to_thread(
+            migrate_database, settings.database_url, settings.catalogue.migrations, settings.database_roles
+        )
     except (DatabaseUnavailable, Fatal) as error:
         raise SystemExit(f"innervate: {escaped(str(error))}") from error
     terminal.say("the database has the newest schema")

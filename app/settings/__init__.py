@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from psycopg2 import ProgrammingError
@@ -33,11 +33,15 @@ from app.settings.secrets import SecretFiles
 from app.settings.values import Names, known_agents
 from outbox.chains import MOST_DECISIONS, MOST_MESSAGES
 from outbox.parameters import DEAD_LETTERS
+from outbox.roles import Roles
 from outbox.writer import EFFECTS_WAIT_SECONDS
 from tables.window import MAX_EVENTS
 
 #: Read beside the environment, which comes first.
 ENV_FILE = ".env"
+
+#: What PostgreSQL takes as a name without cutting it.
+RoleName = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_-]{0,62})?$")]
 
 
 class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
@@ -52,6 +56,9 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
     database_url: str = Field("postgresql://127.0.0.1:5432/innervate", min_length=1, repr=False)
     #: Whether a worker applies missing migrations when it starts.
     migrate_at_start: bool = True
+    #: Roles of PostgreSQL that are granted what a worker and a reader need, whenever the owner migrates.
+    database_worker_role: RoleName = ""
+    database_reader_role: RoleName = ""
 
     #: One Kafka transaction per batch of a lane: exactly once for `read_committed` readers, at the price of latency.
     outbox_fenced: bool = False
@@ -107,6 +114,20 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
         if not all(port.isdecimal() for port in ports.split(",") if port):
             raise ValueError("expected numbers for ports; what is no letter or digit in a password is written as %2F")
         return url
+
+    @field_validator("database_worker_role", "database_reader_role")
+    @classmethod
+    def _not_of_postgresql(cls, role: str) -> str:
+        if role == "public" or role.startswith("pg_"):
+            raise ValueError(f"{role} is a role of PostgreSQL's own")
+        return role
+
+    @field_validator("database_reader_role")
+    @classmethod
+    def _apart(cls, role: str, info: ValidationInfo) -> str:
+        if role and role == info.data.get("database_worker_role"):
+            raise ValueError("DATABASE_WORKER_ROLE is the same: a reader would write")
+        return role
 
     @field_validator("event_topics")
     @classmethod
@@ -168,6 +189,11 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
                 problem = f"SHADOW: no timeline has all that {agent.name} wants"
                 raise ValueError(f"{problem}: set TIMELINES={types}, here and on every live worker")
         return self
+
+    @property
+    def database_roles(self) -> Roles:
+        """Who is granted what they need when the owner migrates."""
+        return Roles(worker=self.database_worker_role, reader=self.database_reader_role)
 
     @property
     def agent_set(self) -> str:

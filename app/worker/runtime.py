@@ -247,7 +247,7 @@ async def expire_overdue(approvals: Approvals) -> None:
 def _prepare_database(settings: Settings) -> None:
     migrations = settings.catalogue.migrations
     if settings.migrate_at_start:
-        migrate(settings.database_url, migrations)
+        migrate(settings.database_url, migrations, settings.database_roles)
     elif not is_current(settings.database_url, migrations):
         raise DatabaseUnavailable("the schema is not current: run `faust -A app migrate` or set MIGRATE_AT_START")
 

@@ -59,6 +59,10 @@ def test_nothing_set_is_a_worker_of_all_agents_on_loopback(load: Load) -> None:
         ("KAFKA_SESSION_TIMEOUT_SECONDS", "5"),
         ("KAFKA_SESSION_TIMEOUT_SECONDS", "91"),
         ("DATABASE_URL", ""),
+        ("DATABASE_WORKER_ROLE", "worker; DROP TABLE decisions"),
+        ("DATABASE_WORKER_ROLE", "public"),
+        ("DATABASE_READER_ROLE", "pg_read_all_data"),
+        ("DATABASE_READER_ROLE", "r" * 64),
         ("MIGRATE_AT_START", "perhaps"),
         ("AGENTS", "nobody"),
         ("AGENTS", "fraud,nobody"),
@@ -111,6 +115,14 @@ def test_a_worker_is_the_same_member_of_its_groups_over_restarts_when_it_is_told
     assert load(KAFKA_SESSION_TIMEOUT_SECONDS="45").static_member() == {}
     static = load(KAFKA_SESSION_TIMEOUT_SECONDS="45", KAFKA_GROUP_INSTANCE_ID="innervate-all-0").static_member()
     assert static == {"group_instance_id": "innervate-all-0", "session_timeout_ms": 45_000}
+
+
+def test_who_writes_and_who_reads_are_not_the_same(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(DATABASE_WORKER_ROLE="innervate", DATABASE_READER_ROLE="innervate")
+    assert capsys.readouterr().err == (
+        "innervate: DATABASE_READER_ROLE: DATABASE_WORKER_ROLE is the same: a reader would write\n"
+    )
 
 
 def test_the_fenced_mode_needs_a_broker_with_transactions(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
