@@ -187,6 +187,16 @@ lock: $(READY)  ## Renew the lock files after a change of setup.cfg or of what v
 	uv pip compile setup.cfg --extra otel --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file deploy/requirements.lock
 	uv pip compile benchmarks/variants/foreign.in --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --output-file benchmarks/variants/foreign.lock
 
+.PHONY: sbom
+sbom: $(READY)  ## What the image's packages are, as CycloneDX, from the lock: var/sbom.json; the same bytes for the same lock
+	@mkdir -p var
+	$(BIN)/cyclonedx-py requirements --output-reproducible --output-format JSON --spec-version 1.6 --output-file var/sbom.json deploy/requirements.lock
+	$(BIN)/python -c 'import json; found = json.load(open("var/sbom.json"))["components"]; print(len(found), "components in var/sbom.json")'
+
+.PHONY: audit
+audit: $(READY)  ## Ask PyPI for known vulnerabilities of every pinned version; 1: there is one, 2: not every version could be asked for
+	$(BIN)/python .ci/audit requirements.lock deploy/requirements.lock
+
 .PHONY: vendor
 vendor: $(READY)  ## Renew what the page and its tests take from npm, in the versions of their vendored.json; needs npm
 	PYTHONPATH=tests/support $(BIN)/python -m vendored

@@ -16,6 +16,7 @@ from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -125,6 +126,9 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> bool:
         error = for_code(code)
         if error is TopicAlreadyExistsError:
             are_new = False
+        elif error is TopicAuthorizationFailedError:
+            # Kafka does not tell the one from the other to whom it tells of neither.
+            raise TopicsUnusable(f"topic {name}: it or the right to it is missing, and so is the right to create it")
         elif code:
             raise TopicsUnusable(f"topic {name} cannot be created: {error.__name__} {message}")
         else:

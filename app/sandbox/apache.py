@@ -72,13 +72,20 @@ class ApacheBroker(Broker):
 
     name = "apache-kafka"
 
-    def __init__(self, directory: Path, properties: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        properties: Mapping[str, str] = MappingProxyType({}),
+        users: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Find Java and the jars, downloaded the first time; raise SandboxError when they are missing.
 
-        ``properties`` come on top of the broker's settings, for instance an authorizer.
+        ``properties`` come on top of the broker's settings, for instance an authorizer. ``users`` are those who log in
+        by SCRAM, with their passwords.
         """
         super().__init__(directory)
         self._properties = properties
+        self._users = users
         self._java = find_java()
         self._jars = ensure_jars()
 
@@ -103,7 +110,7 @@ class ApacheBroker(Broker):
             + "".join(f"{name}={value}\n" for name, value in self._properties.items())
         )
         self._log4j.write_text(_LOG4J_PROPERTIES)
-        arguments = ["format", "-t", str(uuid.uuid4()), "-c", str(self._settings)]
+        arguments = ["format", "-t", str(uuid.uuid4()), "-c", str(self._settings), *self._scram()]
         # A run of one second: the first compiler is enough.
         self.run_tool(self._run_java(["-XX:TieredStopAtLevel=1"], "kafka.tools.StorageTool", arguments))
 
@@ -113,6 +120,12 @@ class ApacheBroker(Broker):
         # much of the processor as its work does.
         quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         return self._run_java(["-Xms256m", "-Xmx512m", *quick], "kafka.Kafka", [str(self._settings)])
+
+    def _scram(self) -> list[str]:
+        mechanisms = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+        users = self._users.items()
+        known = [f"{each}=[name={name},password={password}]" for each in mechanisms for name, password in users]
+        return [word for one in known for word in ("--add-scram", one)]
 
     @property
     def _settings(self) -> Path:

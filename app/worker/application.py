@@ -124,6 +124,8 @@ class Innervate(faust.App):
             topic_partitions=settings.topic_partitions,
             topic_replication_factor=settings.topic_replication_factor,
             topic_disable_leader=True,
+            # They are there before (`app.kafka.topics`): to declare them asks for the right to create them.
+            topic_allow_declare=False,
             producer_acks=-1,
             # Changelogs send batches of their own making: to wait for more would only delay them.
             producer_linger=0,

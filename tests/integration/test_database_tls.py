@@ -33,7 +33,7 @@ class Guarded:
     def url(self, **parameters: str) -> str:
         """With everything checked, but for what is said."""
         verified = {"sslmode": "verify-full", "sslrootcert": str(self.authority.cafile)}
-        return make_dsn(self.plain_url, **{"port": str(self.front.port), **verified, **parameters})
+        return str(make_dsn(self.plain_url, **{"port": str(self.front.port), **verified, **parameters}))
 
     def shown(self, issued: Issued) -> str:
         """With a certificate of one's own."""

@@ -42,7 +42,7 @@ class Roled:
         self.roles = Roles(worker=f"workers_{self.suffix}", reader=f"readers_{self.suffix}")
 
     def url(self, user: str) -> str:
-        return make_dsn(self._url, user=user, dbname=self._database)
+        return str(make_dsn(self._url, user=user, dbname=self._database))
 
     @property
     def owner(self) -> str:

@@ -12,7 +12,7 @@ import ssl
 import struct
 import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from authority import Authority
 
@@ -82,6 +82,6 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 def _name(client: ssl.SSLSocket) -> str | None:
-    shown = client.getpeercert()
-    subject = shown.get("subject", ()) if shown else ()
-    return next((str(value) for ((kind, value),) in subject if kind == "commonName"), None)  # type: ignore[misc]
+    shown = client.getpeercert() or {}
+    subject: Any = shown.get("subject", ())
+    return next((str(value) for ((kind, value),) in subject if kind == "commonName"), None)
