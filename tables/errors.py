@@ -57,6 +57,7 @@ InnervateError
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be
     ├── DataDirectoryUnusable       nothing can be kept in DATADIR
     ├── CannotRebuild               the windows are as they were
+    ├── CannotRewind                the groups are where they were
     ├── RebuildSpoiled              the windows are half built: build them again
     ├── TimelineUnreadable          the topic is not there, or the broker does not hand over what it says it has
     │   ├── UnknownEvent            this entity's timeline has no event with this id, or no longer

@@ -19,11 +19,15 @@ from agents.shop.refunds import KNOW_CAPTURE, Amount
 #: Names the UUIDv5 of rows.
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:innervate:given-back")
 
-# A refund of ours that comes back as an event, or under another source, is counted already.
+# A refund of ours that comes back as an event, or under another source, is counted already. Where it is not there,
+# PostgreSQL was restored to an earlier time, or it is somebody else's: the refund that is made again is the same one.
 _RECORD: Final = """
-INSERT INTO given_back (given_back_id, decision_id, kind, payment_id, order_id, amount_minor, currency)
+INSERT INTO given_back (
+    given_back_id, decision_id, kind, payment_id, order_id, amount_minor, currency, own_refund_id
+)
 SELECT
-    %(given_back_id)s, %(decision_id)s, %(kind)s, %(payment_id)s, %(order_id)s, %(amount_minor)s, %(currency)s
+    %(given_back_id)s, %(decision_id)s, %(kind)s, %(payment_id)s, %(order_id)s, %(amount_minor)s, %(currency)s,
+    %(own_refund_id)s::uuid
 WHERE NOT EXISTS (SELECT FROM refunds WHERE refund_id = %(own_refund_id)s::uuid)
 ON CONFLICT (given_back_id) DO NOTHING
 """
@@ -39,7 +43,7 @@ class GivenBack(Effect, kind="given_back"):
     order_id: Id
     amount_minor: Amount
     currency: Currency
-    #: The id of a refund of ours, if it is one.
+    #: The id a refund of ours would have, if it has the form of one.
     own_refund_id: Id | None = None
     #: What the payment took, as it was reported first; None when that is not known.
     captured_minor: Amount | None = None

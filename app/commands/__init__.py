@@ -15,6 +15,7 @@ from app.commands.decisions import decisions
 from app.commands.lookback import knew, record, window
 from app.commands.metrics import metrics
 from app.commands.migrate import migrate
+from app.commands.missing import missing
 from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
@@ -28,7 +29,7 @@ from app.commands.workers import workers
 from app.worker.application import Innervate
 
 #: Added elsewhere.
-_OTHERS: Final = ("acls", "case-file", "mcp", "new-domain", "rebuild", "simulate", "token", "topics")
+_OTHERS: Final = ("acls", "case-file", "mcp", "missing", "new-domain", "rebuild", "simulate", "token", "topics")
 _TAKEN: Final = frozenset({*cli.commands, worker.__name__, *_OTHERS})
 #: Commands that need no more than the settings.
 _OF_SETTINGS: Final = (
@@ -66,4 +67,5 @@ def register_commands(app: Innervate) -> None:
     add_command(app, token)
     add_command(app, acls, app.settings, app.agent_streams, app.conf.id)
     add_command(app, topics, app.settings, app.agent_streams)
+    add_command(app, missing, app.settings, app.conf.id)
     add_command(app, rebuild, app.settings, app.agent_streams, app.conf.id, app.conf.datadir)

@@ -20,23 +20,21 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupIdNotFound, for_code
+from aiokafka import AIOKafkaProducer
 
 from agents.engine.routing import timeline
 from agents.model.agent import Agent
 from agents.model.types import Received
 from agents.replay.reading import Read, read_record
 from agents.replay.records import TimelineRecord
+from app.kafka import groups
 from app.kafka.credentials import client_options
 from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, create_changelog_again
@@ -49,8 +47,6 @@ from tables.rebuild import Change, PartitionRebuild
 from tables.ring import RingCorrupt
 from tables.table import require_entry
 
-#: How much longer a worker that was killed is waited for than Kafka does, in seconds.
-_NOTICED_SECONDS: Final = 5.0
 #: Says in the directory of a rebuild what is wrong with the changelog.
 _RUBBISH: Final = "rubbish"
 #: Changelog records on their way at a time.
@@ -106,10 +102,14 @@ class WindowRebuild:
         Raises `CannotRebuild`, `RebuildSpoiled`, `TopicsUnusable`, `TimelineUnreadable`, `RingCorrupt`, and aiokafka's
         errors. After all but the first some windows may be old and some new: run it again.
         """
-        if not are_stopped and (members := await self._remaining_members()):
+        if not are_stopped and (
+            members := await groups.remaining_members(
+                self._options, self._group, self._settings.kafka_session_timeout_seconds
+            )
+        ):
             raise CannotRebuild(f"Kafka says that {members} workers of {self._group} run: stop them first")
         firsts = {partition: first for partition, (first, _) in (await self._timeline.partitions()).items()}
-        committed = await self._committed(sorted(firsts))
+        committed = await self._committed(firsts)
         # Without a commit the group begins at the first offset, and everything comes again.
         spans = {partition: (first, max(first, committed[partition])) for partition, first in firsts.items()}
         await self._keep_what_was(spans)
@@ -119,7 +119,8 @@ class WindowRebuild:
         async with AIOKafkaProducer(acks="all", **self._options, **self._producer) as producer:
             for partition, (first, end) in spans.items():
                 tell(await self._rebuild(producer, partition, first, end, to_empty=rubbish is not None))
-        if (not are_stopped and await self._members()) or await self._committed(sorted(firsts)) != committed:
+        have_run = not are_stopped and await groups.members(self._options, self._group)
+        if have_run or await self._committed(firsts) != committed:
             raise RebuildSpoiled(f"workers of {self._group} ran in the meantime: stop them and rebuild again")
         await asyncio.to_thread(shutil.rmtree, self._directory)
         return rubbish
@@ -217,30 +218,8 @@ class WindowRebuild:
     def _is_remembered(self, payload: bytes) -> bool:
         return type_of(payload) in self._agent.remembers
 
-    async def _remaining_members(self) -> int:
-        """How many workers are left when those that have just ended are gone: Kafka waits for their sessions."""
-        deadline = time.monotonic() + self._settings.kafka_session_timeout_seconds + _NOTICED_SECONDS
-        while (members := await self._members()) and time.monotonic() < deadline:  # noqa: ASYNC110 - only asking tells
-            await asyncio.sleep(1)
-        return members
-
-    async def _members(self) -> int:
-        """How many workers the consumer group has."""
-        async with _admin(self._options) as admin:
-            [described] = await admin.describe_consumer_groups([self._group])
-        [(code, _group, _state, _protocol_type, _protocol, members, *_)] = described.groups
-        if code and for_code(code) is not GroupIdNotFound:
-            raise for_code(code)
-        return len(members)
-
-    async def _committed(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """Where the consumer group goes on; -1 where it has committed nothing."""
-        places = [TopicPartition(self._timeline.topic, partition) for partition in partitions]
-        async with _admin(self._options) as admin:
-            found = await admin.list_consumer_group_offsets(self._group, partitions=places)
-        if not found.keys() >= set(places):
-            raise CannotRebuild(f"Kafka does not know the offsets of {self._group} now: try again")
-        return {place.partition: found[place].offset for place in places}
+    async def _committed(self, partitions: Iterable[int]) -> Mapping[int, int]:
+        return await groups.committed(self._options, self._group, self._timeline.topic, sorted(partitions))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -248,13 +227,3 @@ def _write(path: Path, content: bytes) -> None:
     unfinished = path.with_suffix(".tmp")
     unfinished.write_bytes(content)
     unfinished.rename(path)
-
-
-@asynccontextmanager
-async def _admin(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**options)
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()

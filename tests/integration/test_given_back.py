@@ -155,3 +155,17 @@ async def test_what_others_gave_back_cannot_be_changed(
 
     with pytest.raises(psycopg2.IntegrityError):
         query(change)
+
+
+async def test_a_refund_of_ours_that_is_told_of_before_it_is_made_again_counts_once(
+    writer: DecisionWriter, decision: DecisionOf, query: Query, settle: Callable[..., Any]
+) -> None:
+    ours = refund(1, 3000)
+    await settle(writer, decision("e-1", effects=(of_support(ours.refund_id, 3000),)))
+
+    outcomes = await settle(writer, decision("e-2", effects=(ours,)))
+    outcomes += await settle(writer, decision("e-3", effects=(refund(2, 2001),)))
+    outcomes += await settle(writer, decision("e-4", effects=(refund(3, 2000),)))
+
+    assert [type(each) for each in outcomes] == [bool, StatementRejected, bool]
+    assert query("SELECT sum(amount_minor) FROM refunds") == [(5000,)]

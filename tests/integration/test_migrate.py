@@ -85,6 +85,7 @@ def test_domains_bring_their_tables_and_their_version_stands_in_the_database(emp
         "shop10001_refunds",
         "shop20002_given_back",
         "shop30003_listings",
+        "shop40004_own_refunds",
     ]
 
 

@@ -52,6 +52,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "journal.sql",
         "leases.sql",
         "metrics.sql",
+        "missing.sql",
         "notify.sql",
         "now.sql",
         "operator_actions.sql",

@@ -1,0 +1,57 @@
+"""Groups: what Kafka knows of a consumer group from outside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupIdNotFound, GroupLoadInProgressError, for_code
+
+#: How much longer a consumer that was killed is waited for than Kafka does, in seconds.
+NOTICED_SECONDS: Final = 5.0
+
+
+async def remaining_members(client_options: Mapping[str, Any], group: str, session_seconds: float) -> int:
+    """How many consumers are left when those that have just ended are gone: Kafka waits for their sessions."""
+    deadline = time.monotonic() + session_seconds + NOTICED_SECONDS
+    while (found := await members(client_options, group)) and time.monotonic() < deadline:  # noqa: ASYNC110 - only asking tells
+        await asyncio.sleep(1)
+    return found
+
+
+async def members(client_options: Mapping[str, Any], group: str) -> int:
+    """How many consumers the group has. Raises aiokafka's errors."""
+    async with _admin(client_options) as admin:
+        [described] = await admin.describe_consumer_groups([group])
+    [(code, _group, _state, _protocol_type, _protocol, found, *_)] = described.groups
+    if code and for_code(code) is not GroupIdNotFound:
+        raise for_code(code)
+    return len(found)
+
+
+async def committed(
+    client_options: Mapping[str, Any], group: str, topic: str, partitions: Sequence[int]
+) -> Mapping[int, int]:
+    """Where the group goes on; -1 where it has committed nothing. Raises aiokafka's errors."""
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    async with _admin(client_options) as admin:
+        found = await admin.list_consumer_group_offsets(group, partitions=places)
+    if not found.keys() >= set(places):
+        # aiokafka leaves them out while the group's coordinator loads.
+        raise GroupLoadInProgressError(f"the offsets of {group} are not known now")
+    return {place.partition: found[place].offset for place in places}
+
+
+@asynccontextmanager
+async def _admin(client_options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_options)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
