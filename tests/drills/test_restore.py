@@ -11,6 +11,9 @@ from audit import audit
 from drill import Drill
 from evidence import Disturbance
 
+#: Few, because everything that comes in while the windows are built anew is decided afterwards.
+PER_SECOND = 20.0
+
 
 def command(drill: Drill, worker: int, *arguments: str, code: int = 0) -> str:
     done = drill.process(worker).run_command(*arguments)
@@ -30,7 +33,7 @@ def test_a_database_restored_to_an_earlier_time_lacks_nothing_and_has_nothing_tw
     archive = Archive(drill.arena.sandbox.postgres)
     first, second = drill.seat(), drill.seat()
     drill.start(first, second)
-    with drill.load("restore") as load:
+    with drill.load("restore", per_second=PER_SECOND) as load:
         drill.go_on(load)
         archive.back_up()
         drill.go_on(load)
