@@ -20,12 +20,18 @@ PARTITIONS: Final = 8
 _OBSERVER: Final = "observer"
 
 
+#: The first change of a page after a checkpoint logs the whole page: without one, the bytes do not depend on how long a
+#: run takes.
+_NO_CHECKPOINT: Final = ("checkpoint_timeout=1d", "max_wal_size=32GB")
+
+
 class CountingPostgres(Postgres):
-    """The same server, with pg_stat_statements."""
+    """The same server, with pg_stat_statements, and without checkpoints while it is measured."""
 
     def command(self) -> list[str]:
         """Return the command line of the server."""
-        return [*super().command(), "-c", "shared_preload_libraries=pg_stat_statements"]
+        options = ("shared_preload_libraries=pg_stat_statements", *_NO_CHECKPOINT)
+        return [*super().command(), *(part for option in options for part in ("-c", option))]
 
 
 class Arena(Sandbox):
