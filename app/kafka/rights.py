@@ -61,8 +61,9 @@ def _of_worker(settings: Settings, changelogs: Collection[str], group: str, rout
 
 
 def _of_topics(settings: Settings, changelogs: Collection[str], _group: str, _router: str) -> Iterator[Right]:
-    everything = [*_domain_topics(settings), DEAD_LETTERS, *_timelines(settings), *changelogs]
-    yield from _topics(everything, "CREATE", "DESCRIBE")
+    yield from _topics([*_domain_topics(settings), DEAD_LETTERS, *_timelines(settings)], "CREATE", "DESCRIBE")
+    # Whether their entries lie in the partitions they belong to is looked at each time.
+    yield from _topics(changelogs, "CREATE", "READ")
 
 
 def _of_rebuild(settings: Settings, changelogs: Collection[str], group: str, _router: str) -> Iterator[Right]:
