@@ -54,6 +54,7 @@ InnervateError
     ├── RolesUnusable               a role that rights are granted to may everything already
     ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
     ├── CredentialsUnusable         a certificate, a key or an authority for Kafka cannot be used
+    ├── TracesUnusable              the environment asks for traces in a way that there is none for
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be
     ├── DataDirectoryUnusable       nothing can be kept in DATADIR
     ├── CannotRebuild               the windows are as they were

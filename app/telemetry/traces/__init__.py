@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tables.errors import Fatal
+
 if TYPE_CHECKING:
     from app.telemetry.traces.followers import Followers
 
 
-class TracesUnusable(ValueError):
+class TracesUnusable(Fatal):
     """The environment asks for traces in a way that there is none for."""
 
 
