@@ -210,6 +210,9 @@ def test_the_worker_is_told_where_the_services_are(sandbox: Sandbox) -> None:
         "DATABASE_URL": f"postgresql://innervate@127.0.0.1:{sandbox.postgres.port}/innervate",
         "KAFKA_PROFILE": sandbox.provider,
         # What a `.env` in the checkout says for another place must not hold here.
+        "DATABASE_URL_FILE": "",
+        "KAFKA_SECURITY_CERTFILE": "",
+        "KAFKA_SECURITY_KEYFILE": "",
         "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "MIGRATE_AT_START": "true",
         "TOPIC_REPLICATION_FACTOR": "1",
