@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from arena import Arena
@@ -67,4 +68,7 @@ def _undecided(url: str, load: Load) -> set[tuple[str, str]]:
 
 
 def _some(missing: set[tuple[str, str]] | None) -> str:
-    return "not known" if missing is None else f"{len(missing)}, such as {sorted(missing)[:5]}"
+    if missing is None:
+        return "not known"
+    by_agent = dict(sorted(Counter(agent for agent, _ in missing).items()))
+    return f"{len(missing)} ({by_agent}), such as {sorted(missing)[:5]}"
