@@ -8,13 +8,13 @@ from aiohttp import web
 from faust.types import TP
 from yarl import URL
 
-from agents.engine.routing import timeline
 from app.reads.agents import Agents, Window, agents, window
 from app.reads.shapes import NotFound, Query, Term
 from app.reads.workers import WorkersQuery, workers
 from app.views.endpoints import Asked, Endpoint
 from app.views.forwarding import forwarded, is_forwarded
 from app.worker.application import Innervate
+from outbox.sending import partition_of
 
 
 class WindowPlace(Query):
@@ -54,22 +54,20 @@ async def _window(app: Innervate, asked: Asked) -> Window | web.Response:
     stream = next((stream for stream in app.agent_streams if stream.agent.name == agent), None)
     if stream is None:
         return await _of_another_set(app, asked)
-    key = entity_id.encode()
-    partition = app.producer.key_partition(timeline(stream.agent.entity.name), key).partition
+    # Faust's producer knows the partitions only of what it has sent to.
+    partition = partition_of(entity_id.encode(), range(app.settings.topic_partitions))
     if TP(stream.changelog, partition) in app.assignor.assigned_actives():
         return window(stream, partition, entity_id)
-    owner = _owner(app, stream.changelog, key)
+    owner = _owner(app, stream.changelog, partition)
     if owner is None or is_forwarded(asked.request):
         raise web.HTTPServiceUnavailable(reason="the window is moving to another worker")
     return await forwarded(asked.request, owner)
 
 
-def _owner(app: Innervate, changelog: str, key: bytes) -> URL | None:
+def _owner(app: Innervate, changelog: str, partition: int) -> URL | None:
     """Another worker of this set that has the window, by the last rebalance."""
-    try:
-        owner = app.assignor.key_store(changelog, key)
-    except KeyError:
-        return None
+    owners = (url for url, topics in app.assignor.tables_metadata().items() if partition in topics.get(changelog, ()))
+    owner = next(map(URL, owners), None)
     return None if owner == app.conf.canonical_url else owner
 
 
