@@ -99,13 +99,17 @@ def _around_statements(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
 
 def _around_effects(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
     async def running(self: Transaction, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
-        # Only decisions with effects are written by more than one statement.
+        # Only decisions with effects are written by more than one statement, with those that wait beside them: in a
+        # worker that is far behind these may be all but the first.
+        if "INSERT INTO decisions" in statement:
+            passing("before_commit")
         if statement == "COMMIT":
             passing("before_effect_commit")
         rows = await run(self, statement, parameters)
         if any(table in statement for table in EFFECTS):
             passing("mid_effect")
         if statement == "COMMIT":
+            passing("after_commit")
             passing("after_effect_commit")
         return rows
 
