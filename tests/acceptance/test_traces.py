@@ -49,15 +49,19 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def seen(
-    sandbox: Sandbox, first_worker: WorkerProcess, collector: Collector, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Seen]:
-    first_worker.stop()
+def services(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Services without any other test's workers, whose routers would follow nothing."""
+    with Sandbox(tmp_path_factory.mktemp("services"), provider) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def seen(services: Sandbox, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     directory: Path = tmp_path_factory.mktemp("traces")
     model = ScriptedModelProcess(directory / "model", seed=1, misbehave=0.0)
     model.start()
     worker = WorkerProcess(
-        sandbox,
+        services,
         directory / "worker",
         {
             "AGENTS": "confirmation,fraud,fulfilment",
@@ -74,7 +78,7 @@ def seen(
         header = ("traceparent", f"00-{TRACE}-{SENT}-01".encode())
         asyncio.run(
             send(
-                sandbox.kafka,
+                services.kafka,
                 [
                     replace(followed, headers=(*followed.headers, header)),
                     BY_EVENT.binary(traceparent=f"00-{OTHER}-{SENT}-01"),
@@ -82,11 +86,11 @@ def seen(
                 ],
             )
         )
-        settled(sandbox.database_url, [FOLLOWED.event_id, BY_EVENT.event_id, LEFT_ALONE.event_id])
+        settled(services.database_url, [FOLLOWED.event_id, BY_EVENT.event_id, LEFT_ALONE.event_id])
         # Its score is decided on in turn, in the same trace.
         eventually(
             lambda: rows(
-                sandbox.database_url,
+                services.database_url,
                 "SELECT 1 FROM decisions WHERE agent = 'fulfilment' AND event_type = 'FraudScored' AND entity_id = %s",
                 f"order-{FOLLOWED.event_id}",
             )
@@ -94,7 +98,7 @@ def seen(
         worker.stop()
         [record] = [
             record
-            for record in read(sandbox.kafka, "support")
+            for record in read(services.kafka, "support")
             if json.loads(record.value or b"{}").get("causationid") == FOLLOWED.event_id
         ]
         yield Seen(collector.trace(TRACE), record, {span.name for span in collector.spans})
