@@ -43,6 +43,8 @@ CUSTOMER = PAYMENTS[0].customer_id
 def bare_process(first_worker: WorkerProcess, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The worker of the session without its guard, so that its exit code can be seen."""
     first_worker.stop()
+    # Somebody may have its port by now.
+    first_worker.take_ports()
     with (
         (tmp_path / "worker.log").open("wb") as log,
         subprocess.Popen(
