@@ -142,7 +142,6 @@ async def ends_when_cancelled(end: Callable[[], Awaitable[None]]) -> asyncio.Tas
     task = asyncio.create_task(run())
     await asyncio.sleep(0)
     going_on.set_result(None)
-    await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait({task}, timeout=20)
     return task
