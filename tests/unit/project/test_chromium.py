@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE_SECONDS
+from programs import CI, add, add_apt_get, machine
+from programs import run as run_program
 
-PROGRAM = Path(__file__).parents[3] / ".ci" / "chromium"
 #: Programs of the machine that it may use beside those of a test.
 TOOLS = ("bash", "env")
+
+run = partial(run_program, CI / "chromium")
 
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder of programs that stands for the machine; it has no browser."""
-    for tool in TOOLS:
-        (tmp_path / tool).symlink_to(f"/usr/bin/{tool}")
-    return tmp_path
-
-
-def add(folder: Path, name: str, lines: str) -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
-    (folder / name).chmod(0o755)
-
-
-def run(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PROGRAM)],
-        env={"PATH": str(folder), **more},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-
-
-def apt_get(folder: Path, installing: str) -> None:
-    """One that writes down what it is told, and runs this to install."""
-    add(folder, "apt-get", f'echo "$DEBIAN_FRONTEND $*" >>{folder}/asked; case "$*" in *chromium*) {installing};; esac')
+    """A machine; it has no browser."""
+    return machine(tmp_path, TOOLS)
 
 
 def test_the_browser_that_is_there_is_used(programs: Path) -> None:
     add(programs, "chromium", "")
-    apt_get(programs, "exit 1")
+    add_apt_get(programs, "chromium", "exit 1")
 
     done = run(programs)
 
@@ -54,7 +33,7 @@ def test_the_browser_that_is_there_is_used(programs: Path) -> None:
 
 def test_root_gets_debians_without_being_asked_anything(programs: Path) -> None:
     add(programs, "id", "echo 0")
-    apt_get(programs, f"echo '#!/bin/sh' >{programs}/chromium; /bin/chmod 755 {programs}/chromium")
+    add_apt_get(programs, "chromium", f"echo '#!/bin/sh' >{programs}/chromium; /bin/chmod 755 {programs}/chromium")
 
     done = run(programs)
 
@@ -67,14 +46,14 @@ def test_root_gets_debians_without_being_asked_anything(programs: Path) -> None:
 @pytest.mark.parametrize("installing", ["exit 100", "exit 0"])
 def test_it_fails_where_nothing_was_installed(programs: Path, installing: str) -> None:
     add(programs, "id", "echo 0")
-    apt_get(programs, installing)
+    add_apt_get(programs, "chromium", installing)
 
     assert run(programs).returncode != 0
 
 
 def test_who_may_not_install_reads_what_to_do(programs: Path) -> None:
     add(programs, "id", "echo 1000")
-    apt_get(programs, "exit 0")
+    add_apt_get(programs, "chromium", "exit 0")
 
     done = run(programs)
 

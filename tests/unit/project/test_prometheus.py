@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE_SECONDS
+from programs import CI, add, add_apt_get, machine
+from programs import run as run_program
 
-PROGRAM = Path(__file__).parents[3] / ".ci" / "prometheus"
 #: Programs of the machine that it may use beside those of a test.
 TOOLS = ("bash", "env", "dirname")
+
+run = partial(run_program, CI / "prometheus")
 
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder of programs that stands for the machine; it has no Prometheus."""
-    for tool in TOOLS:
-        (tmp_path / tool).symlink_to(f"/usr/bin/{tool}")
-    return tmp_path
-
-
-def add(folder: Path, name: str, lines: str = "") -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{lines}\n")
-    (folder / name).chmod(0o755)
-
-
-def run(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PROGRAM)],
-        env={"PATH": str(folder), **more},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-
-
-def apt_get(folder: Path, installing: str) -> None:
-    """One that writes down what it is told, and runs this to install."""
-    add(
-        folder,
-        "apt-get",
-        f'echo "$DEBIAN_FRONTEND $*" >>{folder}/asked; case "$*" in *prometheus*) {installing};; esac',
-    )
+    """A machine; it has no Prometheus."""
+    return machine(tmp_path, TOOLS)
 
 
 def test_the_one_that_is_there_is_used(programs: Path) -> None:
     add(programs, "prometheus")
     add(programs, "promtool")
-    apt_get(programs, "exit 1")
+    add_apt_get(programs, "prometheus", "exit 1")
 
     done = run(programs)
 
@@ -60,7 +35,7 @@ def test_the_one_that_is_there_is_used(programs: Path) -> None:
 def test_root_gets_debians_without_being_asked_anything_also_where_promtool_alone_is_missing(programs: Path) -> None:
     add(programs, "id", "echo 0")
     add(programs, "prometheus")
-    apt_get(programs, f"echo '#!/bin/sh' >{programs}/promtool; /bin/chmod 755 {programs}/promtool")
+    add_apt_get(programs, "prometheus", f"echo '#!/bin/sh' >{programs}/promtool; /bin/chmod 755 {programs}/promtool")
 
     done = run(programs)
 
@@ -73,14 +48,14 @@ def test_root_gets_debians_without_being_asked_anything_also_where_promtool_alon
 @pytest.mark.parametrize("installing", ["exit 100", "exit 0"])
 def test_it_fails_where_nothing_was_installed(programs: Path, installing: str) -> None:
     add(programs, "id", "echo 0")
-    apt_get(programs, installing)
+    add_apt_get(programs, "prometheus", installing)
 
     assert run(programs).returncode != 0
 
 
 def test_who_may_not_install_reads_what_to_do(programs: Path) -> None:
     add(programs, "id", "echo 1000")
-    apt_get(programs, "exit 0")
+    add_apt_get(programs, "prometheus", "exit 0")
 
     done = run(programs)
 
