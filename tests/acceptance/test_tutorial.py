@@ -7,6 +7,7 @@ distributions that it and pytest ask for. Only the ports that the text names are
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -142,7 +143,8 @@ class Terminals:
     def _typed(self, command: Command) -> str:
         line = self.names.given(command.line)
         for told, ours in self.ports.items():
-            line = line.replace(told, ours)
+            # Alone: an id or a hash may have the same digits.
+            line = re.sub(rf"(?<![\w-]){told}(?![\w-])", ours, line)
         return line
 
 
