@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Iterable
-from importlib.metadata import distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distributions
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -21,8 +22,15 @@ def files_of(requirements: Iterable[str], *, besides: str) -> set[str]:
             if (name, extra) in seen:
                 continue
             seen.add((name, extra))
-            asked = [Requirement(each) for each in distribution(name).requires or ()]
+            asked = [Requirement(each) for each in _installed(name).requires or ()]
             waiting += [each for each in asked if each.marker is None or each.marker.evaluate({"extra": extra})]
         if name != besides:
-            found |= {file.parts[0] for file in distribution(name).files or ()}
+            found |= {file.parts[0] for file in _installed(name).files or ()}
     return found - {"..", "__pycache__"}
+
+
+def _installed(name: str) -> Distribution:
+    # Only there: a build leaves a folder of metadata in the checkout, which nobody renews.
+    for found in distributions(name=name, path=[sysconfig.get_path("purelib")]):
+        return found
+    raise PackageNotFoundError(name)
