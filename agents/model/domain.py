@@ -37,7 +37,8 @@ class Domain:
     events: Sequence[type[DomainEvent]] = ()
     agents: Sequence[Agent] = ()
     effects: Sequence[type[Effect]] = ()
-    #: `package:folder` with its migrations (`0001_name.sql`, `0002_…`); None where it needs no table.
+    #: `package:folder` with its migrations (`0001_name.sql`, `0002_…`); None where it needs no table. Workers of a
+    #: release without it start and work on beside one whose first line is `-- innervate: only adds`.
     migrations: str | None = None
     #: Rows of its tables that people may look at.
     listings: Sequence[Listing] = ()

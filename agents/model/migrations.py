@@ -8,14 +8,16 @@ from importlib.resources import files
 from typing import Final
 
 from agents.model.domain import Domain, DomainInvalid
-from outbox.domain_migrations import Migration
+from outbox.domain_migrations import ONLY_ADDS, Migration
 
 _PLACE: Final = re.compile(r"([A-Za-z_][\w.]*):([\w-]+(?:/[\w-]+)*)")
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+#: A line meant for us.
+_SAYING: Final = re.compile(r"^\s*--\s*innervate\b.*$", re.IGNORECASE | re.MULTILINE)
 
 
 def read_migrations(domain: Domain) -> Sequence[Migration]:
-    """The migrations of a domain by number. Raises `DomainInvalid` when there are none, or a number is missing."""
+    """The migrations of a domain by number. Raises `DomainInvalid` when one is missing or cannot be understood."""
     where = f"domain {domain.name}: migrations={domain.migrations!r}"
     place = _PLACE.fullmatch(domain.migrations or "")
     if place is None:
@@ -33,5 +35,8 @@ def read_migrations(domain: Domain) -> Sequence[Migration]:
         matched = _FILE.fullmatch(name)
         if matched is None or int(matched[1]) != number:
             raise DomainInvalid(f"{where}: expected {number:04}_*.sql in lower case, found {name}")
-        migrations.append(Migration(number=number, name=name.removesuffix(".sql"), sql=texts[name]))
+        migration = Migration(number=number, name=name.removesuffix(".sql"), sql=texts[name])
+        if len(_SAYING.findall(migration.sql)) > migration.only_adds:
+            raise DomainInvalid(f"{where}: {name}: what it may say to Innervate is `{ONLY_ADDS}`, as its first line")
+        migrations.append(migration)
     return migrations

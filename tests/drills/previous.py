@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,12 @@ from wheels import ROOT, build_wheel
 
 from app.sandbox import Sandbox
 from app.sandbox.process import clean_environment
+
+SETTINGS = """
+import json
+from app.settings import Settings
+print(json.dumps([name.upper() for name in Settings.model_fields]))
+"""
 
 COMMIT = Path(__file__).with_name("previous-release").read_text(encoding="utf-8").strip()
 
@@ -36,6 +44,11 @@ class Release:
     def innervate(self) -> Path:
         """Its command."""
         return self.environment / "bin" / "innervate"
+
+    @cached_property
+    def settings(self) -> Collection[str]:
+        """The names of the settings that it has."""
+        return frozenset(json.loads(self.run(SETTINGS)))
 
     def run(self, code: str) -> str:
         """What a piece of Python prints that imports the release."""
@@ -53,6 +66,8 @@ class WorkerBefore(CrashWorker):
 
     def __init__(self, sandbox: Sandbox, directory: Path, release: Release) -> None:
         super().__init__(sandbox, directory, {})
+        # It refuses a setting that came later.
+        self._settings = {name: value for name, value in self._settings.items() if name in release.settings}
         self._installed = release
 
     def command(self) -> list[str]:

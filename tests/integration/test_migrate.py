@@ -135,7 +135,10 @@ def test_a_domain_adds_migrations_and_runs_each_once(empty_database_url: str) ->
     ("now", "why"),
     [
         ([replace(FIRST, sql="SELECT 2")], "migration 0001_first is not what was applied"),
-        ([], "the database has its migration 0001_first, which a newer version brought"),
+        (
+            [],
+            "the database has its migration 0001_first, which a newer version brought and older code does not underst",
+        ),
     ],
 )
 def test_what_was_applied_must_not_change(
@@ -145,6 +148,42 @@ def test_what_was_applied_must_not_change(
 
     with pytest.raises(MigrationChanged, match=f"domain ci: {why}"):
         ask(empty_database_url, {"ci": now})
+
+
+def adding(number: int, sql: str) -> Migration:
+    return Migration(number=number, name=f"{number:04}_adding", sql=f"-- innervate: only adds\n{sql}")
+
+
+def test_a_newer_migration_of_a_domain_that_only_adds_is_worked_on_and_left_as_it_is(empty_database_url: str) -> None:
+    before, now = {"ci": [FIRST]}, {"ci": [FIRST, adding(2, "ALTER TABLE one ADD COLUMN note text")]}
+    migrate(empty_database_url, before)
+    assert not is_current(empty_database_url, now)
+
+    migrate(empty_database_url, now)
+    for release in (before, now):
+        migrate(empty_database_url, release)
+        assert is_current(empty_database_url, release)
+
+    assert rows(empty_database_url, "SELECT domain || ': ' || name FROM domain_migrations ORDER BY number") == [
+        "ci: 0001_first",
+        "ci (only adds): 0002_adding",
+    ]
+    with pytest.raises(MigrationChanged, match="domain ci: migration 0002_adding is not what was applied"):
+        migrate(empty_database_url, {"ci": [FIRST, adding(2, "SELECT 3")]})
+
+
+@pytest.mark.parametrize("ask", [migrate, is_current])
+def test_one_that_does_not_only_add_is_refused_whatever_only_adds_around_it(
+    empty_database_url: str, ask: Callable[..., object]
+) -> None:
+    second, last = adding(2, "SELECT 2"), adding(4, "SELECT 4")
+    third = Migration(number=3, name="0003_taking", sql="ALTER TABLE one DROP COLUMN percent")
+    migrate(empty_database_url, {"ci": [FIRST, second, third, last]})
+
+    assert is_current(empty_database_url, {"ci": [FIRST, second, third]})
+    for before in ([FIRST], [FIRST, second]):
+        with pytest.raises(MigrationChanged, match=r"^domain ci: the database has its migration 0003_taking, [^\n]*$"):
+            ask(empty_database_url, {"ci": before})
 
 
 def test_a_second_time_changes_nothing(database_url: str, query: Callable[..., Any]) -> None:

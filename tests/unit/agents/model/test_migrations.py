@@ -56,6 +56,31 @@ def test_a_package_may_lie_in_an_archive_and_its_folder_within_another(
     assert [each.name for each in read_migrations(domain("zipped:sql/all"))] == ["0001_first"]
 
 
+def test_a_migration_only_adds_when_its_first_line_says_so(package: Package) -> None:
+    says_so = "-- innervate: only adds\n"
+    package("adding", {"0001_a.sql": "SELECT 1", "0002_b.sql": f"{says_so}SELECT 2", "0003_c.sql": says_so.strip()})
+
+    assert [each.only_adds for each in read_migrations(domain("adding:migrations"))] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- innervate: only add\nSELECT 1",
+        "-- Innervate: only adds\nSELECT 1",
+        "--innervate only adds",
+        "SELECT 1;\n-- innervate: only adds\nSELECT 2",
+        "\n-- innervate: only adds",
+        "-- innervate: only adds\n-- innervate: only adds",
+    ],
+)
+def test_what_a_migration_says_otherwise_or_elsewhere_is_refused(package: Package, text: str) -> None:
+    package("saying", {"0001_a.sql": text})
+
+    with pytest.raises(DomainInvalid, match=r"0001_a\.sql: what it may say to Innervate is `-- innervate: only adds`"):
+        read_migrations(domain("saying:migrations"))
+
+
 @pytest.mark.parametrize(
     ("name", "files", "why"),
     [
