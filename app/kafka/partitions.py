@@ -79,6 +79,8 @@ async def _oldest(
     options: Mapping[str, Any], places: Sequence[TopicPartition]
 ) -> AsyncGenerator[tuple[TopicPartition, Any], None]:
     """Some of the oldest records of each of these partitions."""
+    if not places:
+        return
     consumer = AIOKafkaConsumer(
         **options, group_id=None, enable_auto_commit=False, max_partition_fetch_bytes=_FETCH_BYTES
     )

@@ -1,8 +1,8 @@
 """Rights: what each kind of principal needs in a Kafka with an authorizer, from the loaded domains and settings.
 
-`worker` runs the agents of `AGENTS` (or a `SHADOW`), `topics` creates what a worker finds, `rebuild` runs that command,
-`reader` the ones that look back. READ and WRITE imply DESCRIBE. Nobody needs a right on the cluster: since Kafka 3.0 an
-idempotent producer needs none.
+`worker` runs the agents of `AGENTS` (or a `SHADOW`), or routes alone, `topics` creates what a worker finds, `rebuild`
+runs that command, `reader` the ones that look back. READ and WRITE imply DESCRIBE. Nobody needs a right on the cluster:
+since Kafka 3.0 an idempotent producer needs none.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ def _of_worker(settings: Settings, changelogs: Collection[str], group: str, rout
     else:
         yield from _topics(_timelines(settings), "READ")
     yield from _topics(changelogs, "READ", "WRITE")
-    yield Right(resource="group", name=group, operations=("READ",))
+    if settings.running:
+        yield Right(resource="group", name=group, operations=("READ",))
     if is_live:
-        yield Right(resource="group", name=router, operations=("READ",))
+        # Who does not route looks how far it is all the same.
+        yield Right(resource="group", name=router, operations=("READ",) if settings.is_routing else ("DESCRIBE",))
     if is_live and settings.outbox_fenced:
         yield Right(resource="group", name=_LANES, operations=("READ",), pattern="prefixed")
         yield Right(resource="transactional_id", name=_LANES, operations=("WRITE",), pattern="prefixed")

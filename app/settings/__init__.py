@@ -63,6 +63,9 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
     #: One Kafka transaction per batch of a lane: exactly once for `read_committed` readers, at the price of latency.
     outbox_fenced: bool = False
 
+    #: Whether this worker routes events beside its agents (`inside`), does nothing else (`alone`), or leaves it to
+    #: others (`none`).
+    router: Literal["inside", "alone", "none"] = "inside"
     #: Agents this worker runs, separated by commas; all of them when empty.
     agents: Names = ()
     #: A version of an agent, `module:name`, that this worker runs beside the live one and without any consequence.
@@ -158,6 +161,8 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
     @field_validator("agents")
     @classmethod
     def _known(cls, names: Sequence[str], info: ValidationInfo) -> Sequence[str]:
+        if names and info.data.get("router") == "alone":
+            raise ValueError("ROUTER=alone runs no agents: leave AGENTS empty there")
         return known_agents(names, info)
 
     @field_validator("shadow")
@@ -167,6 +172,8 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
             agent_object(place, catalogue_of(info.data["domains"]))
             if info.data.get("agents"):
                 raise ValueError("a shadow has a worker of its own: leave AGENTS empty there")
+            if info.data.get("router") == "alone":
+                raise ValueError("a shadow does not route: leave ROUTER as it is there")
         return place
 
     @field_validator("shadow_label")
@@ -197,7 +204,12 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
 
     @property
     def agent_set(self) -> str:
-        """Names the consumer group and the tables: `all`, the agents' names joined by `-`, or that of a shadow."""
+        """Names the consumer group and the tables: `all`, the agents' names joined by `-`, or that of a shadow.
+
+        Workers that route and do nothing else have neither, and are called `routers`.
+        """
+        if self.router == "alone":
+            return "routers"
         if self.shadow:
             return f"shadow-{agent_object(self.shadow, self.catalogue).name}-{self.shadow_label}"
         return "-".join(self.agents) or "all"
@@ -205,10 +217,17 @@ class Settings(KafkaSettings, AccessSettings, ModelSettings, SecretFiles):
     @property
     def running(self) -> Sequence[Agent]:
         """The agents of this worker's set."""
+        if self.router == "alone":
+            return []
         if self.shadow:
             return [agent_object(self.shadow, self.catalogue)]
         agents = self.catalogue.agents
         return [agents[name] for name in self.agents or agents]
+
+    @property
+    def is_routing(self) -> bool:
+        """Whether this worker writes events to the timelines of their entities."""
+        return self.router != "none" and not self.shadow
 
     @property
     def shadowing(self) -> Shadow | None:

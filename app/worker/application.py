@@ -69,6 +69,10 @@ class Boot(BootStrategy):
         """The runtime and who tells of it, then Faust's own services."""
         return [self.app.runtime, self.app.announcer, *super().server()]
 
+    def producer_only(self) -> Iterable[ServiceT]:
+        """The same without agents: nothing of Faust's but its web server, for which it has no words of its own."""
+        return [self.app.runtime, self.app.announcer, *self.web_server()]
+
 
 class Worker(faust.Worker):
     """A process that ends in bounded time when it is told to, and whose log is safe, limited and of one format."""
@@ -162,6 +166,8 @@ class Innervate(faust.App):
         self.announcer = Announcer(
             self.runtime, settings, is_rebalancing=self.is_rebalancing, address=self._web_address
         )
+        # Without agents Faust has nothing to read.
+        self.producer_only = not settings.running
         #: The agents of each timeline, by name.
         self.readers: defaultdict[str, set[str]] = defaultdict(set)
         for agent in settings.running:
@@ -207,7 +213,7 @@ class Innervate(faust.App):
 
     def is_rebalancing(self) -> bool:
         """Whether partitions are being shared out, or windows read back; nothing is decided meanwhile."""
-        return self.rebalancing or not self.flow_control.is_active()
+        return not self.producer_only and (self.rebalancing or not self.flow_control.is_active())
 
     def _sharing(self) -> int | None:
         """Which sharing out of partitions this is; None while nothing may be written."""

@@ -1,7 +1,9 @@
 """Runtime: what a worker owns besides Faust: database, writer, relay, publishers, router.
 
 Started before the consumer and stopped after it, so that everything in flight can still be committed. A start fails
-with one line when PostgreSQL or Kafka cannot be used. The worker of a shadow neither routes nor publishes.
+with one line when PostgreSQL or Kafka cannot be used. The worker of a shadow neither routes nor publishes. Every other
+one publishes, and looks how far the router's group is, whether or not it routes itself: somebody has to see that nobody
+does.
 """
 
 from __future__ import annotations
@@ -176,7 +178,8 @@ class Runtime(Service):
             self.relay.start()
             self.notifications.start()
             self.background.every(WATCH_INTERVAL_SECONDS, "outbox watch", self._watch)
-            self.background.start("router", self.router.run)
+            if self._settings.is_routing:
+                self.background.start("router", self.router.run)
             self.background.every(EXPIRY_INTERVAL_SECONDS, "expiry", lambda: expire_overdue(self.approvals))
 
     @property

@@ -106,6 +106,19 @@ def test_what_a_worker_is_told_is_what_it_takes(name: str, monkeypatch: pytest.M
     assert asked - {"innervate-router"} <= groups
 
 
+def test_who_routes_is_scaled_by_what_waits_to_be_routed_and_who_decides_by_what_waits_for_it() -> None:
+    values = ["sets[0].name=routers", "sets[0].router=alone", "sets[1].name=all", "sets[1].router=none"]
+    values += [f"sets[{number}].scaling.enabled=true" for number in range(2)]
+    found = manifests(*(argument for value in values for argument in ("--set", value)))
+    scaled = of_kind("ScaledObject", found)
+    assert [[each["metadata"]["consumerGroup"] for each in one["spec"]["triggers"]] for one in scaled] == [
+        ["innervate-router"],
+        ["innervate-all"],
+    ]
+    told = [environment(each["spec"]["template"])["ROUTER"] for each in of_kind("StatefulSet", found)]
+    assert told == ["alone", "none"]
+
+
 def settings_of(pod: Manifest, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
     """What the worker of a pod makes of its environment; raises what stops its start."""
     (folder / "ca.crt").touch()
@@ -145,7 +158,7 @@ def test_a_set_that_grows_has_a_worker_for_each_partition_at_most_and_waits_befo
 def test_services_budgets_and_the_network_policy_choose_the_pods_they_are_for() -> None:
     found = manifests(*RENDERED["apart"])
     labels = {name: pod["metadata"]["labels"] for name, pod in pods(found).items()}
-    workers = {"innervate-fraud", "innervate-others"}
+    workers = {"innervate-fraud", "innervate-others", "innervate-routers"}
     for service in of_kind("Service", found):
         assert chosen(service["spec"]["selector"], labels) == workers
     for budget in of_kind("PodDisruptionBudget", found):
@@ -164,7 +177,7 @@ def test_before_a_release_the_schema_is_migrated_and_then_every_set_gets_its_top
     jobs = of_kind("Job", manifests(*RENDERED["apart"]))
     ordered = sorted(jobs, key=lambda job: int(job["metadata"]["annotations"]["helm.sh/hook-weight"]))
     args = [container["args"] for job in ordered for container in job["spec"]["template"]["spec"]["containers"]]
-    assert args == [["migrate"], ["topics"], ["topics"]]
+    assert args == [["migrate"], ["topics"], ["topics"], ["topics"]]
     assert {job["metadata"]["annotations"]["helm.sh/hook"] for job in jobs} == {"pre-install,pre-upgrade"}
     owner = environment(ordered[0]["spec"]["template"])["DATABASE_URL"]
     assert owner == {"secretKeyRef": {"name": "innervate-database-owner", "key": "url"}}
@@ -195,6 +208,10 @@ def test_no_setting_that_holds_a_secret_can_be_a_value() -> None:
         (["worker.resources.limits=null"], "limits"),
         (["sets[0].name=all", "sets[0].scaling.enabled=true", "sets[0].scaling.max=9"], "TOPIC_PARTITIONS"),
         (["sets[0].name=all", "sets[0].replicas=9"], "TOPIC_PARTITIONS"),
+        (["settings.ROUTER=none"], "ROUTER"),
+        (["sets[0].name=all", "sets[0].router=none"], "nobody routes"),
+        (["sets[0].name=all", "sets[0].router=alone", "sets[0].agents[0]=fraud"], "runs no agents"),
+        (["sets[0].name=all", "sets[0].router=apart"], "router"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(values: list[str], named: str) -> None:

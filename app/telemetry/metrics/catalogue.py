@@ -31,7 +31,7 @@ LABELS: Final[Mapping[str, str]] = {
     "generation": "of Python's garbage collector, 0 to 2",
     "source": "a part that metrics are read from",
     "release": "the version of Innervate",
-    "agent_set": "`AGENTS`, joined by `-`; `all` without",
+    "agent_set": "`AGENTS`, joined by `-`; `all` without; `routers` where no agent runs",
 }
 
 

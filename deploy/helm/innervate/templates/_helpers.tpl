@@ -42,6 +42,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 innervate-{{ join "-" (.agents | default list | uniq | sortAlpha) | default "all" }}
 {{- end -}}
 
+{{/* The groups whose lag says whether the set is large enough. */}}
+{{- define "innervate.groups" -}}
+{{- if ne (.router | default "inside") "alone" }}
+- {{ include "innervate.group" . }}
+{{- end }}
+{{- if ne (.router | default "inside") "none" }}
+- innervate-router
+{{- end }}
+{{- end -}}
+
 {{/* Longer than a worker may take to stop (`app.worker.stopping`), which is longer than its longest decision. */}}
 {{- define "innervate.grace" -}}
 {{- $deadline := index .Values.settings "LLM_DEADLINE_SECONDS" | default 20 | float64 | ceil | int -}}
@@ -108,7 +118,7 @@ capabilities:
 {{- end }}
 {{- end -}}
 
-{{/* A Job that runs one command before a release: `root`, `name`, `weight`, `command`, `agents`, `secrets`. */}}
+{{/* A Job that runs one command before a release: `root`, `name`, `weight`, `command`, `agents`, `router`, `secrets`. */}}
 {{- define "innervate.job" -}}
 {{- $root := .root -}}
 apiVersion: batch/v1
@@ -153,6 +163,10 @@ spec:
             {{- if .agents }}
             - name: AGENTS
               value: {{ join "," .agents | quote }}
+            {{- end }}
+            {{- with .router }}
+            - name: ROUTER
+              value: {{ . }}
             {{- end }}
             {{- $secrets := merge (deepCopy .secrets) $root.Values.secrets }}
             {{- include "innervate.env" (dict "settings" $root.Values.settings "secrets" $secrets) | nindent 12 }}

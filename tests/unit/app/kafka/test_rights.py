@@ -48,6 +48,13 @@ def test_the_fenced_mode_needs_transactions_and_the_groups_that_keep_its_batches
     }
 
 
+def test_who_routes_alone_is_in_the_routers_group_and_who_leaves_it_to_others_looks_at_it() -> None:
+    both = of("worker")
+    alone, beside = of("worker", router="alone"), of("worker", router="none")
+    assert alone == {key: value for key, value in both.items() if key != ("group", "innervate-all")}
+    assert beside == {**both, ("group", "innervate-router"): "DESCRIBE"}
+
+
 def test_a_shadow_writes_its_changelogs_alone() -> None:
     assert of("worker", shadow="agents.shop.fraud.rules:fraud", shadow_label="v2") == {
         **topics(TIMELINES, "READ"),

@@ -15,8 +15,8 @@ from app.settings.judging import judging
 CHANGE_NO_JUDGEMENT = re.compile(
     r"(api|database|grafana|kafka|log|metrics|otel|otlp|prometheus|retention|keep|topic|traces?|tracing|web)_\w+"
     r"|trusted_prox\w+|read_only|ready_lag_seconds|migrate_at_start|datadir|outbox_fenced|event_topics|timelines"
-    # Who calls the build what; it stands in the release.
-    r"|release_build|llm_api_key|\w+_file"
+    # Who calls the build what; it stands in the release. Whether this worker routes as well.
+    r"|release_build|router|llm_api_key|\w+_file"
 )
 #: For each other setting values that are not the default, as an operator writes them, and what they need beside them.
 CHANGES: dict[str, dict[str, str]] = {

@@ -152,6 +152,33 @@ def test_an_empty_set_of_agents_is_all_of_them(load: Load) -> None:
     assert load(AGENTS="").agent_set == "all"
 
 
+def test_a_worker_routes_and_decides_or_does_one_of_both(load: Load) -> None:
+    both, alone, none = load(), load(ROUTER="alone"), load(ROUTER="none", AGENTS="fraud")
+    shadow = load(ROUTER="inside", AGENTS="", SHADOW="agents.shop.fraud.rules:fraud")
+    assert (both.is_routing, both.agent_set) == (True, "all")
+    assert (alone.is_routing, alone.agent_set, alone.running) == (True, "routers", [])
+    assert (none.is_routing, [agent.name for agent in none.running]) == (False, ["fraud"])
+    assert not shadow.is_routing
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"AGENTS": "fraud"}, "AGENTS: ROUTER=alone runs no agents: leave AGENTS empty there"),
+        (
+            {"SHADOW": "agents.shop.fraud.rules:fraud"},
+            "SHADOW: a shadow does not route: leave ROUTER as it is there",
+        ),
+    ],
+)
+def test_who_routes_alone_is_told_to_run_nothing(
+    load: Load, capsys: pytest.CaptureFixture[str], given: dict[str, str], told: str
+) -> None:
+    with pytest.raises(SystemExit):
+        load(ROUTER="alone", **given)
+    assert capsys.readouterr().err == f"innervate: {told}\n"
+
+
 def test_timelines_are_asked_for_by_the_names_of_the_domains_that_are_loaded(
     load: Load, capsys: pytest.CaptureFixture[str]
 ) -> None:
