@@ -32,6 +32,9 @@ ENV PATH=/venv/bin:$PATH \
     DATADIR=/data \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+# Which build of the release this is, such as a commit: what decided, as decisions name it.
+ARG RELEASE_BUILD=
+ENV RELEASE_BUILD=${RELEASE_BUILD}
 # Where a domain of your own is looked for; nothing is written there.
 WORKDIR /home/innervate
 # By number, so that Kubernetes sees that it is not root.

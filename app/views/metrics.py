@@ -30,7 +30,7 @@ def metrics_endpoint(app: Innervate) -> Endpoint:
             "events": lambda: measuring.events(streams, runtime.router.routed, shadow),
             "decisions": lambda: measuring.decisions(runtime),
             "publishing": lambda: measuring.publishing(runtime),
-            "windows": lambda: measuring.windows(streams, shadow, Path(app.conf.datadir)),
+            "windows": lambda: measuring.windows(streams, runtime.sweep.removed, shadow, Path(app.conf.datadir)),
             "worker": lambda: measuring.worker(runtime, settings, is_rebalancing=app.is_rebalancing()),
             "instruments": runtime.instruments.families,
             "cluster": cluster.families,

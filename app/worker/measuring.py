@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -88,13 +88,17 @@ def publishing(runtime: Runtime) -> Iterator[Family]:
     yield single(of.TOPICS_WAITING, len(waiting_topics(runtime)))
 
 
-def windows(streams: Iterable[AgentStream], shadow: Shadow | None, datadir: Path) -> Iterator[Family]:
-    """What is remembered on this machine, and its disk."""
+def windows(
+    streams: Sequence[AgentStream], removed: Mapping[str, int], shadow: Shadow | None, datadir: Path
+) -> Iterator[Family]:
+    """What is remembered on this machine, what is no more, and its disk; `removed` are windows by agent."""
     usages = {_name(stream, shadow): stream.windows.usage() for stream in streams}
     yield family(of.WINDOW_PARTITIONS, [((agent,), usage.partitions) for agent, usage in usages.items()])
     yield family(of.WINDOW_ENTRIES, [((agent,), usage.entries) for agent, usage in usages.items()])
     yield family(of.WINDOW_FILES, [((agent,), usage.file_bytes) for agent, usage in usages.items()])
     yield family(of.WINDOW_MEMORY, [((agent,), usage.memory_bytes) for agent, usage in usages.items()])
+    gone = [((_name(stream, shadow),), removed.get(stream.agent.name, 0)) for stream in streams]
+    yield family(of.WINDOWS_REMOVED, gone)
     yield single(of.CACHED_WINDOWS, len(memory()))
     yield single(of.CACHED_BYTES, memory().used_bytes)
     disk = shutil.disk_usage(datadir)

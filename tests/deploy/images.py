@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "var" / "deploy"
 #: Minutes of downloads and copies, where a test waits for seconds.
 BUILD_SECONDS = 900.0
+#: The build of the release that the image is told it is.
+BUILD = "0123abc"
 #: What a build needs of this machine to install from PyPI: how its pip is set up, and whom it trusts.
 OF_THIS_MACHINE = ("/etc/pip.conf", "/etc/ssl/certs")
 
@@ -156,7 +158,8 @@ class Builder:
         """The image of the Dockerfile."""
         there = [path for path in OF_THIS_MACHINE if Path(path).exists()]
         mounted = [argument for path in there for argument in ("-v", f"{path}:{path}:ro")]
-        self("bud", "--format", "docker", "--build-arg", f"BASE={self._base()}", *mounted, "-t", "innervate", str(ROOT))
+        told = ("--build-arg", f"BASE={self._base()}", "--build-arg", f"RELEASE_BUILD={BUILD}")
+        self("bud", "--format", "docker", *told, *mounted, "-t", "innervate", str(ROOT))
         container = self("from", "--pull-never", "innervate")
         config = json.loads(self("inspect", "--type", "image", "innervate"))["Docker"]["config"]
         return Image(Path(self("mount", container)), config)

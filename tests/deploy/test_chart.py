@@ -169,6 +169,19 @@ def test_services_budgets_and_the_network_policy_choose_the_pods_they_are_for() 
     assert chosen(policy["spec"]["podSelector"]["matchLabels"], labels) == set(labels)
 
 
+def test_traces_reach_their_collector_where_one_is_set_and_no_port_is_open_for_them_elsewhere() -> None:
+    def ports(*arguments: str) -> set[int]:
+        [policy] = of_kind("NetworkPolicy", manifests(*arguments))
+        return {port["port"] for each in policy["spec"]["egress"] for port in each["ports"]}
+
+    endpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    without = {53, 5432, 6066, 9092}
+    assert ports() == without
+    assert ports("--set", f"settings.{endpoint}=http://collector:4318/v1/traces") == without | {4318}
+    told = ("--set", f"secrets.{endpoint}.name=traces", "--set", f"secrets.{endpoint}.key=url")
+    assert ports(*told, "--set", "networkPolicy.collector.ports={4320}") == without | {4320}
+
+
 def chosen(selector: Mapping[str, str], labels: Mapping[str, Mapping[str, str]]) -> set[str]:
     return {name for name, own in labels.items() if selector.items() <= own.items()}
 

@@ -49,9 +49,9 @@ def test_every_container_is_confined_and_limited(services: Mapping[str, Any]) ->
         assert not {"privileged", "network_mode", "pid"} & service.keys(), name
 
 
-def test_every_image_of_others_is_of_one_version(services: Mapping[str, Any]) -> None:
+def test_every_image_of_others_is_of_one_version_and_pinned_by_its_digest(services: Mapping[str, Any]) -> None:
     images = {service["image"] for service in services.values() if "build" not in service}
-    assert {image for image in images if not re.search(r":v?\d", image)} == set()
+    assert {image for image in images if not re.search(r":v?\d[^@]*@sha256:[0-9a-f]{64}$", image)} == set()
 
 
 def test_every_port_is_open_to_this_machine_alone(services: Mapping[str, Any]) -> None:

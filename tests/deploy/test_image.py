@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from charts import run
-from images import Builder, Container, Image
+from images import BUILD, Builder, Container, Image
 from waiting import eventually
 
 from app.sandbox import Sandbox
@@ -73,6 +73,10 @@ def test_it_starts_the_worker_itself_and_asks_for_sigterm(image: Image) -> None:
     assert image.config["Cmd"] == ["worker", "-l", "info"]
     assert image.config["StopSignal"] == "SIGTERM"
     assert image.config["Healthcheck"]["Test"][:2] == ["CMD", "python"]
+
+
+def test_it_knows_which_build_of_the_release_it_is(image: Image) -> None:
+    assert f"RELEASE_BUILD={BUILD}" in image.config["Env"]
 
 
 def test_nothing_can_be_written_but_the_volume_and_temporary_files(image: Image, data: Path) -> None:

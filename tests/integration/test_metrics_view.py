@@ -78,6 +78,13 @@ async def test_everything_in_the_catalogue_is_told_and_nothing_else(client: Clie
     assert set(typed) - set(ours) == set(LIBRARY)
 
 
+async def test_windows_that_were_removed_are_counted_by_agent(app: Innervate, client: Client) -> None:
+    app.runtime.sweep.removed["fraud"] += 3
+    removed = (await scrape(client))["innervate_windows_removed_total"]
+    assert removed[("fraud",)] == 3
+    assert removed[("recovery",)] == 0
+
+
 async def test_what_waits_in_postgresql_is_told_with_its_age(client: Client, query: Query) -> None:
     query("INSERT INTO outbox_messages (lane, message_id, topic, key, headers) VALUES (7, 'm-1', 'payments', '', '[]')")
     query(

@@ -208,6 +208,12 @@ WINDOW_FILES: Final = _gauge("innervate_window_file_bytes", "Windows in files.",
 WINDOW_MEMORY: Final = _gauge(
     "innervate_window_memory_bytes", "Windows in memory before they are in files.", "bytes", "agent"
 )
+WINDOWS_REMOVED: Final = _counter(
+    "innervate_windows_removed_total",
+    "Windows of entities that were silent for so long that no event to come sees them, removed by this worker.",
+    "windows",
+    "agent",
+)
 CACHED_WINDOWS: Final = _gauge("innervate_window_cache_entities", "Windows that are kept decoded.", "entities")
 CACHED_BYTES: Final = _gauge("innervate_window_cache_bytes", "What they take, estimated.", "bytes")
 DISK_FREE: Final = _gauge("innervate_data_directory_free_bytes", "Free on the disk of `DATADIR`.", "bytes")
@@ -282,6 +288,7 @@ CATALOGUE: Final[Mapping[str, Sequence[Metric]]] = {
         WINDOW_ENTRIES,
         WINDOW_FILES,
         WINDOW_MEMORY,
+        WINDOWS_REMOVED,
         CACHED_WINDOWS,
         CACHED_BYTES,
         DISK_FREE,
