@@ -55,6 +55,7 @@ InnervateError
     ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
     ├── CredentialsUnusable         a certificate, a key or an authority for Kafka cannot be used
     ├── TracesUnusable              the environment asks for traces in a way that there is none for
+    ├── GroupDenied                 a right to a consumer group is missing
     ├── TopicsUnusable              the worker's topics are not there, or not as they must be
     ├── DataDirectoryUnusable       nothing can be kept in DATADIR
     ├── CannotRebuild               the windows are as they were

@@ -25,6 +25,7 @@ from agents.engine.router import Router
 from agents.engine.shadow import ShadowWriter
 from agents.engine.wanted import Wanted
 from app.kafka.credentials import client_options
+from app.kafka.groups import check_rights
 from app.kafka.timelines import TimelineReader
 from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics, timelines_of
 from app.kafka.tuning import TUNING
@@ -206,6 +207,9 @@ class Runtime(Service):
         known = await ensure_topics(settings, [stream.changelog for stream in self.agent_streams])
         for stream in self.agent_streams:
             stream.require(known)
+        if settings.kafka_profile == "apache":
+            joined = [self.group] if self.agent_streams else []
+            await check_rights(client_options(settings), [*joined, ROUTER_GROUP] if settings.is_routing else joined)
 
     async def on_stop(self) -> None:
         """Stop in the order of the data: router, writer, relay, publishers, database."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,7 +31,7 @@ from secured import (
     allow,
     forbid,
 )
-from waiting import eventually
+from waiting import PATIENCE_SECONDS, eventually
 
 from app.kafka.topics import ensure_topics
 from app.sandbox import Sandbox
@@ -177,6 +179,45 @@ def test_who_is_not_let_in_is_told_why(secured: Secured) -> None:
     assert "401 invalid_client" in refused(secured, {**token, "KAFKA_SECURITY_CLIENT_SECRET": "guessed"})
     assert at in refused(secured, {**guessed, "KAFKA_SECURITY_SASL_MECHANISM": "PLAIN"})
     assert not [log for log in secured.drill.directory.rglob("*.log") if PASSWORD in log.read_text(errors="replace")]
+
+
+def test_without_the_right_to_a_group_a_worker_says_to_which(secured: Secured) -> None:
+    _, rights = secured.worker("SCRAM-SHA-512", fenced=False)
+    for group in ("innervate-all", "innervate-router"):
+        [missing] = [right for right in rights if right["name"] == group]
+        to_look = {**missing, "operations": ["DESCRIBE"]}
+        forbid(secured.drill.kafka, USER, [missing])
+        told = [refused(secured, secured.login("SCRAM-SHA-512"))]
+        allow(secured.drill.kafka, USER, [to_look])
+        told.append(refused(secured, secured.login("SCRAM-SHA-512")))
+        assert told == [f"innervate: group {group}: the right to read in it is missing"] * 2
+        forbid(secured.drill.kafka, USER, [to_look])
+        allow(secured.drill.kafka, USER, [missing])
+
+
+def test_without_the_right_to_its_transactions_a_worker_says_so_and_publishes_once_it_has_it(secured: Secured) -> None:
+    drill = secured.drill
+    number, rights = secured.worker("SCRAM-SHA-512", fenced=True)
+    missing = [right for right in rights if right["resource"] == "transactional_id"]
+    forbid(drill.kafka, USER, missing)
+    drill.start(number)
+    with drill.load("secured-transactions", per_second=5.0) as load:
+        named = "TransactionalIdAuthorizationFailed: the right to WRITE with the transactional id is missing"
+        drill.wait_for(lambda: named in publishing(drill.process(number).url), what="readiness to name the right")
+        allow(drill.kafka, USER, missing)
+        drill.go_on(load, decisions=20)
+    drill.assert_promises_kept()
+
+
+def publishing(url: str) -> str:
+    """What readiness says of what is published."""
+    try:
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=PATIENCE_SECONDS) as response:
+            ready = json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            ready = json.load(error)
+    return str(ready["checks"]["publishing"])
 
 
 def test_without_the_right_to_one_topic_a_worker_says_which(secured: Secured) -> None:
