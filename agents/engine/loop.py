@@ -268,9 +268,12 @@ class StreamLoop:
         return None
 
     def _refused(self, asked: Asked, error: Permanent) -> DeadLetter:
-        if asked.trace is not None:
-            asked.trace.ended(error)
-        return self._inputs.refused(asked, error)
+        if asked.trace is None:
+            return self._inputs.refused(asked, error)
+        with asked.trace.asking():
+            letter = self._inputs.refused(asked, error)
+        asked.trace.ended(error)
+        return letter
 
     def _together(self, batch: Batch, part: _Part) -> AbstractContextManager[None]:
         if self._tracing is None:

@@ -65,7 +65,7 @@ class Deciding(Protocol):
     """One event that an agent decides on."""
 
     def asking(self) -> AbstractContextManager[None]:
-        """While the brain waits for somebody: whatever is asked meanwhile belongs to this event."""
+        """While the brain waits for somebody, or something is logged of it: all of that belongs to this event."""
 
     def decided(self, record: DecisionRecord) -> DecisionRecord:
         """It is made, and about to be committed: the same decision, its messages carrying on where they are from."""

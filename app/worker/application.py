@@ -80,7 +80,9 @@ class Worker(faust.Worker):
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         """Have everything that is logged from now on written as the settings say."""
         super().on_setup_root_logger(logger, level)
-        write_by(cast("Innervate", self.app).settings.log_format)
+        app = cast("Innervate", self.app)
+        follow = app.runtime.followers
+        write_by(app.settings.log_format, None if follow is None else follow.logged)
         limit_floods()
 
     def _install_signal_handlers_unix(self) -> None:

@@ -75,13 +75,18 @@ def formatter(log_format: LogFormat, *, is_terminal: bool = False) -> logging.Fo
     return JsonFormatter() if log_format == "json" else LineFormatter(is_coloured=is_terminal)
 
 
-def write_by(log_format: LogFormat) -> None:
-    """Have the root logger's handlers write so, and structlog through them; once logging is configured."""
+def write_by(log_format: LogFormat, logged: logging.Filter | None = None) -> None:
+    """Have the root logger's handlers write so, and structlog through them; once logging is configured.
+
+    `logged` may add to each record what it was logged in.
+    """
     import structlog  # noqa: PLC0415 - nothing but a worker needs it; it loads rich where that is there
 
     for handler in logging.getLogger().handlers:
         stream = getattr(handler, "stream", None)
         handler.setFormatter(formatter(log_format, is_terminal=stream is not None and stream.isatty()))
+        if logged is not None:
+            handler.addFilter(logged)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from agents.brains.interview import Client
 from app.telemetry.traces.following import DecisionTraces, PublishTraces, RouterTraces
+from app.telemetry.traces.logged import SpanIds
 from app.telemetry.traces.models import TracedClient
 from app.telemetry.traces.tracer import STOP_SECONDS, Tracer
 
@@ -18,6 +20,8 @@ class Followers:
         self.router = RouterTraces(tracer)
         self.decisions = DecisionTraces(tracer)
         self.messages = PublishTraces(tracer)
+        #: Has what is logged say in which span.
+        self.logged: logging.Filter = SpanIds()
 
     def client(self, client: Client, *, model: str, url: str) -> TracedClient:
         """The client of a model, followed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +26,9 @@ from agents.brains.dialect import Prompt
 from agents.brains.envelope import Reply
 from agents.model.errors import BrainUnavailable, DecisionFailed, Unavailable
 from app.sandbox.process import clean_environment
+from app.telemetry.logs.formatting import LogFormat, write_by
 from app.telemetry.traces import TracesUnusable, followers, is_on
+from app.telemetry.traces.followers import Followers
 from app.telemetry.traces.following import DecisionTraces, PublishTraces, RouterTraces
 from app.telemetry.traces.models import TracedClient
 from app.telemetry.traces.tracer import Tracer
@@ -212,6 +216,31 @@ def test_what_cannot_be_decided_fails_by_its_reason_and_quotes_nothing(
     assert span.attributes is not None
     assert span.attributes["error.type"] == "decision_failed"
     assert "Ann Smith" not in span.to_json()
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_what_is_logged_of_an_event_says_in_which_span_and_nothing_else_does(
+    tracer: Tracer, exported: InMemorySpanExporter, log_format: LogFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = DecisionTraces(tracer).deciding("fraud", Fetched(), Fetched(header()), event())
+    unfollowed = DecisionTraces(tracer).deciding("fraud", Fetched(), Fetched(header(NOT_FOLLOWED)), event())
+    stream, logger = io.StringIO(), logging.getLogger()
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(stream)])
+    write_by(log_format, Followers(tracer).logged)
+
+    logger.warning("before")
+    with trace.asking():
+        logger.warning("within")
+    with unfollowed.asking():
+        logger.warning("unfollowed")
+    trace.ended(DecisionFailed("no rule"))
+
+    [span] = exported.get_finished_spans()
+    before, within, elsewhere = stream.getvalue().splitlines()
+    assert all(one in within for one in ids_of(span))
+    assert "trace_id" in within
+    assert "span_id" in within
+    assert "trace_id" not in before + elsewhere
 
 
 class Client:
