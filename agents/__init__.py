@@ -30,6 +30,7 @@ from agents.model.event import (
     Text,
     Texts,
 )
+from agents.model.expectation import Expectation, Miss
 from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
 from agents.model.history import History, Past
 from agents.model.listing import ListedRow, Listing, ListingInvalid
@@ -41,6 +42,7 @@ from agents.platform.events import (
     ConfigChanged,
     ErrorOccurred,
     EscalationRequested,
+    ExpectationMissed,
     RootCauseIdentified,
     RootCauseSuspected,
     ServiceDeployed,
@@ -66,6 +68,8 @@ __all__ = [
     "ErrorOccurred",
     "EscalationRequested",
     "EventId",
+    "Expectation",
+    "ExpectationMissed",
     "History",
     "Id",
     "Ids",
@@ -74,6 +78,7 @@ __all__ = [
     "ListingInvalid",
     "Measure",
     "MeasureInvalid",
+    "Miss",
     "Money",
     "Name",
     "OpenEvent",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import operator
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
@@ -29,7 +30,7 @@ from outbox.errors import (
     StatementRejected,
     Transient,
 )
-from outbox.parameters import decision_parameters, lock_parameters
+from outbox.parameters import JsonLiteral, decision_parameters, expected_rows, lock_parameters
 from outbox.records import DecisionRecord
 from outbox.troubles import Troubles, described
 
@@ -39,6 +40,9 @@ _SQL: Final = queries("writer.sql")
 #: One round trip: PostgreSQL runs both in one transaction.
 _RECORD_DECISIONS: Final = _SQL["lock_lanes"] + _SQL["record_decisions"]
 _APPROVALS_SQL: Final = queries("approvals.sql")
+#: Asked of every record, so not by a function of ours.
+_EXPECTED: Final = operator.attrgetter("expected")
+_EXPECTATIONS_SQL: Final = queries("expectations.sql")
 
 _ID_IN_USE: Final = "its event's id was used by another source, and older workers remain"
 
@@ -175,7 +179,7 @@ class Commits:
 
     async def _write(self, records: Sequence[DecisionRecord], lanes: Collection[int]) -> Written:
         """Try one transaction. Raises `DatabaseUnavailable`, or `StatementRejected` for one that is only a row."""
-        if not any(map(_has_more_than_a_row, records)):
+        if not any(map(_has_more_than_a_row, records)) and not any(map(_EXPECTED, records)):
             parameters = {**self._parameters(records), **lock_parameters(lanes)}
             return _found(await self._database.run(_RECORD_DECISIONS, parameters)), {}
         new: Found = {}
@@ -203,7 +207,9 @@ class Commits:
                     else:
                         new |= outcome
                 if in_turn:
-                    new |= _found(await transaction.run(_SQL["record_decisions"], self._parameters(in_turn)))
+                    found = _found(await transaction.run(_SQL["record_decisions"], self._parameters(in_turn)))
+                    await _expect(transaction, in_turn, found)
+                    new |= found
         return new, refused
 
     async def _try_alone(
@@ -219,6 +225,7 @@ class Commits:
     async def _write_alone(self, transaction: Transaction, record: DecisionRecord) -> Found:
         async with transaction.savepoint():
             new = _found(await transaction.run(_SQL["record_decisions"], self._parameters([record])))
+            await _expect(transaction, [record], new)
             is_refused, _ = new.get(str(record.id), (True, None))
             if not is_refused and _is_asked(record):
                 await transaction.run(_APPROVALS_SQL["hold"], _question(record))
@@ -257,6 +264,18 @@ class Commits:
         """Drop the constraint of before, unless older workers still need it."""
         [row] = await self._database.run(_SQL["tell_sources_apart"])
         return bool(row.is_gone)
+
+
+async def _expect(transaction: Transaction, records: Sequence[DecisionRecord], new: Found) -> None:
+    """Write down what has to follow those of the decisions that are new and were not refused."""
+    rows = [
+        row
+        for record in records
+        if record.expected and not new.get(str(record.id), (True, None))[0]
+        for row in expected_rows(record)
+    ]
+    if rows:
+        await transaction.run(_EXPECTATIONS_SQL["expect"], {"expected": JsonLiteral(rows)})
 
 
 def _has_more_than_a_row(record: DecisionRecord) -> bool:

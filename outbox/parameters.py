@@ -100,6 +100,25 @@ def _row(record: DecisionRecord, codes: Mapping[str, int]) -> Mapping[str, Any]:
     }
 
 
+def expected_rows(record: DecisionRecord) -> Sequence[Mapping[str, Any]]:
+    """What has to follow a decision, by the names of the columns in `expect`."""
+    return [
+        {
+            "decision_id": str(record.id),
+            "name": one.name,
+            "agent": record.agent,
+            "entity": record.entity,
+            "entity_id": record.entity_id,
+            "event_source": record.event_source,
+            "event_id": record.event_id,
+            "event_at": record.event_at,
+            "partition": record.origin.partition,
+            "due_at": one.due_at,
+        }
+        for one in record.expected
+    ]
+
+
 def _message_row(record: DecisionRecord, message: Message) -> Mapping[str, Any]:
     """The columns of a message, by the names that `record_decisions` gives them."""
     return {

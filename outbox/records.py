@@ -128,6 +128,15 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """What has to follow the event of a decision, on the same entity."""
+
+    #: The expectation's; one of its kind in its agent.
+    name: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DecisionRecord:
     """A decision as it is written: unique by (`agent`, `event_source`, `event_id`)."""
 
@@ -160,6 +169,8 @@ class DecisionRecord:
     correlation_id: str = ""
     #: How many decisions of agents led to the event.
     chain_depth: int = 0
+    #: Written with the decision, whatever becomes of its effects.
+    expected: tuple[Expected, ...] = ()
 
     @property
     def id(self) -> uuid.UUID:

@@ -26,6 +26,8 @@ WORKER: Final[Mapping[str, str]] = MappingProxyType(
         "decisions": "SELECT, INSERT, UPDATE (status, committed_at)",
         "approvals": "SELECT, INSERT, UPDATE (answer, answered_by, answered_at)",
         "operator_actions": "SELECT, INSERT",
+        # What became of it is told once and stays; what was met in time is removed.
+        "expectations": "SELECT, INSERT, UPDATE (state, missed_at, ended_at, ended_by), DELETE",
         "outbox_messages": "SELECT, INSERT, UPDATE (batch_id), DELETE",
         "outbox_lanes": "SELECT, UPDATE",
         "outbox_workers": "SELECT, INSERT, UPDATE, DELETE",

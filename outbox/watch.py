@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from outbox.database import Database, queries
@@ -100,6 +101,8 @@ class OutboxWatch:
 
     def __init__(self, database: Database) -> None:
         self.pending = Pending()
+        #: Up to when everything that was committed by then had left the outbox; None before the first look.
+        self.published_until: datetime | None = None
         self._database = database
         self._floors = Floors()
 
@@ -110,10 +113,14 @@ class OutboxWatch:
 
     async def look(self) -> Pending:
         """Look at the outbox. Raises `DatabaseUnavailable`."""
+        looked_at = datetime.now(UTC)
         [drawn] = await self._database.run(_SQL["drawn"])
         floors = self.floors
         rows = await self._database.run(_SQL["first_pending"], {"lanes": list(floors), "floors": list(floors.values())})
         lanes, now = [PendingLane(**row._asdict()) for row in rows], time.monotonic()
         self._floors.observe({lane.lane: lane.seq for lane in lanes}, drawn.last_value, now)
         self.pending.observe(lanes, now)
+        # Nothing younger than a transaction may last is known of: it may have been committed behind this look.
+        oldest = max([SETTLED_SECONDS, *(lane.age_seconds for lane in lanes)])
+        self.published_until = looked_at - timedelta(seconds=oldest)
         return self.pending

@@ -17,13 +17,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from agents.engine.acks import OrderedAcks, Ticket
 from agents.engine.brain import Brain
+from agents.engine.expectations import expected
 from agents.engine.inputs import Asked, Inputs
 from agents.engine.lanes import Depths, Lanes
 from agents.engine.ports import Batch, Record, Windows, Writer
@@ -291,6 +292,8 @@ class StreamLoop:
             decided_at=self._now(),
             hold_for=self._hold_for,
         )
+        if self._agent.expects:
+            record = replace(record, expected=expected(self._agent, asked.known, verdict.decision.outcome))
         return record if asked.trace is None else asked.trace.decided(record)
 
     async def _end(self, ticket: Ticket, marks: Sequence[Mark], work: Coroutine[Any, Any, None]) -> None:

@@ -107,6 +107,15 @@ def escalations(agent: Agent, history: History, entity_id: str, *, failure: str,
         return ()
 
 
+def missed_message(agent: Agent, begun_by: Event, told: DomainEvent, *, name: str, due_at: datetime) -> Message:
+    """What tells of an expectation that was not met, by the id that telling it again has; it happened when it was due.
+
+    Raises `InvalidEvent` or `DecisionFailed` when it cannot be written.
+    """
+    decision_key = decision_id(agent.name, begun_by.source, begun_by.id)
+    return _message(agent, begun_by, told, message_id(decision_key.bytes, f"expectation/{name}"), at=due_at)
+
+
 def log_fields(agent: str, event: Event) -> dict[str, str]:
     """What a log says of a decision besides its words, for whoever searches: ids, and nothing the event holds."""
     return {
@@ -163,9 +172,9 @@ def message_id(namespace: bytes, name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> Message:
+def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str, at: datetime | None = None) -> Message:
     try:
-        return _written(agent, cause, data, message_id)
+        return _written(agent, cause, data, message_id, at or cause.time)
     except InvalidEvent:
         raise
     except Exception as error:
@@ -174,7 +183,7 @@ def _message(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> 
         raise DecisionFailed(f"agent {agent.name}: {name} cannot be written: {type(error).__name__}") from error
 
 
-def _written(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> Message:
+def _written(agent: Agent, cause: Event, data: DomainEvent, message_id: str, at: datetime) -> Message:
     key = data.kafka_key
     event = Event(
         id=message_id,
@@ -182,7 +191,7 @@ def _written(agent: Agent, cause: Event, data: DomainEvent, message_id: str) -> 
         type=type(data).__name__,
         # The time of its cause, as in Kafka Streams: deciding again, be it years later, gives the same bytes, and the
         # windows of a backlog see the same ages. When it was decided is in the decision.
-        time=cause.time,
+        time=at,
         data=data.written(),
         subject=key or None,
         correlationid=_correlation_id(cause),

@@ -61,7 +61,7 @@ class ShadowWriter:
 
     def _of_shadow(self, record: DecisionRecord) -> DecisionRecord:
         name = self._shadow.name_of(record.agent)
-        return replace(record, agent=name, status="shadow", effects=(), hold=None)
+        return replace(record, agent=name, status="shadow", effects=(), hold=None, expected=())
 
 
 class ShadowBudget:

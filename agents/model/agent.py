@@ -23,6 +23,7 @@ from agents.model.decision import Decision
 from agents.model.entity import Entity
 from agents.model.errors import DecisionFailed, OutsidePolicy
 from agents.model.event import DomainEvent, event_types
+from agents.model.expectation import Expectation, checked
 from agents.model.history import History
 from tables.window import TypeRing, WindowSpec
 
@@ -51,8 +52,9 @@ class Agent:
     Types with `slots` are counted apart from the `events` of the window, and by themselves: `{Deployed: 50}` keeps the
     last 50 deployments, however much else happens; `{(Deployed, Configured): 50}` the last 50 of both together. The
     age of the window holds for all. `version` is what its people call the rules as they are now; it stands with every
-    decision, beside the hashes that tell on their own what changed. Raises ValueError when a name or a number is not
-    usable, TypeError when something is of another type.
+    decision, beside the hashes that tell on their own what changed. `expects` is what has to follow the events it
+    reacts to (`agents.model.expectation`); where it does not in time, that is an event. Raises ValueError when a name
+    or a number is not usable, TypeError when something is of another type.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Agent:
         window: WindowSpec,
         slots: Mapping[Slots, int] = MappingProxyType({}),
         version: str = "",
+        expects: Sequence[Expectation] = (),
     ) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"agent name {name!r}: expected lower-case letters, digits and _, at most 40")
@@ -88,6 +91,8 @@ class Agent:
         self.kinds = tuple(dict.fromkeys((*reacts_to, *remembers)))
         self.reacts_to = frozenset(kind.__name__ for kind in reacts_to)
         self.remembers = frozenset(kind.__name__ for kind in remembers)
+        #: What has to follow, and until when.
+        self.expects = checked(name, expects, age=window.age, remembers=self.remembers, reacts_to=self.reacts_to)
         #: What a language model may choose; None when there is nothing to choose.
         self.choosing: Choosing | None = None
         self._rules: Callable[[Any, History], Decision] | None = None

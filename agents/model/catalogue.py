@@ -65,6 +65,7 @@ class Catalogue:
             carried=[entity.field for entity in carried],
             effects=effects.values(),
             escalates=next((domain.escalates for domain in self._own_first if domain.escalates), None),
+            misses=next((domain.misses for domain in self._own_first if domain.misses), None),
             trusted=frozenset(trusted),
         )
         self._check(carried, frozenset(reserved))
@@ -147,6 +148,8 @@ class Catalogue:
             is_about = agent.entity in kind.about or issubclass(kind, OpenEvent)
             if not is_about:
                 raise DomainInvalid(f"{where}: {kind.__name__} is about no {agent.entity.name}")
+        if agent.expects and not self.types.tells_misses:
+            raise DomainInvalid(f"{where}: it expects something, and no loaded domain tells of a miss (`misses`)")
         if agent.choosing is not None:
             _check_choosing(where, agent, agent.choosing)
 

@@ -16,6 +16,7 @@ from agents.model.agent import Agent
 from agents.model.effect import Effect
 from agents.model.entity import Entity
 from agents.model.event import DomainEvent
+from agents.model.expectation import Misses
 from agents.model.listing import Listing
 from agents.model.measure import Measure
 from agents.model.refusal import Escalates
@@ -51,6 +52,8 @@ class Domain:
     #: Makes the event that tells a person when nothing comes of a decision: it was refused, failed, or nobody agreed to
     #: it, and its agent has nothing for that case. Of several domains the one that uses the others comes first.
     escalates: Escalates | None = None
+    #: Makes the event that tells of an expectation that was not met; of several domains as `escalates`.
+    misses: Misses | None = None
 
     def __post_init__(self) -> None:
         where = f"domain {self.name}"
@@ -58,8 +61,10 @@ class Domain:
             raise DomainInvalid(f"{where}: name must be a text, got {type(self.name).__name__}")
         if self.migrations is not None and not isinstance(self.migrations, str):
             raise DomainInvalid(f"{where}: migrations must be a text, got {type(self.migrations).__name__}")
-        if self.escalates is not None and not callable(self.escalates):
-            raise DomainInvalid(f"{where}: escalates must be a function, got {type(self.escalates).__name__}")
+        for name in ("escalates", "misses"):
+            told = getattr(self, name)
+            if told is not None and not callable(told):
+                raise DomainInvalid(f"{where}: {name} must be a function, got {type(told).__name__}")
         values = (
             ("entities", Entity),
             ("agents", Agent),

@@ -7,7 +7,7 @@ repeats the data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from agents.model.decision import Decision
 from agents.model.effect import Effect
 from agents.model.event import DomainEvent, OpenEvent
+from agents.model.expectation import Miss, Misses
 from agents.model.refusal import Escalates, Refusal
 from tables.event import Event, InvalidEvent, parse
 
@@ -57,6 +58,7 @@ class Types:
         carried: Collection[str] = (),
         effects: Iterable[type[Effect]] = (),
         escalates: Escalates | None = None,
+        misses: Misses | None = None,
         trusted: Collection[str] = (),
     ) -> None:
         #: The model of every event type, by the type's name.
@@ -67,6 +69,7 @@ class Types:
         self.trusted = frozenset(trusted)
         self._carried = frozenset(carried)
         self._escalates = escalates
+        self._misses = misses
         #: What an open event may say, by its type.
         self._open = {
             model.__name__: self._carried | {field.alias or name for name, field in model.model_fields.items()}
@@ -123,16 +126,28 @@ class Types:
 
     def escalation(self, refusal: Refusal) -> DomainEvent | None:
         """What tells a person of a refusal; None where no loaded domain says, or what it says fails."""
-        if self._escalates is None:
-            return None
+        escalates = self._escalates
+        return None if escalates is None else self._told(lambda: escalates(refusal), "escalation", refusal.event_id)
+
+    @property
+    def tells_misses(self) -> bool:
+        """Whether a loaded domain says what tells of an expectation that was not met."""
+        return self._misses is not None
+
+    def miss(self, miss: Miss) -> DomainEvent | None:
+        """What tells of a miss; None where no loaded domain says, or what it says fails."""
+        misses = self._misses
+        return None if misses is None else self._told(lambda: misses(miss), "miss", miss.event_id)
+
+    def _told(self, tell: Callable[[], DomainEvent], what: str, event_id: str) -> DomainEvent | None:
         try:
-            told = self._escalates(refusal)
+            told = tell()
         except Exception:
-            # A domain's own: the refusal itself must not fail by it.
-            log.exception("no escalation can be made of: %s", refusal.reason, extra={"event_id": refusal.event_id})
+            # A domain's own: what it tells of must not fail by it.
+            log.exception("the %s that follows event %s cannot be told", what, event_id, extra={"event_id": event_id})
             return None
         if self.events.get(type(told).__name__) is not type(told):
-            log.error("no loaded domain declares the escalation %s", type(told).__name__)
+            log.error("no loaded domain declares the %s %s", what, type(told).__name__)
             return None
         return told
 

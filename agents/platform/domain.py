@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.model.domain import Domain
+from agents.model.expectation import Miss
 from agents.model.refusal import Refusal
 from agents.platform.cascade import cascade
 from agents.platform.entities import service
@@ -13,6 +14,7 @@ from agents.platform.events import (
     ErrorOccurred,
     EscalationCorrected,
     EscalationRequested,
+    ExpectationMissed,
     RootCauseIdentified,
     RootCauseSuspected,
     ServiceDeployed,
@@ -45,6 +47,20 @@ def escalation(refusal: Refusal) -> EscalationRequested:
     )
 
 
+def missed(miss: Miss) -> ExpectationMissed:
+    """What was to happen did not happen in time."""
+    return ExpectationMissed(
+        service=miss.entity_id if miss.entity == service.name else None,
+        agent=miss.agent,
+        expectation=miss.name,
+        entity=miss.entity,
+        entity_id=miss.entity_id,
+        begun_by=miss.event_id,
+        awaited=tuple(miss.awaited),
+        **miss.carried,
+    )
+
+
 platform: Final = Domain(
     name="platform",
     entities=(service,),
@@ -68,7 +84,9 @@ platform: Final = Domain(
         IncidentMoved,
         EscalationDue,
         IncidentResolved,
+        ExpectationMissed,
     ),
     agents=(cascade, incident),
     escalates=escalation,
+    misses=missed,
 )

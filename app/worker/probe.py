@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 
 from app.kafka.partitions import TopicsUnusable, check_numbers
-from app.worker.progress import Lag, Place, Progress
+from app.worker.progress import Horizon, Lag, Place, Progress
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class ProgressProbe:
 
     `router` and `topics` are the router's group and what it reads; a worker that does not route has None and nothing.
     `partitions` says how many partitions topics must have, `on_unusable` is called when one has another number.
+    `published_until` is up to when everything that was committed by then has left the outbox.
     """
 
     def __init__(
@@ -64,12 +66,16 @@ class ProgressProbe:
         client: Mapping[str, Any],
         partitions: Mapping[str, int] = NO_PARTITIONS,
         on_unusable: Callable[[TopicsUnusable], Awaitable[None]] = nothing,
+        published_until: Callable[[], datetime | None] = lambda: None,
     ) -> None:
         self.agents = Progress()
         self.router = Progress()
         #: Of open transactions: the last stable offset has to reach the end.
         self.transactions = Progress()
         self.lag = Lag()
+        #: Up to when everything that had been published by then is routed, and what was routed by then is decided.
+        self.routed = Horizon()
+        self.decided = Horizon()
         #: The domain topics that cannot be read, and why.
         self.unreadable: Mapping[str, str] = {}
         #: When the broker last answered, by the monotonic clock, and why it has not since.
@@ -81,6 +87,7 @@ class ProgressProbe:
         self._client = client
         self._partitions = partitions
         self._on_unusable = on_unusable
+        self._published_until = published_until
         self._nothing_before: dict[Place, tuple[int, int]] = {}
         self._something_at: dict[Place, int] = {}
 
@@ -114,9 +121,14 @@ class ProgressProbe:
         unreadable: dict[str, str] = {}
         domain = await self._domain_places(clients, unreadable)
         here = {*timelines, *domain}
-        for seen in (self.agents, self.router, self.transactions, self.lag):
+        for seen in (self.agents, self.router, self.transactions, self.lag, self.routed, self.decided):
             seen.forget_others(here)
-        for group, places, progress in ((self._group, timelines, self.agents), (self._router, domain, self.router)):
+        # Before the ends are asked for, of what comes after it.
+        routed_until, published_until = self.routed.of(domain), self._published_until()
+        for group, places, progress, horizon, whole_until in (
+            (self._group, timelines, self.agents, self.decided, routed_until),
+            (self._router, domain, self.router, self.routed, published_until),
+        ):
             if group is None or not places:
                 continue
             standings = await clients.standings(group, places)
@@ -125,7 +137,9 @@ class ProgressProbe:
             now = time.monotonic()
             known = {place: at for place, at in read.items() if isinstance(at, int)}
             progress.observe({place: (at, standings[place][1]) for place, at in known.items()}, now)
-            self.lag.observe({place: (at, standings[place][2]) for place, at in known.items()}, now)
+            ends = {place: (at, standings[place][2]) for place, at in known.items()}
+            self.lag.observe(ends, now)
+            horizon.observe(ends, whole_until)
             self.transactions.observe({place: (stable, end) for place, (_, stable, end) in standings.items()}, now)
         self.unreadable = unreadable
         self.answered_at, self.problem = time.monotonic(), ""

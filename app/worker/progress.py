@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 Place = tuple[str, int]
@@ -85,3 +86,35 @@ class Lag:
     def seconds(self, now: float) -> Mapping[Place, float]:
         """For each partition with something to read, for how long that has been so."""
         return {place: now - ends[0][0] for place, ends in self._ends.items() if ends}
+
+
+class Horizon:
+    """Up to which instant everything that had been written by then is read.
+
+    Each observation says up to when what stands before the ends that were seen in it is known to be whole.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Place, deque[tuple[datetime, int]]] = {}
+        self._reached: dict[Place, datetime] = {}
+
+    def observe(self, offsets: Mapping[Place, tuple[int, int]], whole_until: datetime | None) -> None:
+        """Take in (position, end) of each partition, the end as it was after `whole_until`; None: it is not known."""
+        for place, (position, end) in offsets.items():
+            waiting = self._waiting.setdefault(place, deque())
+            if whole_until is not None and len(waiting) < ENDS_REMEMBERED:
+                waiting.append((whole_until, end))
+            while waiting and waiting[0][1] <= position:
+                reached, _ = waiting.popleft()
+                self._reached[place] = max(reached, self._reached.get(place, reached))
+
+    def forget_others(self, places: Collection[Place]) -> None:
+        """Keep only these partitions."""
+        self._waiting = {place: waiting for place, waiting in self._waiting.items() if place in places}
+        self._reached = {place: reached for place, reached in self._reached.items() if place in places}
+
+    def of(self, places: Collection[Place]) -> datetime | None:
+        """That instant for all of these partitions; None while it is not known of one, and where there is none."""
+        reached = [self._reached.get(place) for place in places]
+        known = [each for each in reached if each is not None]
+        return min(known) if known and len(known) == len(reached) else None

@@ -34,6 +34,7 @@ from app.telemetry.metrics.instruments import Instruments
 from app.telemetry.traces import followers
 from app.worker.brains import Brains
 from app.worker.code import codes_of
+from app.worker.misses import ROUND_SECONDS, Misses
 from app.worker.probe import ProgressProbe
 from app.worker.stream import AgentStream
 from app.worker.sweep import Sweep
@@ -42,6 +43,7 @@ from outbox.chains import ChainLimits
 from outbox.codes import register
 from outbox.database import Database
 from outbox.errors import DatabaseUnavailable, Fatal
+from outbox.expectations import Expectations
 from outbox.fenced import FencedPublisher
 from outbox.migrate import is_current, migrate
 from outbox.notify import Notifications
@@ -142,6 +144,7 @@ class Runtime(Service):
             wanted=Wanted(settings.catalogue, settings.timelines),
             tracing=None if follow is None else follow.router,
         )
+        self.watch = OutboxWatch(self.database)
         self.probe = ProgressProbe(
             group=group,
             router=ROUTER_GROUP if shadow is None else None,
@@ -149,6 +152,7 @@ class Runtime(Service):
             client=options,
             partitions=partitions,
             on_unusable=crash,
+            published_until=lambda: self.watch.published_until,
         )
         self.sweep = Sweep(
             self.agent_streams,
@@ -158,7 +162,14 @@ class Runtime(Service):
             late=timedelta(days=settings.window_late_days),
             crash=crash,
         )
-        self.watch = OutboxWatch(self.database)
+        self.expectations = Expectations(self.database, on_commit=self._on_commit)
+        self.misses = Misses(
+            self.agent_streams,
+            self.expectations,
+            types=settings.catalogue.types,
+            assignment=assignment,
+            decided_until=self.probe.decided.of,
+        )
         #: What runs in the background besides the parts' own.
         self.background = Supervisor()
 
@@ -181,6 +192,8 @@ class Runtime(Service):
             self.background.every(WATCH_INTERVAL_SECONDS, "outbox watch", self._watch)
             if self._settings.is_routing:
                 self.background.start("router", self.router.run)
+            if any(agent.expects for agent in self._settings.running):
+                self.background.every(ROUND_SECONDS, "misses", self.misses.round)
             self.background.every(EXPIRY_INTERVAL_SECONDS, "expiry", lambda: expire_overdue(self.approvals))
 
     @property

@@ -30,6 +30,7 @@ TABLES = [
     "dead_letters",
     "decisions",
     "domain_migrations",
+    "expectations",
     "innervate_migrations",
     "innervate_schema",
     "llm_budgets",
@@ -96,6 +97,7 @@ def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_
     query("DROP TABLE workers; DROP FUNCTION plain_history; ALTER TABLE outbox_workers DROP COLUMN reads_steps")
     query("ALTER TABLE outbox_identity DROP COLUMN session_secret")
     query("DROP TABLE operator_actions; DROP FUNCTION keep_operator_actions")
+    query("DROP TABLE expectations")
     query("DROP TABLE code_versions; ALTER TABLE decisions DROP COLUMN code_id")
     query("DROP TABLE innervate_schema; UPDATE innervate_migrations SET version_num = '0007'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -115,3 +116,20 @@ async def test_a_look_is_not_longer_for_what_was_deleted_long_ago(
     assert set(watch.floors.values()) == {30_000}
     query(PENDING.format(lane="7", rows=1))
     assert [(lane.lane, lane.seq) for lane in (await watch.look()).lanes] == [(7, 30_001)]
+
+
+async def test_what_has_left_the_outbox_is_known_up_to_what_waits_longest_and_never_to_this_moment(
+    database: Database, query: Callable[..., Any]
+) -> None:
+    watch = OutboxWatch(database)
+    assert watch.published_until is None
+    before = datetime.now(UTC)
+    await watch.look()
+    assert watch.published_until is not None
+    # What is being committed at this moment cannot be seen.
+    assert before <= watch.published_until + timedelta(seconds=60) <= datetime.now(UTC)
+
+    query(PENDING.format(lane="7", rows=1))
+    query("UPDATE outbox_messages SET committed_at = clock_timestamp() - interval '1 hour'")
+    await watch.look()
+    assert watch.published_until < datetime.now(UTC) - timedelta(minutes=59)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 import pytest
 from acls import AUTHORIZER, Acls
@@ -21,6 +22,7 @@ APACHE = pytest.param("apache", marks=pytest.mark.apache)
 ON_APACHE = pytest.mark.parametrize("broker", [APACHE], indirect=True)
 #: Later than anything observed here by so much that what was not moving is stuck.
 LATER_SECONDS = 1_000_000.0
+NOON = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(params=["tansu", APACHE])
@@ -71,9 +73,13 @@ async def commit(broker: Broker, group: str, topic: str, offset: int) -> None:
 
 
 @asynccontextmanager
-async def probing(broker: Broker) -> AsyncIterator[ProgressProbe]:
+async def probing(broker: Broker, published_until: datetime | None = None) -> AsyncIterator[ProgressProbe]:
     probe = ProgressProbe(
-        group="innervate-all", router=ROUTER, topics=("payments",), client={"bootstrap_servers": broker.address}
+        group="innervate-all",
+        router=ROUTER,
+        topics=("payments",),
+        client={"bootstrap_servers": broker.address},
+        published_until=lambda: published_until,
     )
     task = asyncio.create_task(probe.run(lambda: {("timeline-order", 0)}))
     try:
@@ -117,6 +123,24 @@ async def test_a_timeline_an_agent_does_not_read_is_seen(broker: Broker) -> None
         await producer.send_and_wait("timeline-order", b"1", key=b"k")
         await rounds(probe)
         assert stuck(probe.agents.stuck_seconds) == {"timeline-order"}
+
+
+async def test_what_was_published_is_decided_when_the_router_has_routed_it_and_the_agents_have_read_that(
+    broker: Broker,
+) -> None:
+    place = ("timeline-order", 0)
+    async with producing(broker) as producer:
+        await producer.send_and_wait("payments", b"1", key=b"k")
+        await producer.send_and_wait("timeline-order", b"1", key=b"k")
+        async with probing(broker, NOON) as probe:
+            await rounds(probe)
+            assert (probe.routed.of([("payments", 0)]), probe.decided.of([place])) == (None, None)
+            await commit(broker, "innervate-all", "timeline-order", 1)
+            await rounds(probe)
+            assert probe.decided.of([place]) is None
+            await commit(broker, ROUTER, "payments", 1)
+            await rounds(probe, 3)
+            assert (probe.routed.of([("payments", 0)]), probe.decided.of([place])) == (NOON, NOON)
 
 
 @ON_APACHE

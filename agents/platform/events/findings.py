@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from agents.model.event import Confidence, Data, Id, Ids, OpenEvent, Text, Texts
+from agents.model.event import Confidence, Data, Id, Ids, Name, OpenEvent, Text, Texts
 from agents.platform.entities import service as service_entity
 from agents.platform.events.services import ServiceEvent
 
@@ -104,6 +104,22 @@ class EscalationRequested(Finding):
         """The `data` that is published; as in older versions where it begins no incident."""
         data = super().written()
         return data if self.incident_id is not None else {name: data[name] for name in data if name != "incident_id"}
+
+
+class ExpectationMissed(OpenEvent, topic="recovery", about=service_entity, refers_to={"begun_by": "beginning"}):
+    """What an agent expects of an entity did not happen in time; it stands at the instant until which it was due."""
+
+    service: Id | None = None
+    agent: Name
+    #: The expectation, as the agent calls it.
+    expectation: Name
+    #: On whose timeline.
+    entity: Name
+    entity_id: Id
+    #: Id of the event it began with.
+    begun_by: Id
+    #: The types of events that were awaited.
+    awaited: Texts
 
 
 class EscalationCorrected(ServiceEvent, topic="recovery", about=service_entity, refers_to={"evidence": "evidence"}):

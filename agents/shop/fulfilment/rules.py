@@ -18,6 +18,7 @@ from typing import Final
 
 from agents.model.agent import Agent
 from agents.model.decision import Decision
+from agents.model.expectation import Expectation
 from agents.model.history import History, Past, past_of
 from agents.shop.entities import order as order_entity
 from agents.shop.events import (
@@ -42,6 +43,10 @@ from tables.window import WindowSpec
 #: What may make an order ready, or hold it.
 _REACTS_TO: Final = (OrderPlaced, PaymentSucceeded, ShipmentRetryRequested, FraudScored)
 
+#: How long after a payment its order is requested from fulfilment at the latest. The rules need a moment; the rest is
+#: for a person who looks at a payment under review (own choice).
+SHIPPED_WITHIN: Final = timedelta(hours=1)
+
 fulfilment = Agent(
     name="fulfilment",
     version="1",
@@ -61,6 +66,16 @@ fulfilment = Agent(
         ShipmentRetryRequested,
     ),
     window=WindowSpec(events=50, age=timedelta(days=90)),
+    expects=(
+        Expectation(
+            name="shipped",
+            after=(PaymentSucceeded,),
+            until=(FulfilmentRequested, ShipmentDispatched),
+            within=SHIPPED_WITHIN,
+            void=(OrderCancelled, FulfilmentCancelled, RefundIssued, ChargebackReceived),
+            settled=("ended", "blocked", "requested_before"),
+        ),
+    ),
 )
 
 #: Outcomes, and what an escalation calls a failure: the accounts disagree, a retry of what is not paid any more, a

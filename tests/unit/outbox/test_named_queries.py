@@ -47,6 +47,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "causes.sql",
         "codes.sql",
         "effects.sql",
+        "expectations.sql",
         "fenced.sql",
         "graph.sql",
         "journal.sql",

@@ -119,6 +119,18 @@ TYPES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"failure": "price mismatch", "reason": "no culprit", "evidence": []},
         {"order_id": "o-1", "service": "pricing", "incident_id": "e-1"},
     ),
+    "ExpectationMissed": (
+        "recovery",
+        {
+            "agent": "fulfilment",
+            "expectation": "shipped",
+            "entity": "order",
+            "entity_id": "o-1",
+            "begun_by": "e-1",
+            "awaited": ["FulfilmentRequested"],
+        },
+        {"order_id": "o-1", "service": "shop"},
+    ),
     "EscalationCorrected": (
         "recovery",
         {"service": "api", "failure": "service_degraded", "reason": "not web", "evidence": [], "incident_id": "e-1"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.worker.progress import Lag, Progress
+from datetime import UTC, datetime
+
+from app.worker.progress import Horizon, Lag, Progress
 
 HERE, THERE = ("timeline-customer", 0), ("timeline-customer", 1)
 
@@ -72,3 +74,47 @@ def test_a_partition_that_went_away_is_not_behind() -> None:
     lag.observe({HERE: (5, 10), THERE: (1, 2)}, now=100.0)
     lag.forget_others({THERE})
     assert lag.seconds(now=160.0) == {THERE: 60.0}
+
+
+def at(minute: int) -> datetime:
+    return datetime(2024, 5, 1, 12, minute, tzinfo=UTC)
+
+
+def test_what_was_whole_before_an_end_is_read_when_the_end_is_reached() -> None:
+    horizon = Horizon()
+    horizon.observe({HERE: (5, 9)}, at(1))
+    assert horizon.of([HERE]) is None
+    horizon.observe({HERE: (8, 20)}, at(2))
+    assert horizon.of([HERE]) is None
+    horizon.observe({HERE: (9, 30)}, at(3))
+    assert horizon.of([HERE]) == at(1)
+    horizon.observe({HERE: (30, 30)}, at(4))
+    assert horizon.of([HERE]) == at(4)
+
+
+def test_all_partitions_are_read_as_far_as_the_one_that_is_furthest_behind() -> None:
+    horizon = Horizon()
+    horizon.observe({HERE: (9, 9), THERE: (0, 0)}, at(1))
+    horizon.observe({HERE: (9, 9), THERE: (0, 4)}, at(2))
+    assert (horizon.of([HERE]), horizon.of([HERE, THERE])) == (at(2), at(1))
+
+
+def test_nothing_is_said_of_a_partition_that_was_never_seen_or_of_none() -> None:
+    horizon = Horizon()
+    horizon.observe({HERE: (9, 9)}, at(1))
+    assert (horizon.of([HERE, THERE]), horizon.of([])) == (None, None)
+
+
+def test_an_end_before_which_nothing_is_known_to_be_whole_says_nothing() -> None:
+    horizon = Horizon()
+    horizon.observe({HERE: (9, 9)}, None)
+    assert horizon.of([HERE]) is None
+
+
+def test_how_far_was_read_never_goes_back_while_a_partition_is_kept_and_begins_anew_when_it_comes_back() -> None:
+    horizon = Horizon()
+    horizon.observe({HERE: (9, 9)}, at(5))
+    horizon.observe({HERE: (9, 9)}, at(2))
+    assert horizon.of([HERE]) == at(5)
+    horizon.forget_others([THERE])
+    assert horizon.of([HERE]) is None
