@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from agents.engine.record import missed_message
@@ -48,17 +48,26 @@ class Outcome:
     begun_by: Event | None = None
 
 
+#: What was due so long before it is decided is not expected any more (own choice: longer than an outage of ours).
+HISTORY: Final = timedelta(days=7)
+
 UNKNOWN: Final = Outcome("unknown")
 
 
-def expected(agent: Agent, history: History, outcome: str) -> tuple[Expected, ...]:
-    """What has to follow the event decided on, when the decision has this outcome."""
+def expected(agent: Agent, history: History, outcome: str, *, decided_at: datetime) -> tuple[Expected, ...]:
+    """What has to follow the event decided on, when the decision has this outcome.
+
+    Nothing that was due long before it is decided: a log that is read for the first time is history, and nobody is to
+    be told of all that did not happen in it.
+    """
     event = history.event
     return tuple(
         [
             Expected(name=one.name, due_at=event.time + one.within)
             for one in agent.expects
-            if event.type in {kind.__name__ for kind in one.after} and outcome not in one.settled
+            if event.type in {kind.__name__ for kind in one.after}
+            and outcome not in one.settled
+            and decided_at - event.time <= one.within + HISTORY
         ]
     )
 

@@ -293,7 +293,9 @@ class StreamLoop:
             hold_for=self._hold_for,
         )
         if self._agent.expects:
-            record = replace(record, expected=expected(self._agent, asked.known, verdict.decision.outcome))
+            outcome = verdict.decision.outcome
+            following = expected(self._agent, asked.known, outcome, decided_at=record.decided_at)
+            record = replace(record, expected=following)
         return record if asked.trace is None else asked.trace.decided(record)
 
     async def _end(self, ticket: Ticket, marks: Sequence[Mark], work: Coroutine[Any, Any, None]) -> None:

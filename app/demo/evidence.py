@@ -12,6 +12,7 @@ import psycopg2
 from aiokafka import AIOKafkaConsumer
 from psycopg2.extras import NamedTupleCursor
 
+from agents.platform.events import ExpectationMissed
 from app.demo.checker import Decided, Published
 
 #: The log is taken to be read when its end was reached and nothing more came for this long, in seconds: the embedded
@@ -122,11 +123,18 @@ async def _read(consumer: AIOKafkaConsumer, source: str) -> Sequence[Published]:
             last_news_at = time.monotonic()
             for record in records:
                 event = _event(record.value)
-                if event is not None and str(event.get("source", "")).startswith(source):
+                if event is None or not is_decided(event["type"]):
+                    continue
+                if str(event.get("source", "")).startswith(source):
                     found.append(Published(message_id=event["id"], topic=record.topic, key=record.key or b""))
         positions = [await consumer.position(place) >= ends[place] for place in places]
         if all(positions) and time.monotonic() - last_news_at > QUIET_SECONDS:
             return found
+
+
+def is_decided(event_type: str) -> bool:
+    """Whether an agent says this by a decision; what did not happen is told by the clock, at whatever moment."""
+    return event_type != ExpectationMissed.__name__
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
@@ -134,7 +142,8 @@ def _event(value: bytes | None) -> dict[str, Any] | None:
         event = orjson.loads(value or b"")
     except orjson.JSONDecodeError:
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("id"), str) else None
+    is_event = isinstance(event, dict) and all(isinstance(event.get(name), str) for name in ("id", "type"))
+    return event if is_event else None
 
 
 def _due(status: str, messages: Sequence[Mapping[str, Any]], content: str | None) -> Sequence[Mapping[str, Any]]:

@@ -16,7 +16,7 @@ from agents.model.agent import Agent
 from agents.model.catalogue import Catalogue
 from agents.shop import shop
 from app.demo.checker import EventKey
-from app.demo.evidence import AGENTS_SOURCE, count_committed
+from app.demo.evidence import AGENTS_SOURCE, count_committed, is_decided
 from app.demo.screen import Screen
 from app.sandbox import Sandbox
 from app.simulator import Produced
@@ -71,7 +71,7 @@ class Observation:
         self.last_news_at = time.monotonic()
         for agent in deciding(event):
             self.due[agent.name].add(event.key)
-        if event.source.startswith(AGENTS_SOURCE):
+        if event.source.startswith(AGENTS_SOURCE) and is_decided(event.type):
             self.seen_at[event.key] = time.time()
         return event
 

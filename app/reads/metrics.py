@@ -29,6 +29,7 @@ ASKED_SECONDS: Final = 3.0
 MESSAGES: Final = 10_000
 DECISIONS: Final = 1_000
 LETTERS: Final = 1_000
+EXPECTATIONS: Final = 1_000
 #: Workers whose states are counted.
 _MOST_WORKERS: Final = 500
 _STATES: Final = ("alive", "silent", "stopped")
@@ -73,12 +74,14 @@ class ClusterMetrics:
     async def _known(self) -> Iterable[Family]:
         [row] = await self._database.run(_SQL["measured"], {"messages": MESSAGES, "decisions": DECISIONS})
         letters = await self._database.run(_SQL["open_letters"], {"letters": LETTERS})
+        missed = await self._database.run(_SQL["missed_expectations"], {"expectations": EXPECTATIONS})
         heard = await workers(self._database, WorkersQuery(limit=_MOST_WORKERS))
         states = Counter(each.status for each in heard.workers)
         return [
             single(of.DATABASE_UP, float(row.takes_writes)),
             *_open_work(row),
             family(of.OPEN_LETTERS, [((each.consumer, each.reason), each.letters) for each in letters]),
+            family(of.EXPECTATIONS_MISSED, [((each.agent, each.name), each.expectations) for each in missed]),
             family(of.WORKERS, [((state,), states[state]) for state in _STATES]),
             single(of.STUCK, len(heard.stuck)),
         ]
@@ -91,5 +94,6 @@ def _open_work(row: Row) -> Iterable[Family]:
     yield single(of.HELD, row.held)
     yield single(of.HELD_OLDEST, row.held_oldest_seconds)
     yield single(of.HELD_OVERDUE, row.overdue)
+    yield single(of.EXPECTATIONS_OVERDUE, row.expectation_overdue_seconds)
     if row.expires_in_seconds is not None:
         yield single(of.HELD_EXPIRES_IN, row.expires_in_seconds)

@@ -68,6 +68,7 @@ def decisions(runtime: Runtime) -> Iterator[Family]:
     yield family(of.DEAD_LETTERS, counts.dead_letters.counts().items())
     answers = runtime.approvals.answers.counts()
     yield family(of.ANSWERS, [((name,), answers.get((name,), 0)) for name in _ANSWERS])
+    yield family(of.EXPECTATIONS, runtime.expectations.counts.counts().items())
 
 
 def publishing(runtime: Runtime) -> Iterator[Family]:

@@ -9,7 +9,10 @@ SELECT
     held.decisions AS held,
     held.overdue,
     held.oldest_seconds AS held_oldest_seconds,
-    held.expires_in_seconds
+    held.expires_in_seconds,
+    greatest(coalesce(extract(epoch FROM clock_timestamp() - (
+        SELECT min(due_at) FROM expectations WHERE state = 'open'
+    )), 0), 0)::double precision AS expectation_overdue_seconds
 FROM (
     SELECT
         count(*) AS messages,
@@ -25,6 +28,19 @@ FROM (
             AS expires_in_seconds
     FROM (SELECT asked_at, expires_at FROM approvals WHERE answer IS NULL ORDER BY expires_at LIMIT %(decisions)s) AS next
 ) AS held;
+
+-- name: missed_expectations
+SELECT agent, name, count(*) AS expectations
+FROM (
+    SELECT agent, name, missed_at
+    FROM expectations
+    WHERE state = 'missed'
+    ORDER BY due_at DESC, decision_id DESC, name DESC
+    LIMIT %(expectations)s
+) AS newest
+WHERE missed_at > clock_timestamp() - interval '1 day'
+GROUP BY agent, name
+ORDER BY agent, name;
 
 -- name: open_letters
 -- Of the newest that nobody has put back.

@@ -28,6 +28,7 @@ from recomputed import MEMORIES, recompute, who_decides
 from sale import name_of
 
 from app.demo.checker import Decided, EventKey, Published, check
+from app.demo.evidence import is_decided
 from outbox.records import lane_of
 
 #: The relay's own bound of a batch, written down here a second time on purpose.
@@ -59,7 +60,12 @@ def _events(evidence: Evidence) -> Iterator[Mapping[str, Any]]:
 
 
 def _messages(evidence: Evidence) -> Iterator[tuple[Logged, Mapping[str, Any]]]:
-    return ((record, message) for record in evidence.domain if (message := record.message) is not None)
+    """What decisions brought; a miss is told by the clock, whenever it is noticed."""
+    return (
+        (record, message)
+        for record in evidence.domain
+        if (message := record.message) is not None and is_decided(message["type"])
+    )
 
 
 def _due(evidence: Evidence) -> Mapping[str, Collection[EventKey]]:

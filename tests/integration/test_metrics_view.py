@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from app.sandbox import Postgres
 from app.settings import Settings
 from app.telemetry.metrics.catalogue import CATALOGUE, HELD_EXPIRES_IN, LIBRARY
 from app.worker.application import Innervate
+from outbox.expectations import Settled
 from outbox.operator_actions import Operator
-from outbox.records import Hold
+from outbox.records import Expected, Hold, decision_id
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Client = TestClient[Any, Any]
@@ -210,6 +211,30 @@ async def test_a_held_decision_is_told_of_until_it_is_answered_and_its_refund_co
     assert told["innervate_held_decisions"] == {(): 0}
     assert told["innervate_answers_total"] == {("approved",): 1, ("expired",): 0, ("rejected",): 0}
     assert told["innervate_shop_refunded_minor_total"] == {("EUR",): 2000}
+
+
+async def test_what_is_missed_and_what_nobody_has_judged_is_told_of(
+    app: Innervate, client: Client, query: Query
+) -> None:
+    due_at = datetime.now(UTC) - timedelta(hours=2)
+    for event_id in ("e-1", "e-2"):
+        expected = (Expected(name="shipped", due_at=due_at),)
+        await app.runtime.writer.record(decision(event_id, agent="fulfilment", expected=expected))
+
+    told = await scrape(client)
+    assert 7200 <= told["innervate_expectations_overdue_seconds"][()] < 7300
+    assert "innervate_expectations_missed" not in told
+
+    for event_id, state in (("e-1", "missed"), ("e-2", "met_late")):
+        settled = Settled(decision_id=str(decision_id("fulfilment", "urn:shop", event_id)), state=state)
+        await app.runtime.expectations.settle("fulfilment", "shipped", [settled], was="open")
+
+    told = await scrape(client)
+    assert told["innervate_expectations_overdue_seconds"] == {(): 0}
+    assert told["innervate_expectations_missed"] == {("fulfilment", "shipped"): 1}
+    assert told["innervate_expectations_settled_total"] == {
+        ("fulfilment", "shipped", "missed"): 1, ("fulfilment", "shipped", "met_late"): 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("is_open", [True, False])

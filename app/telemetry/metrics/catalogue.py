@@ -28,6 +28,8 @@ LABELS: Final[Mapping[str, str]] = {
     "result": "`valid`, or why a reply cannot be used, a closed set",
     "kind": "of tokens: `prompt`, `completion`; of a worker: `live`, `shadow`",
     "check": "a check of `/health/ready`",
+    "expectation": "one that an agent of the loaded domains declares",
+    "state": "of an expectation: `missed`, `met_late`, `void_late`, `unknown`",
     "generation": "of Python's garbage collector, 0 to 2",
     "source": "a part that metrics are read from",
     "release": "the version of Innervate",
@@ -133,6 +135,26 @@ HELD_OVERDUE: Final = _gauge(
     "innervate_held_overdue_decisions",
     "Of the cluster: held decisions that should have expired more than a minute ago.",
     "decisions",
+)
+EXPECTATIONS: Final = _counter(
+    "innervate_expectations_settled_total",
+    "Expectations that were not met in time, by what this worker found; each once.",
+    "expectations",
+    "agent",
+    "expectation",
+    "state",
+)
+EXPECTATIONS_MISSED: Final = _gauge(
+    "innervate_expectations_missed",
+    "Of the cluster: missed within the last day and not ended since, of the 1,000 that were due last.",
+    "expectations",
+    "agent",
+    "expectation",
+)
+EXPECTATIONS_OVERDUE: Final = _gauge(
+    "innervate_expectations_overdue_seconds",
+    "Of the cluster: since the oldest that nobody has judged was due; 0 where there is none.",
+    "seconds",
 )
 
 PENDING: Final = _gauge(
@@ -267,6 +289,9 @@ CATALOGUE: Final[Mapping[str, Sequence[Metric]]] = {
         HELD_OLDEST,
         HELD_EXPIRES_IN,
         HELD_OVERDUE,
+        EXPECTATIONS,
+        EXPECTATIONS_MISSED,
+        EXPECTATIONS_OVERDUE,
     ),
     "Publishing": (
         PENDING,

@@ -24,5 +24,6 @@ CREATE TABLE expectations (
 );
 CREATE INDEX expectations_due ON expectations (agent, name, partition, due_at, decision_id) WHERE state = 'open';
 CREATE INDEX expectations_missed ON expectations (agent, name, partition, missed_at, decision_id) WHERE state = 'missed';
-CREATE INDEX expectations_by_entity ON expectations (entity, entity_id);
 CREATE INDEX expectations_by_due ON expectations (due_at DESC, decision_id DESC, name DESC);
+CREATE INDEX expectations_by_state ON expectations (state, due_at DESC, decision_id DESC, name DESC);
+CREATE INDEX expectations_by_entity ON expectations (entity_id, due_at DESC, decision_id DESC, name DESC);

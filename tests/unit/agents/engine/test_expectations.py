@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from fakes import NOON
 from shop_catalogue import TYPES, shop_history
 from stories import happened
 
@@ -67,20 +68,30 @@ def outcome(*events: Event) -> Outcome:
     return outcome_of(SHIPPED, begun(), entries(*events), TYPES)
 
 
+def after(event: Event, outcome: str, decided_at: datetime = NOON) -> tuple[Expected, ...]:
+    return expected(fulfilment, shop_history(event), outcome, decided_at=decided_at)
+
+
 def test_an_order_is_expected_to_be_requested_within_an_hour_of_its_payment() -> None:
     payment = paid()
     due_at = payment.time + timedelta(hours=1)
-    assert expected(fulfilment, shop_history(payment), "requested") == (Expected(name="shipped", due_at=due_at),)
-    assert expected(fulfilment, shop_history(payment), "waiting") == (Expected(name="shipped", due_at=due_at),)
+    for outcome in ("requested", "waiting", "review"):
+        assert after(payment, outcome) == (Expected(name="shipped", due_at=due_at),)
 
 
 @pytest.mark.parametrize("settled", ["ended", "blocked", "requested_before"])
 def test_nothing_is_expected_after_an_outcome_that_settles_it(settled: str) -> None:
-    assert expected(fulfilment, shop_history(paid()), settled) == ()
+    assert after(paid(), settled) == ()
 
 
 def test_nothing_is_expected_after_another_event() -> None:
-    assert expected(fulfilment, shop_history(happened(FulfilmentRequested, "e", 1)), "waiting") == ()
+    assert after(happened(FulfilmentRequested, "e", 1), "waiting") == ()
+
+
+def test_nothing_is_expected_that_was_due_a_week_before_it_is_decided() -> None:
+    late = paid().time + timedelta(hours=1, days=7)
+    assert len(after(paid(), "waiting", decided_at=late)) == 1
+    assert after(paid(), "waiting", decided_at=late + timedelta(seconds=1)) == ()
 
 
 @pytest.mark.parametrize("minutes", [PAID_AT, 60, DUE_AT])
