@@ -32,6 +32,8 @@ State = Literal["missed", "met_late", "void_late", "unknown"]
 class Kept:
     """An expectation that is open or was missed."""
 
+    #: Also that of the event which tells of a miss.
+    id: str
     #: Of the decision it was written with.
     decision_id: str
     name: str
@@ -51,7 +53,8 @@ class Kept:
 class Settled:
     """What becomes of one that was not met in time."""
 
-    decision_id: str
+    #: The expectation's.
+    id: str
     state: State
     #: The event that ended it after all.
     ended_at: datetime | None = None
@@ -83,10 +86,10 @@ class Expectations:
         ):
             yield page
 
-    async def met(self, name: str, decision_ids: Sequence[str]) -> None:
+    async def met(self, ids: Sequence[str]) -> None:
         """Remove open ones. Raises `DatabaseUnavailable`."""
-        if decision_ids:
-            await self._database.run(_SQL["met"], {"name": name, "ids": list(decision_ids)})
+        if ids:
+            await self._database.run(_SQL["met"], {"ids": list(ids)})
 
     async def settle(
         self, agent: str, name: str, settled: Sequence[Settled], *, was: Literal["open", "missed"]
@@ -97,23 +100,22 @@ class Expectations:
         """
         if not settled:
             return []
-        told = [(one.decision_id, one.tells) for one in settled if one.tells is not None]
+        told = [(one.id, one.tells) for one in settled if one.tells is not None]
         messages = [message for _, message in told]
         lanes = {message.lane for message in messages}
         rows = [
             {
-                "decision_id": one.decision_id,
+                "id": one.id,
                 "state": one.state,
                 "ended_at": one.ended_at,
                 "ended_by": one.ended_by,
             }
-            for one in sorted(settled, key=lambda one: one.decision_id)
+            for one in sorted(settled, key=lambda one: one.id)
         ]
         parameters = {
             "settled": JsonLiteral(rows),
-            "name": name,
             "from": was,
-            "decision_ids": [decision_id for decision_id, _ in told],
+            "expectation_ids": [one_id for one_id, _ in told],
             **message_parameters(messages),
         }
         async with self._database.transaction() as transaction:
@@ -123,13 +125,13 @@ class Expectations:
         self.counts.add([(agent, name, row.state) for row in written])
         if lanes:
             self._on_commit(lanes)
-        return [row.decision_id for row in written]
+        return [row.id for row in written]
 
     async def _pages(self, statement: str, asked: dict[str, object]) -> AsyncIterator[Sequence[Kept]]:
         after: dict[str, object] = {"after_at": "-infinity", "after_id": str(uuid.UUID(int=0)), "limit": PAGE}
         while rows := await self._database.run(statement, asked | after):
             yield list(map(_kept, rows))
-            after |= {"after_at": rows[-1].place_at, "after_id": rows[-1].decision_id}
+            after |= {"after_at": rows[-1].place_at, "after_id": rows[-1].id}
 
 
 def _kept(row: Row) -> Kept:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import operator
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -27,6 +28,10 @@ DEAD_LETTERS: Final = "dead-letters"
 
 #: Names the locks of the lanes among PostgreSQL's two-part advisory locks; an arbitrary number.
 LANE_LOCK: Final = 729_465
+
+
+#: Begins the names by which the ids of expectations, and of the events that tell of them, follow from their decisions.
+EXPECTATION: Final = "expectation"
 
 
 class JsonLiteral:
@@ -104,6 +109,7 @@ def expected_rows(record: DecisionRecord) -> Sequence[Mapping[str, Any]]:
     """What has to follow a decision, by the names of the columns in `expect`."""
     return [
         {
+            "id": str(uuid.uuid5(record.id, f"{EXPECTATION}/{one.name}")),
             "decision_id": str(record.id),
             "name": one.name,
             "agent": record.agent,

@@ -19,6 +19,7 @@ from agents.model.event import DomainEvent
 from agents.model.history import History, agent_source
 from agents.model.refusal import Refusal
 from agents.model.text import one_line
+from outbox.parameters import EXPECTATION
 from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
 from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, InvalidEvent, chain_depth, to_json
 
@@ -113,7 +114,7 @@ def missed_message(agent: Agent, begun_by: Event, told: DomainEvent, *, name: st
     Raises `InvalidEvent` or `DecisionFailed` when it cannot be written.
     """
     decision_key = decision_id(agent.name, begun_by.source, begun_by.id)
-    return _message(agent, begun_by, told, message_id(decision_key.bytes, f"expectation/{name}"), at=due_at)
+    return _message(agent, begun_by, told, message_id(decision_key.bytes, f"{EXPECTATION}/{name}"), at=due_at)
 
 
 def log_fields(agent: str, event: Event) -> dict[str, str]:

@@ -45,6 +45,7 @@ NAMES: Final[Mapping[str, str]] = {
     "/decisions/{decision_id}": "decision",
     "/decisions/{decision_id}/history": "what_it_knew",
     "/approvals": "approvals",
+    "/expectations": "expectations",
     "/outbox": "outbox",
     "/operator-actions": "operator_actions",
     "/outbox/dead": "buried_messages",

@@ -12,6 +12,7 @@ from app.commands.agents_graph import agents_graph
 from app.commands.approvals import approval, approvals, approve, reject
 from app.commands.asyncapi import asyncapi
 from app.commands.decisions import decisions
+from app.commands.expectations import expectations
 from app.commands.lookback import knew, record, window
 from app.commands.metrics import metrics
 from app.commands.migrate import migrate
@@ -40,6 +41,7 @@ _OF_SETTINGS: Final = (
     outbox,
     dead_letters,
     decisions,
+    expectations,
     versions,
     workers,
     agents_graph,

@@ -12,6 +12,7 @@ from app.views.approvals import approval_endpoints
 from app.views.codes import code_endpoints
 from app.views.decisions import decision_endpoints
 from app.views.endpoints import Endpoint, register
+from app.views.expectations import expectations_endpoint
 from app.views.health import health_endpoints
 from app.views.listings import listing_endpoints
 from app.views.metrics import metrics_endpoint
@@ -32,6 +33,7 @@ def endpoints(app: Innervate) -> Sequence[Endpoint]:
         *agent_endpoints(app),
         *decision_endpoints(app),
         *code_endpoints(app),
+        expectations_endpoint(app),
         *time_machine_endpoints(app),
         *story_endpoints(app),
         *approval_endpoints(app),

@@ -110,10 +110,10 @@ class Misses:
             return self._assignment() == assignment and place in watched.assigned
 
         for one in watched.agent.expects:
-            name, of_one = one.name, (watched.agent.name, one.name, place[1])
+            of_one = (watched.agent.name, one.name, place[1])
             async for page in self._expectations.due(*of_one, until=reached - PATIENCE):
                 outcomes = await self._outcomes(watched, one, page, is_owned)
-                await self._expectations.met(name, [each.decision_id for each, now in outcomes if now.state == "met"])
+                await self._expectations.met([each.id for each, now in outcomes if now.state == "met"])
                 await self._settle(watched.agent, one, outcomes, was="open")
             if looks_for_late:
                 async for page in self._expectations.missed(*of_one, since=self._now() - LATE):
@@ -151,16 +151,16 @@ class Misses:
             one for kept, outcome in outcomes if (one := self._settled(agent, expectation, kept, outcome, was=was))
         ]
         written = await self._expectations.settle(agent.name, expectation.name, settled, was=was)
-        states = {one.decision_id: one.state for one in settled}
+        states = {one.id: one.state for one in settled}
         for kept, _ in outcomes:
-            if kept.decision_id in written:
+            if kept.id in written:
                 log.warning(
                     "%s of %s %s, due at %s: %s",
                     kept.name,
                     kept.entity,
                     kept.entity_id,
                     kept.due_at.isoformat(),
-                    states[kept.decision_id],
+                    states[kept.id],
                     extra={"agent": kept.agent, "event_id": kept.event_id, "decision_id": kept.decision_id},
                 )
 
@@ -177,7 +177,7 @@ class Misses:
         if state == "met":
             return None
         return Settled(
-            decision_id=kept.decision_id,
+            id=kept.id,
             state=state,
             ended_at=None if ended_by is None else ended_by.at,
             ended_by=None if ended_by is None else ended_by.id,

@@ -35,7 +35,7 @@ FROM (
     SELECT agent, name, missed_at
     FROM expectations
     WHERE state = 'missed'
-    ORDER BY due_at DESC, decision_id DESC, name DESC
+    ORDER BY due_at DESC, id DESC
     LIMIT %(expectations)s
 ) AS newest
 WHERE missed_at > clock_timestamp() - interval '1 day'

@@ -20,6 +20,8 @@ from agents.engine.shadow import Shadow, ShadowWriter
 from agents.model.agent import Agent
 from agents.shop.events import FulfilmentRequested, OrderCancelled
 from agents.shop.fulfilment import fulfilment
+from app.reads.expectations import ExpectationsQuery, expectations
+from app.reads.shapes import NotFound
 from app.worker.misses import LATE_ROUNDS, PATIENCE, Misses
 from app.worker.progress import Place
 from outbox.chains import ChainLimits
@@ -185,6 +187,9 @@ async def test_what_did_not_happen_is_told_once_however_many_look(
     assert query("SELECT state, count(*) FROM expectations GROUP BY state") == [("missed", 30)]
     told = [orjson.loads(value) for (value,) in query(TOLD)]
     assert sorted(event["data"]["begun_by"] for event in told) == sorted(f"pay-{n}" for n in range(30))
+    assert sorted(event["id"] for event in told) == [
+        one for (one,) in query("SELECT id::text FROM expectations ORDER BY 1")
+    ]
     assert len({event["id"] for event in told}) == 30
     assert sum(sum(each.expectations.counts.counts().values()) for each in workers) == 30
     assert all(lanes for each in workers for lanes in each.kicked)
@@ -312,3 +317,40 @@ async def test_while_postgresql_is_away_it_waits(
     query("ALTER TABLE elsewhere RENAME TO expectations")
     await worker.round()
     assert query(STATES) == [("pay", "missed")]
+
+
+async def test_they_are_listed_by_when_they_were_due_a_page_at_a_time(
+    database: Database, writer: DecisionWriter, paid: Callable[..., Any], worker: Worker
+) -> None:
+    for minutes in (100, 90, 80):
+        await writer.record(paid(captured(f"pay-{minutes}", minutes)))
+    worker.events[:] = [captured("pay-100", 100)]
+    worker.reached = NOON - timedelta(minutes=39)
+    await worker.round()
+
+    first = await expectations(database, ExpectationsQuery(limit=2))
+    assert [(one.event_id, one.state) for one in first.expectations] == [("pay-80", "open"), ("pay-90", "open")]
+    second = await expectations(database, ExpectationsQuery(limit=2, before=first.next))
+    assert [(one.event_id, one.state) for one in second.expectations] == [("pay-100", "missed")]
+    assert second.next is None
+
+    missed = await expectations(database, ExpectationsQuery(state="missed", entity_id="o-1"))
+    assert [one.event_id for one in missed.expectations] == ["pay-100"]
+    assert (await expectations(database, ExpectationsQuery(entity_id="o-2"))).expectations == []
+    with pytest.raises(NotFound, match="no expectation"):
+        await expectations(database, ExpectationsQuery(before="00000000-0000-5000-8000-000000000000"))
+
+
+async def test_the_command_lists_what_the_http_interface_lists(
+    typed: Callable[..., Any], database: Database, writer: DecisionWriter, paid: Callable[..., Any]
+) -> None:
+    await writer.record(paid(entity_id="o-1\x1b[2J"))
+
+    code, output, _ = await typed("expectations", "--state", "open", "--json")
+    listed = await expectations(database, ExpectationsQuery(state="open"))
+    assert (code, orjson.loads(output)) == (0, orjson.loads(listed.model_dump_json()))
+
+    code, output, _ = await typed("expectations")
+    assert code == 0
+    assert "shipped" in output
+    assert "\x1b" not in output

@@ -22,7 +22,7 @@ from app.telemetry.metrics.catalogue import CATALOGUE, HELD_EXPIRES_IN, LIBRARY
 from app.worker.application import Innervate
 from outbox.expectations import Settled
 from outbox.operator_actions import Operator
-from outbox.records import Expected, Hold, decision_id
+from outbox.records import Expected, Hold
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Client = TestClient[Any, Any]
@@ -226,7 +226,8 @@ async def test_what_is_missed_and_what_nobody_has_judged_is_told_of(
     assert "innervate_expectations_missed" not in told
 
     for event_id, state in (("e-1", "missed"), ("e-2", "met_late")):
-        settled = Settled(decision_id=str(decision_id("fulfilment", "urn:shop", event_id)), state=state)
+        [(one_id,)] = query("SELECT id::text FROM expectations WHERE event_id = %s", [event_id])
+        settled = Settled(id=one_id, state=state)
         await app.runtime.expectations.settle("fulfilment", "shipped", [settled], was="open")
 
     told = await scrape(client)
