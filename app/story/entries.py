@@ -14,6 +14,7 @@ from app.story.material import (
     KeptApproval,
     KeptCall,
     KeptDecision,
+    KeptExpectation,
     KeptLetter,
     KeptMessage,
     Material,
@@ -23,6 +24,7 @@ from app.story.material import (
 from app.story.model import (
     AnswerEntry,
     Asked,
+    Awaited,
     DecisionEntry,
     EffectRow,
     EntityName,
@@ -145,6 +147,7 @@ class Entries:
             messages=[self._message(each) for each in self._facts.messages[decision.id]],
             approval=None if approval is None else _asked(approval),
             code=decision.code,
+            expects=[_awaited(each) for each in self._material.expectations if each.decision_id == decision.id],
         )
 
     def _call(self, call: KeptCall) -> ModelCall:
@@ -238,3 +241,14 @@ def _asked(approval: KeptApproval) -> Asked:
 def _is_about(call: KeptCall, decision: KeptDecision) -> bool:
     is_event = call.event_id == decision.event_id and call.event_source in {None, decision.event_source}
     return call.agent == decision.agent and is_event
+
+
+def _awaited(kept: KeptExpectation) -> Awaited:
+    return Awaited(
+        name=kept.name,
+        due_at=kept.due_at,
+        state=kept.state,
+        missed_at=kept.missed_at,
+        ended_at=kept.ended_at,
+        ended_by=kept.ended_by,
+    )

@@ -233,6 +233,7 @@ class _Gathering:
         ids = [each.id for each in material.decisions]
         async with self._asking():
             material = replace(material, approvals=await stored.approvals_of(database, ids, effects))
+            material = replace(material, expectations=await stored.expectations_of(database, material.decisions))
             material = replace(material, calls=await stored.calls_of(database, material.decisions))
             pending, buried, full = await stored.waiting_of(database, _messages(material))
             material = replace(material, pending=pending, buried=buried, full_lanes=full)

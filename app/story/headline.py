@@ -132,6 +132,9 @@ def _waiting(material: Material, decisions: Sequence[DecisionEntry]) -> Iterator
                 f"{decision.agent} waits for a person ({asked.reason}) since {moment(asked.asked_at)}, until"
                 f" {moment(asked.expires_at)}: {decision.outcome}, {decision.reason.rstrip('. ')}."
             )
+        for one in decision.expects:
+            if one.state == "missed":
+                yield f"What {decision.agent} expects ({one.name}) did not happen by {moment(one.due_at)}."
     messages = [each for decision in decisions for each in decision.messages]
     pending = [each for each in messages if each.state == "pending"]
     if pending:

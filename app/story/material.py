@@ -114,6 +114,19 @@ class KeptApproval:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeptExpectation:
+    """A row of `expectations`."""
+
+    decision_id: str
+    name: str
+    due_at: datetime
+    state: Any
+    missed_at: datetime | None
+    ended_at: datetime | None
+    ended_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KeptCall:
     """A row of `llm_calls`."""
 
@@ -196,6 +209,7 @@ class Material:
     decisions: Sequence[KeptDecision]
     belongs: Mapping[EventKey, Belonging]
     approvals: Sequence[KeptApproval] = ()
+    expectations: Sequence[KeptExpectation] = ()
     calls: Sequence[KeptCall] = ()
     rows: Sequence[Row] = ()
     letters: Sequence[KeptLetter] = ()

@@ -172,6 +172,20 @@ class Asked(Shape):
     """State changes that an approval makes."""
 
 
+class Awaited(Shape):
+    """What an agent expects to follow the event it decided on; one that was met in time is not kept."""
+
+    name: str
+    due_at: AwareDatetime
+    """By the times of events."""
+    state: Literal["open", "missed", "met_late", "void_late", "unknown"]
+    missed_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    """When happened what ended it after all."""
+    ended_by: str | None
+    """The id of that event."""
+
+
 class DecidedBy(Shape):
     """Which code an agent decided by (`outbox.codes`)."""
 
@@ -217,6 +231,8 @@ class DecisionEntry(Shape):
     # The hashes in a case file are of its JSON: one of before must keep its own.
     code: DecidedBy | None = Field(None, exclude_if=lambda code: code is None)
     """What the agent decided by; left out where its worker did not say."""
+    expects: Sequence[Awaited] = Field((), exclude_if=lambda expects: not expects)
+    """What has to follow, and did not in time; left out where nothing is awaited."""
 
 
 class AnswerEntry(Shape):

@@ -8,7 +8,18 @@ from typing import Any, Final
 
 import orjson
 
-from app.story.material import KeptApproval, KeptCall, KeptDecision, KeptLetter, KeptMessage, Row, Waiting, kept, told
+from app.story.material import (
+    KeptApproval,
+    KeptCall,
+    KeptDecision,
+    KeptExpectation,
+    KeptLetter,
+    KeptMessage,
+    Row,
+    Waiting,
+    kept,
+    told,
+)
 from app.story.model import DecidedBy
 from outbox.content import readable
 from outbox.database import Database, queries
@@ -21,9 +32,10 @@ _SQL: Final = queries("story.sql")
 OF_EACH_TERM: Final = 100
 #: Messages looked through at each end of a lane of the outbox, and of buried ones of a topic.
 LOOKED_THROUGH: Final = 10_000
-#: Calls of models, dead letters and rows of one table that a story has at most.
+#: Calls of models, dead letters, expectations and rows of one table that a story has at most.
 MOST_CALLS: Final = 200
 MOST_LETTERS: Final = 100
+MOST_EXPECTATIONS: Final = 200
 MOST_ROWS: Final = 500
 #: Characters of a prompt or a reply.
 CALL_CHARACTERS: Final = 64 * 1024
@@ -53,6 +65,18 @@ async def approvals_of(database: Database, ids: Sequence[str], effects: KnownEff
     """What was asked about these decisions, and answered."""
     rows = await database.run(_SQL["approvals"], {"ids": ids}) if ids else ()
     return [_approval(row, effects) for row in rows]
+
+
+async def expectations_of(database: Database, decisions: Sequence[KeptDecision]) -> Sequence[KeptExpectation]:
+    """What has to follow these decisions, as far as it is open or was not met in time."""
+    if not decisions:
+        return ()
+    asked = {
+        "ids": [each.id for each in decisions],
+        "entity_ids": sorted({each.entity_id for each in decisions}),
+        "limit": MOST_EXPECTATIONS,
+    }
+    return [KeptExpectation(**row._asdict()) for row in await database.run(_SQL["expectations"], asked)]
 
 
 async def calls_of(database: Database, decisions: Sequence[KeptDecision]) -> Sequence[KeptCall]:

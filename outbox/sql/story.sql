@@ -52,6 +52,14 @@ SELECT
 FROM approvals
 WHERE decision_id = ANY (%(ids)s::uuid[]);
 
+-- name: expectations
+-- By the entities, for which there is an index.
+SELECT decision_id::text, name, due_at, state, missed_at, ended_at, ended_by
+FROM expectations
+WHERE entity_id = ANY (%(entity_ids)s::text[]) AND decision_id = ANY (%(ids)s::uuid[])
+ORDER BY due_at DESC, id DESC
+LIMIT %(limit)s;
+
 -- name: calls
 -- Cut to so many characters; hashes are those of the whole.
 SELECT

@@ -28,7 +28,7 @@ from outbox.approvals import Approvals
 from outbox.database import Database
 from outbox.journal import Journal, LlmCall
 from outbox.operator_actions import Operator
-from outbox.records import DecisionRecord, Hold, Message, Origin
+from outbox.records import DecisionRecord, Expected, Hold, Message, Origin
 from outbox.writer import DecisionWriter
 from tables.event import Event, to_json
 
@@ -306,6 +306,37 @@ async def test_what_is_open_is_said_message_by_message(ask: Ask, decided: Any, q
     assert "recovery waits for a person (large)" in opened
     assert "1 message of the outbox not yet in Kafka" in opened
     assert "1 message refused by Kafka: too large." in opened
+
+
+async def test_what_did_not_happen_stands_with_the_decision_it_was_to_follow(
+    ask: Ask, decided: Any, query: Any
+) -> None:
+    await decided(
+        "fulfilment", "order", ORDER, PAID, outcome="waiting", expected=(Expected(name="shipped", due_at=NOON),)
+    )
+    query("UPDATE expectations SET state = 'missed', missed_at = '2024-05-01T12:02:00Z'")
+
+    _, story = await ask("/stories/order/o%2F17")
+    [decision] = of(story, "decision")
+    assert decision["expects"] == [
+        {
+            "name": "shipped", "due_at": "2024-05-01T12:00:00Z", "state": "missed",
+            "missed_at": "2024-05-01T12:02:00Z", "ended_at": None, "ended_by": None,
+        }
+    ]  # fmt: skip
+    assert story["is_open"]
+    assert "What fulfilment expects (shipped) did not happen by 2024-05-01 12:00" in " ".join(story["headline"]["open"])
+
+    query("UPDATE expectations SET state = 'met_late', ended_by = 'e-request', ended_at = '2024-05-01T13:00:00Z'")
+    _, story = await ask("/stories/order/o%2F17")
+    assert not story["is_open"]
+    _, page = await ask("/ui/stories/order/o%2F17")
+    assert "Expected as <strong>shipped</strong>" in page
+    assert "e-request" in page
+
+    query("DELETE FROM expectations")
+    _, story = await ask("/stories/order/o%2F17")
+    assert "expects" not in of(story, "decision")[0]
 
 
 async def test_dead_letters_stand_beside_their_event_and_those_with_the_entitys_key_beside_it(
