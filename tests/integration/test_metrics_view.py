@@ -20,7 +20,7 @@ from app.sandbox import Postgres
 from app.settings import Settings
 from app.telemetry.metrics.catalogue import CATALOGUE, HELD_EXPIRES_IN, LIBRARY
 from app.worker.application import Innervate
-from outbox.expectations import Settled
+from outbox.expectations import Settled, State
 from outbox.operator_actions import Operator
 from outbox.records import Expected, Hold
 
@@ -225,7 +225,8 @@ async def test_what_is_missed_and_what_nobody_has_judged_is_told_of(
     assert 7200 <= told["innervate_expectations_overdue_seconds"][()] < 7300
     assert "innervate_expectations_missed" not in told
 
-    for event_id, state in (("e-1", "missed"), ("e-2", "met_late")):
+    became: Mapping[str, State] = {"e-1": "missed", "e-2": "met_late"}
+    for event_id, state in became.items():
         [(one_id,)] = query("SELECT id::text FROM expectations WHERE event_id = %s", [event_id])
         settled = Settled(id=one_id, state=state)
         await app.runtime.expectations.settle("fulfilment", "shipped", [settled], was="open")

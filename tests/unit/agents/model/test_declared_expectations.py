@@ -21,7 +21,12 @@ HOUR = timedelta(hours=1)
 
 
 def expectation(**changes: Any) -> Expectation:
-    given = {"name": "shipped", "after": (PaymentSucceeded,), "until": (ShipmentDispatched,), "within": HOUR}
+    given: dict[str, Any] = {
+        "name": "shipped",
+        "after": (PaymentSucceeded,),
+        "until": (ShipmentDispatched,),
+        "within": HOUR,
+    }
     return Expectation(**given | changes)
 
 
