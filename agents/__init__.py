@@ -30,11 +30,12 @@ from agents.model.event import (
     Text,
     Texts,
 )
-from agents.model.expectation import Expectation, Miss
+from agents.model.expectation import Expectation
 from agents.model.forms import EventId, Sureness, downgraded, not_permitted, told, unknown_event
 from agents.model.history import History, Past
 from agents.model.listing import ListedRow, Listing, ListingInvalid
 from agents.model.measure import Measure, MeasureInvalid
+from agents.model.miss import Miss
 from agents.model.refusal import Refusal
 from agents.platform import platform
 from agents.platform.entities import service

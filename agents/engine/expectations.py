@@ -14,8 +14,9 @@ from typing import Final, Literal
 from agents.engine.record import missed_message
 from agents.model.agent import Agent
 from agents.model.event import DomainEvent
-from agents.model.expectation import Expectation, Miss
+from agents.model.expectation import Expectation
 from agents.model.history import History, Past
+from agents.model.miss import Miss
 from agents.model.types import Types
 from outbox.records import Expected, Message
 from tables.event import Event, parse
@@ -73,16 +74,19 @@ def expected(agent: Agent, history: History, outcome: str, *, decided_at: dateti
 
 
 def outcome_of(expectation: Expectation, begun: Begun, entries: Sequence[Entry], types: Types) -> Outcome:
-    """What became of an expectation, by everything that is remembered of its entity. Raises `InvalidEvent`."""
+    """What became of an expectation, by everything that is remembered of its entity.
+
+    Raises `InvalidEvent` or `DecisionFailed`.
+    """
     place = next((at for at, entry in enumerate(entries) if entry.is_of(begun.event_id, begun.event_source)), None)
     if not entries:
         return UNKNOWN
     shown = parse(entries[place or 0].payload, ())
-    ending = expectation.ends
     late: list[Past[DomainEvent]] = []
-    for at, past in History(types.receive(shown), entries, types).placed(DomainEvent):
+    known = History(types.receive(shown), entries, types)
+    for at, past in known.placed(DomainEvent):
         comes_after = past.at >= begun.event_at or (place is not None and at > place)
-        if type(past.data).__name__ not in ending or not comes_after:
+        if not comes_after or not expectation.is_ended(past, known, at):
             continue
         if past.at <= begun.due_at:
             return Outcome("met", past)

@@ -16,9 +16,9 @@ from agents.model.agent import Agent
 from agents.model.effect import Effect
 from agents.model.entity import Entity
 from agents.model.event import DomainEvent
-from agents.model.expectation import Misses
 from agents.model.listing import Listing
 from agents.model.measure import Measure
+from agents.model.miss import Misses
 from agents.model.refusal import Escalates
 from tables.errors import Fatal
 

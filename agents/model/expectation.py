@@ -1,4 +1,4 @@
-"""Expectation: what has to follow an event of an entity, and until when; and what is told when it did not.
+"""Expectation: what has to follow an event of an entity, and until when.
 
     Expectation(name="tried_again", after=(BuildFailed,), until=(BuildStarted,), within=timedelta(hours=1))
 
@@ -8,12 +8,14 @@ Times are those of the events, so that a backlog that is read late is judged as 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
+from agents.model.errors import DecisionFailed
 from agents.model.event import DomainEvent, event_types
+from agents.model.history import History, Past
 
 #: Names become part of ids and metric labels.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -37,6 +39,8 @@ class Expectation:
     within: timedelta
     #: After these nothing is awaited any more; the agent remembers these.
     void: Sequence[type[DomainEvent]] = ()
+    #: Whether one of these does so, by all that is remembered up to it, itself included; without it each does. Pure.
+    void_if: Callable[[DomainEvent, History], bool] | None = None
     #: Outcomes of the decision on what it would begin with, after which nothing is awaited.
     settled: Collection[str] = ()
 
@@ -53,6 +57,8 @@ class Expectation:
         if isinstance(self.settled, str) or not all(isinstance(each, str) for each in self.settled):
             raise TypeError(f"{where}: settled must be outcomes")
         object.__setattr__(self, "settled", frozenset(self.settled))
+        if self.void_if is not None and not callable(self.void_if):
+            raise TypeError(f"{where}: void_if must be a function, got {type(self.void_if).__name__}")
         if not self.after or not self.until:
             raise ValueError(f"{where}: expected events in after and in until")
         if both := [one.__name__ for one in self.until if one in self.after or one in self.void]:
@@ -60,34 +66,17 @@ class Expectation:
         if both := [one.__name__ for one in self.void if one in self.after]:
             raise ValueError(f"{where}: {both[0]} begins and ends it")
 
-    @property
-    def ends(self) -> frozenset[str]:
-        """The types that end it, whichever way."""
-        return frozenset(kind.__name__ for kind in (*self.until, *self.void))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Miss:
-    """An expectation that was not met, as a domain is told of it; the event it makes of it tells others."""
-
-    agent: str
-    #: The expectation's.
-    name: str
-    #: On whose timeline, by the entity's name.
-    entity: str
-    entity_id: str
-    #: What it began with.
-    event_id: str
-    #: Until when it was to be met.
-    due_at: datetime
-    #: The types that were awaited.
-    awaited: Sequence[str]
-    #: Ids of the entities that open events carry, by their fields; see `agents.model.event.OpenEvent`.
-    carried: Mapping[str, str]
-
-
-#: Makes the event that tells of a miss.
-Misses = Callable[[Miss], DomainEvent]
+    def is_ended(self, past: Past[DomainEvent], known: History, place: int) -> bool:
+        """Whether the event at this place among those known ends it, whichever way. Raises `DecisionFailed`."""
+        if isinstance(past.data, tuple(self.until)):
+            return True
+        if not isinstance(past.data, tuple(self.void)):
+            return False
+        try:
+            return self.void_if is None or self.void_if(past.data, known.before(place + 1))
+        except Exception as error:
+            # A domain's own. What it said may hold what an event says.
+            raise DecisionFailed(f"expectation {self.name}: void_if: {type(error).__name__}") from error
 
 
 def checked(

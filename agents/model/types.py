@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from agents.model.decision import Decision
 from agents.model.effect import Effect
 from agents.model.event import DomainEvent, OpenEvent
-from agents.model.expectation import Miss, Misses
+from agents.model.miss import Miss, Misses
 from agents.model.refusal import Escalates, Refusal
 from tables.event import Event, InvalidEvent, parse
 

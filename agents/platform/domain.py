@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.model.domain import Domain
-from agents.model.expectation import Miss
+from agents.model.miss import Miss
 from agents.model.refusal import Refusal
 from agents.platform.cascade import cascade
 from agents.platform.entities import service

@@ -47,6 +47,12 @@ _REACTS_TO: Final = (OrderPlaced, PaymentSucceeded, ShipmentRetryRequested, Frau
 #: for a person who looks at a payment under review (own choice).
 SHIPPED_WITHIN: Final = timedelta(hours=1)
 
+
+def _calls_off(event: DomainEvent, history: History) -> bool:
+    """Whether nobody waits for the order any more: it is called off, or none of its money is left."""
+    return not isinstance(event, (RefundIssued, ChargebackReceived)) or not _readiness(history).account.left_minor
+
+
 fulfilment = Agent(
     name="fulfilment",
     version="1",
@@ -73,6 +79,7 @@ fulfilment = Agent(
             until=(FulfilmentRequested, ShipmentDispatched),
             within=SHIPPED_WITHIN,
             void=(OrderCancelled, FulfilmentCancelled, RefundIssued, ChargebackReceived),
+            void_if=_calls_off,
             settled=("ended", "blocked", "requested_before"),
         ),
     ),

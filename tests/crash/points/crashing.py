@@ -16,6 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from stacks import print_on_sigquit
@@ -98,18 +99,25 @@ def _around_statements(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
 
 
 def _around_effects(run: Callable[..., Awaitable[Sequence[Any]]]) -> None:
+    #: Transactions in which decisions, and in which effects were written; others only settle what is there.
+    deciding: WeakSet[Transaction] = WeakSet()
+    with_effects: WeakSet[Transaction] = WeakSet()
+
     async def running(self: Transaction, statement: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
-        # Only decisions with effects are written by more than one statement, with those that wait beside them: in a
-        # worker that is far behind these may be all but the first.
+        # Decisions with effects, and those that expect something, are written by more than one statement, with those
+        # that wait beside them: in a worker that is far behind these may be all but the first.
         if "INSERT INTO decisions" in statement:
+            deciding.add(self)
             passing("before_commit")
-        if statement == "COMMIT":
+        if statement == "COMMIT" and self in with_effects:
             passing("before_effect_commit")
         rows = await run(self, statement, parameters)
         if any(table in statement for table in EFFECTS):
+            with_effects.add(self)
             passing("mid_effect")
-        if statement == "COMMIT":
+        if statement == "COMMIT" and self in deciding:
             passing("after_commit")
+        if statement == "COMMIT" and self in with_effects:
             passing("after_effect_commit")
         return rows
 

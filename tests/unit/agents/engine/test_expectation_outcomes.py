@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from shop_catalogue import TYPES, shop_history
 from stories import happened
 
 from agents.engine.expectations import UNKNOWN, Begun, Outcome, expected, outcome_of, told_of
+from agents.model.errors import DecisionFailed
 from agents.platform.events import ExpectationMissed
 from agents.shop.events import (
     ChargebackReceived,
@@ -20,6 +22,7 @@ from agents.shop.events import (
     OrderCancelled,
     PaymentSucceeded,
     PriceChanged,
+    RefundIssued,
     ShipmentDispatched,
 )
 from agents.shop.fulfilment import fulfilment
@@ -143,6 +146,28 @@ def test_money_that_the_bank_took_back_makes_it_void() -> None:
         payment_id="p-1", amount_minor=2000, currency="EUR", method="card", country="DE", device_id="d",
     )  # fmt: skip
     assert outcome(paid(), back).state == "met"
+
+
+def refunded(minutes: float, amount_minor: int, refund_id: str = "r-1") -> Event:
+    return happened(
+        RefundIssued, refund_id, minutes,
+        refund_id=refund_id, payment_id="p-1", amount_minor=amount_minor, currency="EUR", reason="late",
+    )  # fmt: skip
+
+
+def test_an_order_whose_money_was_given_back_in_part_is_still_awaited_and_one_that_has_none_left_is_not() -> None:
+    assert outcome(paid(), refunded(60, 500)).state == "missed"
+    assert outcome(paid(), refunded(60, 500), requested(50)).state == "met"
+    assert outcome(paid(), refunded(60, 500), refunded(50, 1500, "r-2")).state == "met"
+    assert outcome(paid(), refunded(60, 500), refunded(5, 1500, "r-2")).state == "void_late"
+
+
+def test_a_judgement_of_a_domain_that_fails_says_what_failed_and_nothing_that_an_event_says() -> None:
+    def fails(event: object, _history: object) -> bool:
+        raise RuntimeError(event)
+
+    with pytest.raises(DecisionFailed, match=r"^expectation shipped: void_if: RuntimeError$"):
+        outcome_of(replace(SHIPPED, void_if=fails), begun(), entries(paid(), cancelled(60)), TYPES)
 
 
 def test_each_payment_is_judged_by_itself() -> None:

@@ -64,7 +64,9 @@ def test_an_expectation_that_can_never_be_missed_or_met_is_refused(changes: Any,
         expectation(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"within": 3600}, {"until": ("ShipmentDispatched",)}, {"settled": "ended"}])
+@pytest.mark.parametrize(
+    "changes", [{"within": 3600}, {"until": ("ShipmentDispatched",)}, {"settled": "ended"}, {"void_if": True}]
+)
 def test_what_is_of_another_type_is_refused(changes: Any) -> None:
     with pytest.raises(TypeError, match="shipped"):
         expectation(**changes)
