@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -64,7 +65,7 @@ async def send(kafka: str, values: Sequence[bytes]) -> None:
         await producer.stop()
 
 
-def payment(event_id: str) -> bytes:
+def payment(event_id: str, at: str = "2026-03-01T09:00:00Z") -> bytes:
     data = {
         "payment_id": f"p-{event_id}",
         "order_id": f"o-{event_id}",
@@ -80,7 +81,7 @@ def payment(event_id: str) -> bytes:
         "id": event_id,
         "source": "urn:shop",
         "type": "PaymentSucceeded",
-        "time": "2026-03-01T09:00:00Z",
+        "time": at,
     }
     return json.dumps({**head, "datacontenttype": "application/json", "data": data}).encode()
 
@@ -132,6 +133,17 @@ def test_a_message_that_kafka_refuses_for_good_fires_until_it_is_gone(
     eventually(lambda: prometheus.values("sum(innervate_outbox_buried_total)"), lambda found: found == [1])
     query(services, "DELETE FROM outbox_dead")
     is_over(prometheus, "InnervateMessagesBuried")
+
+
+def test_a_paid_order_that_nobody_requests_in_time_fires_though_nothing_failed(
+    prometheus: Prometheus, services: Sandbox
+) -> None:
+    # Nobody knows this order, so fulfilment waits for it.
+    paid_at = datetime.now(UTC) - timedelta(minutes=70)
+    asyncio.run(send(services.kafka, [payment("unrequested", paid_at.isoformat().replace("+00:00", "Z"))]))
+
+    [alert] = fires(prometheus, "InnervateExpectationsMissed")
+    assert (alert["labels"]["agent"], alert["labels"]["expectation"]) == ("fulfilment", "shipped")
 
 
 def test_a_partition_that_does_not_move_because_somebody_locks_a_table_fires_until_it_moves(
