@@ -14,6 +14,7 @@ from observe import eventually, get, read, rows
 from shop_catalogue import DOMAIN_TOPICS
 from undone import undone
 
+from app.demo.evidence import is_decided
 from app.demo.scoring import score
 from app.sandbox import Sandbox
 from app.sandbox.worker_process import WorkerProcess
@@ -36,7 +37,9 @@ def told_by_agents(kafka: str) -> dict[str, Mapping[str, Any]]:
     for record in read(kafka, *DOMAIN_TOPICS):
         if record.value and b'"urn:innervate:' in record.value:
             event = json.loads(record.value)
-            found.setdefault(event["id"], event)
+            # What did not happen is told by the clock, which nothing in memory has.
+            if is_decided(event["type"]):
+                found.setdefault(event["id"], event)
     return found
 
 
