@@ -28,7 +28,7 @@ from tables import ring
 from tables.cache import ByteCache, RingCache
 from tables.rings import Rings
 from tables.store import StoreOptions
-from tables.window import Entry, WindowSpec
+from tables.window import MAX_EVENTS, Entry, WindowSpec
 
 #: Further back no ring looks, whatever its size: those of earlier versions had up to 10,000 events.
 _FARTHEST: Final = 1 << 15
@@ -73,14 +73,18 @@ class PartitionRebuild:
     def begin(self, first_offset: int, is_remembered: Callable[[bytes], bool]) -> int:
         """Take over what lies before `first_offset` and is still remembered; returns how many entries that is.
 
+        Nothing is that lies before a gap: nobody could see the gap afterwards.
+
         `is_remembered` is asked with the payload of an entry.
         """
         self._first_seq = max((ring.seq_of(value) for value in self._old.values()), default=-_FARTHEST) + _FARTHEST
         taken = 0
-        for entity, slots in _entities(self._old):
-            before = {entry.offset: entry for entry in slots.values() if entry.offset < first_offset}
-            for _, entry in sorted(before.items()):
-                if is_remembered(entry.payload):
+        # Of a window that was larger everything counts: not all of it may be remembered.
+        largest = replace(self._spec, events=MAX_EVENTS)
+        for entity, _ in _entities(self._old):
+            old = Rings.read(entity, _items(self._old, ring.prefix(entity)), largest)
+            for entry in old.entries:
+                if entry.offset < first_offset and is_remembered(entry.payload):
                     taken += 1
                     self.fold(
                         entity,

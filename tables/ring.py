@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from tables.errors import Fatal
@@ -145,11 +146,13 @@ def check(slot_key: bytes | None, value: bytes | None) -> Entry | None:
 def entries(slots: Mapping[bytes, Entry], capacity: int) -> list[Entry]:
     """Return one ring in `seq` order from its slots, whatever capacity they were written with.
 
-    Slots left over from a larger ring are passed over: only the last `capacity` entries count.
+    The last `capacity` entries, as far as they follow each other without a gap. Slots left over from a larger ring are
+    passed over: what lay between them and the newest a smaller one may have overwritten.
     """
     by_seq = {entry.seq: entry for entry in slots.values()}
     newest = max(by_seq, default=0)
-    return [by_seq[seq] for seq in sorted(by_seq) if seq > newest - capacity]
+    found = takewhile(lambda entry: entry is not None, (by_seq.get(newest - back) for back in range(capacity)))
+    return [entry for entry in found if entry is not None][::-1]
 
 
 def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, capacity: int) -> list[tuple[bytes, Entry]]:

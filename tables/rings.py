@@ -3,7 +3,9 @@
 A type that has a ring of its own lies there, and all others share one; the numbers of rings follow from their types. So
 an agent without rings of its own has the keys and values it always had. When an agent's rings change, what was written
 before stays where it is and counts where it belongs now, by its type, until newer entries take its slots. What its old
-ring had lost already is not there; a rebuild brings it back.
+ring had lost already is not there, nor anything before that: a ring has the last entries, without a gap. A rebuild
+brings back the rest. It is needed where an agent gets a ring back that it did not have for a while: nothing says what
+of its types came meanwhile and is lost.
 """
 
 from __future__ import annotations
@@ -123,16 +125,18 @@ def entries(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry]:
     lying: dict[int, dict[bytes, Entry]] = {}
     for key, entry in slots.items():
         lying.setdefault(ring.number_of(key), {})[key] = entry
+    unbroken = {number: ring.entries(own, _capacity(spec, number)) for number, own in lying.items()}
     belonging: dict[int, list[Entry]] = {}
     moved: set[int] = set()
-    for number, own in lying.items():
-        for entry in ring.entries(own, _capacity(spec, number)):
+    for number, found in unbroken.items():
+        for entry in found:
             belonging.setdefault(entry.ring, []).append(entry)
             if entry.ring != number:
                 moved |= {entry.ring, number}
     for number in moved & belonging.keys():
-        newest = _newest_seq(lying.get(number, {}))
-        belonging[number] = _numbered(belonging[number], newest)[-_capacity(spec, number) :]
+        newest, since = _newest_seq(lying.get(number, {})), _complete_since(unbroken, spec, number)
+        complete = [entry for entry in belonging[number] if entry.offset >= since]
+        belonging[number] = _numbered(complete, newest)[-_capacity(spec, number) :]
     return sorted((entry for each in belonging.values() for entry in each), key=lambda entry: entry.offset)
 
 
@@ -149,6 +153,22 @@ def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, spec: Window
     return ring.writes(entity, own, entry, _capacity(spec, entry.ring))
 
 
+def _complete_since(unbroken: Mapping[int, Sequence[Entry]], spec: WindowSpec, number: int) -> int:
+    """From which offset on nothing that belongs to this ring is missing in any of those where it may lie.
+
+    That is its own, the shared one, and all that the agent does not have any more: others never had its types. Once it
+    has all that comes by itself, nothing is missing from its first entry on.
+    """
+    others = {each.number for each in spec.rings} - {number}
+    lost = (found[0].offset for each, found in unbroken.items() if each not in others and found[0].seq > 0)
+    since = max(lost, default=0)
+    own = unbroken.get(number)
+    elsewhere = (entry for each, found in unbroken.items() if each != number for entry in found if entry.ring == number)
+    if not own or any(entry.offset > own[0].offset for entry in elsewhere):
+        return since
+    return min(since, own[0].offset)
+
+
 def _is_plain(slots: Mapping[bytes, Entry], spec: WindowSpec) -> bool:
     """Whether everything is of the shared ring. Keys of other rings come behind its keys."""
     return not spec.rings and (not slots or ring.number_of(max(slots)) == SHARED)
@@ -157,22 +177,30 @@ def _is_plain(slots: Mapping[bytes, Entry], spec: WindowSpec) -> bool:
 def _in_place(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry] | None:
     """The entries in log order, if each lies where it would be written today; else None, and `entries` knows them.
 
-    What a larger ring has left behind, and no ring counts any more, may lie where it is.
+    What a larger ring has left behind, and no ring counts any more, may lie where it is: too far back, or before a gap.
     """
     found: list[Entry] = []
-    newest: dict[int, int] = {}
+    #: By ring: the number of its next entry, and of the first one that counts at all.
+    due: dict[int, int] = {}
+    first: dict[int, int] = {}
     capacities = {SHARED: spec.capacity, **{each.number: each.capacity for each in spec.rings}}
     lying = list(slots.items())
     offsets = [entry.offset for _, entry in lying]
     # Newest first.
     for place in sorted(range(len(lying)), key=offsets.__getitem__, reverse=True):
         key, entry = lying[place]
-        behind = newest.setdefault(entry.ring, entry.seq) - entry.seq
-        capacity = capacities[entry.ring]
-        if 0 <= behind < capacity and key.endswith(ring.SLOT.pack(entry.ring, entry.seq % capacity)):
+        number, seq = entry.ring, entry.seq
+        capacity = capacities[number]
+        if number not in due:
+            due[number], first[number] = seq, seq - capacity + 1
+        if seq == due[number] >= first[number] and key.endswith(ring.SLOT.pack(number, seq % capacity)):
             found.append(entry)
-        elif behind < capacity or ring.number_of(key) != entry.ring:
+            due[number] = seq - 1
+        elif seq >= due[number] >= first[number] or ring.number_of(key) != number:
             return None
+        else:
+            # Whatever lies before a gap, or too far back.
+            due[number] = first[number] - 1
     return found[::-1]
 
 

@@ -279,6 +279,23 @@ async def test_a_window_of_another_size_is_rebuilt_in_that_size(
             assert worker.history(entity, 1000, new) == replayed(STORY, entity, "ac", new)
 
 
+async def test_what_lies_before_a_gap_is_not_taken_over(tmp_path: Path, log: Log) -> None:
+    sizes = [WindowSpec(events=events, age=timedelta(days=1)) for events in (8, 3, 12)]
+    timeline = [("x", "a")] * 25
+    log.live(timeline[:16], "a", sizes[0])
+    # The eight slots of the smaller one are written once and one of them twice: of the larger one 8 to 15 are left.
+    log.live(timeline, "a", sizes[1], start=16)
+
+    with closing(PartitionRebuild(tmp_path / "rebuild", sizes[2])) as rebuild:
+        for record in log.records:
+            rebuild.apply(record.key, record.value)
+        assert prepare(rebuild, timeline, "a", first=24) == 7
+        log.append(rebuild.changes())
+
+    worker = log.recovered("worker")
+    assert worker.history("x", 1000, sizes[2]) == [(offset, "a") for offset in range(17, 25)]
+
+
 APART, TOGETHER, OTHERS = (
     WindowSpec(events=3, age=timedelta(days=1), rings=tuple(TypeRing((kind,), events) for kind, events in slots))
     for slots in ([("b", 2)], [], [("a", 2), ("c", 1)])

@@ -110,6 +110,20 @@ def test_what_a_moved_entry_would_take_the_slot_of_moves_before_it() -> None:
     ]
 
 
+def test_a_ring_made_smaller_and_larger_again_begins_behind_what_the_smaller_one_lost() -> None:
+    slots: dict[bytes, Entry] = {}
+    for seq in range(25):
+        capacity = 16 if seq < 16 else 8
+        entry = Entry(seq, seq, ENTRY.time, f"e{seq}", b"")
+        slots |= dict(ring.writes("a", slots, entry, capacity))
+
+    # Of the larger one 8 to 15 are there still, and the smaller one has overwritten 16.
+    assert [entry.seq for entry in sorted(slots.values(), key=lambda each: each.seq)] == [*range(8, 16), *range(17, 25)]
+    assert [entry.seq for entry in ring.entries(slots, 8)] == list(range(17, 25))
+    assert [entry.seq for entry in ring.entries(slots, 16)] == list(range(17, 25))
+    assert [entry.seq for entry in ring.entries(slots, 32)] == list(range(17, 25))
+
+
 # An entry left over from a larger ring took the slot of one that was needed, when the ring grew for the second time.
 @example([(2, 1), (4, 6), (2, 4), (8, 4), (16, 4)])
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), max_size=6))
@@ -130,3 +144,4 @@ def test_a_changed_capacity_loses_nothing_that_both_rings_hold(phases: list[tupl
             held = min(held + 1, capacity)
             assert ring.entries(slots, capacity)[-held:] == log[-held:]
             assert len(ring.entries(slots, capacity)) <= capacity
+            assert ring.entries(slots, capacity) == log[-len(ring.entries(slots, capacity)) :]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tables import ring, rings, window
@@ -283,17 +283,33 @@ def test_what_is_kept_in_memory_is_what_a_store_holds(log: list[Entry], spec: Wi
         assert entries == rings.entries(slots, spec) == rings.entries(reopened(slots, spec), spec)
 
 
+def assert_unbroken(model: Model, log: list[Entry], found: list[int]) -> None:
+    """Of what is counted together the last events of the log, and none missing among them."""
+    for own in (model.spec, *model.spec.rings):
+        offsets = [each.offset for each in log if model.of(each) is own]
+        held = [offset for offset in offsets if offset in found]
+        assert held == offsets[len(offsets) - len(held) :]
+
+
 @given(logs, st.lists(st.tuples(specs(), st.integers(1, 30)), min_size=1, max_size=4))
 def test_changed_slots_keep_every_event_that_both_windows_hold(
     log: list[Entry], phases: list[tuple[WindowSpec, int]]
 ) -> None:
-    """Never more than the rules allow, nothing invented, and of what is newer than the change nothing lost."""
+    """Never more than the rules allow, nothing invented, no gap, and of what is newer than the change nothing lost."""
     log = [replace(event, event_id=f"e{place}") for place, event in enumerate(log)]
     slots: Slots = {}
     since = done = 0
+    had: set[int] = set()
+    gone: set[int] = set()
+    came_back = False
     for spec, count in phases:
         slots, since = reopened(slots, spec), done
         model = Model(spec)
+        # What came while a ring was away nobody can know: only a rebuild does.
+        own = {each.number for each in spec.rings}
+        gone |= had - own
+        had |= own
+        came_back = came_back or bool(gone & own)
         for event in log[done : done + count]:
             fold(slots, event, spec)
             done += 1
@@ -302,9 +318,63 @@ def test_changed_slots_keep_every_event_that_both_windows_hold(
             assert set(found) <= {each.offset for each in log[:done]}
             assert found == sorted(set(found))
             assert len(found) <= spec.events + sum(each.events for each in spec.rings)
+            if not came_back:
+                assert_unbroken(model, log[:done], found)
             assert [each for each in expected if each >= log[since].offset] == [
                 each for each in found if each >= log[since].offset
             ]
+
+
+def resized(events: int, own: int) -> WindowSpec:
+    return WindowSpec(events, HOUR, (TypeRing(("A",), own),))
+
+
+# Made smaller and larger again: of what the larger one left behind, the newest is lost.
+@example("AB" * 60, [(8, 40, 60), (2, 2, 60), (20, 40, 0)])
+@given(
+    st.text("AB", min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(1, 20), st.integers(1, 60), st.integers(0, 60)), min_size=1, max_size=5),
+)
+def test_changed_sizes_leave_no_gap(kinds: str, phases: list[tuple[int, int, int]]) -> None:
+    slots: Slots = {}
+    log: list[Entry] = []
+    held = {"A": 0, "B": 0}
+    for events, own, count in phases:
+        spec = resized(events, own)
+        slots = reopened(slots, spec)
+        kept, model = Rings("web", spec, slots), Model(spec)
+        held = {"A": min(held["A"], spec.rings[0].capacity), "B": min(held["B"], spec.capacity)}
+        for _ in range(count):
+            event = at(len(log), kinds[len(log) % len(kinds)])
+            log.append(event)
+            fold(slots, event, spec)
+            kept.fold(offset=event.offset, time=event.time, event_id=event.event_id, payload=event.payload)
+            kind = type_of(event.payload) or ""
+            held[kind] = min(held[kind] + 1, spec.rings[0].capacity if kind == "A" else spec.capacity)
+        entries = rings.entries(slots, spec)
+        assert kept.entries == entries == Rings("web", spec, reopened(slots, spec)).entries
+        assert_unbroken(model, log, [entry.offset for entry in entries])
+        # What every size since has held is there.
+        assert sum(type_of(entry.payload) == "A" for entry in entries) >= held["A"]
+        assert sum(type_of(entry.payload) == "B" for entry in entries) >= held["B"]
+
+
+def test_types_that_share_the_ring_again_are_known_as_far_as_nothing_is_missing() -> None:
+    # Of two deployments to one failure only the last eight failures are there, and as many deployments as they saw.
+    log = [at(offset, "Failed" if offset % 3 == 0 else "Deployed") for offset in range(60)]
+    slots = reopened(after(log), replace(FOUR, events=40))
+    assert known(slots, at(60), replace(FOUR, events=40)) == list(range(36, 60))
+
+
+def test_a_type_that_gets_slots_is_known_as_far_as_nothing_is_missing() -> None:
+    log = [at(offset, "Deployed" if offset % 4 == 0 else "Failed") for offset in range(20)]
+    slots = reopened(after(log, FOUR), APART)
+    for offset in range(20, 53):
+        fold(slots, at(offset, "Deployed"))
+    # It has 32 slots, and the first of its own is lost.
+    assert [entry.offset for entry in rings.entries(slots, APART) if type_of(entry.payload) == "Deployed"] == [
+        *range(21, 53)
+    ]
 
 
 SPECS = [
