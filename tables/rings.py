@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tables import ring, window
+from tables.event import source_of
 from tables.footprint import RINGS_BYTES, entries_bytes, parsed_bytes
 from tables.window import MAX_RINGS, SHARED, UNKEPT, Entry, WindowSpec, latest, push
 
@@ -121,7 +122,7 @@ def decoded(items: Iterable[tuple[bytes, bytes]], spec: WindowSpec) -> dict[byte
 def entries(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry]:
     """Return what is remembered in log order, up to the capacity of each ring."""
     if _is_plain(slots, spec):
-        return ring.entries(slots, spec.capacity)
+        return _each_once(ring.entries(slots, spec.capacity))
     lying: dict[int, dict[bytes, Entry]] = {}
     for key, entry in slots.items():
         lying.setdefault(ring.number_of(key), {})[key] = entry
@@ -137,7 +138,7 @@ def entries(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry]:
         newest, since = _newest_seq(lying.get(number, {})), _complete_since(unbroken, spec, number)
         complete = [entry for entry in belonging[number] if entry.offset >= since]
         belonging[number] = _numbered(complete, newest)[-_capacity(spec, number) :]
-    return sorted((entry for each in belonging.values() for entry in each), key=lambda entry: entry.offset)
+    return _each_once(sorted((entry for each in belonging.values() for entry in each), key=lambda entry: entry.offset))
 
 
 def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, spec: WindowSpec) -> list[tuple[bytes, Entry]]:
@@ -151,6 +152,23 @@ def writes(entity: str, slots: Mapping[bytes, Entry], entry: Entry, spec: Window
     own = {key: found for key, found in slots.items() if ring.number_of(key) == entry.ring}
     entry = replace(entry, seq=max(entry.seq, _newest_seq(own) + 1))
     return ring.writes(entity, own, entry, _capacity(spec, entry.ring))
+
+
+def _each_once(found: list[Entry]) -> list[Entry]:
+    """Entries in log order; of a ring only those behind one whose event came once more.
+
+    A smaller ring had forgotten the first, and took the copy for a new event. Made larger it would have both.
+    """
+    if len({entry.event_id for entry in found}) == len(found):
+        return found
+    seen: set[tuple[str, str | None]] = set()
+    copied: dict[int, int] = {}
+    for entry in reversed(found):
+        event = entry.event_id, source_of(entry.payload)
+        if event in seen:
+            copied.setdefault(entry.ring, entry.seq)
+        seen.add(event)
+    return [entry for entry in found if entry.ring not in copied or entry.seq > copied[entry.ring]]
 
 
 def _complete_since(unbroken: Mapping[int, Sequence[Entry]], spec: WindowSpec, number: int) -> int:
@@ -201,7 +219,7 @@ def _in_place(slots: Mapping[bytes, Entry], spec: WindowSpec) -> list[Entry] | N
         else:
             # Whatever lies before a gap, or too far back.
             due[number] = first[number] - 1
-    return found[::-1]
+    return _each_once(found[::-1])
 
 
 def _capacity(spec: WindowSpec, number: int) -> int:

@@ -55,7 +55,7 @@ def what_is_wrong(row: DecisionRow, story: Story, spec: Memory, at_least: int) -
     events_known = {event for offset, event, _ in before if offset in known}
     # A window may hold the event itself, from an earlier place.
     itself = sum(each[0] < row.place[2] and each[1] == row.event for each in story)
-    wrong = []
+    wrong = [] if len(events_known) == len(known) else [f"{len(known)} entries of {len(events_known)} events"]
     for kinds in ("", *spec.slots):
         once = [
             offset in known for offset, event, counted in reversed(before) if counted == kinds and times[event] == 1

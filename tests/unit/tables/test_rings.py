@@ -359,6 +359,23 @@ def test_changed_sizes_leave_no_gap(kinds: str, phases: list[tuple[int, int, int
         assert sum(type_of(entry.payload) == "B" for entry in entries) >= held["B"]
 
 
+def test_a_copy_that_a_smaller_window_took_for_new_is_known_once_in_a_larger_one() -> None:
+    larger, smaller = replace(FOUR, events=8), replace(FOUR, events=1)
+    slots = after([at(offset) for offset in range(8)], larger)
+    slots = reopened(slots, smaller)
+    fold(slots, at(8, event_id="e3"), smaller)
+
+    assert known(reopened(slots, larger), at(9), larger) == [4, 5, 6, 7, 8]
+    kept = Rings("web", larger, reopened(slots, larger))
+    kept.fold(offset=9, time=NOON, event_id="e9", payload=at(9).payload)
+    assert [entry.offset for entry in kept.entries] == [4, 5, 6, 7, 8, 9]
+
+
+def test_the_same_id_from_two_sources_is_two_events_in_a_window_of_any_size() -> None:
+    log = [replace(at(0, event_id="same"), payload=b'{"type":"Failed","source":"a"}'), at(1, event_id="same"), at(2)]
+    assert known(reopened(after(log, FOUR), FOUR), at(3), FOUR) == [0, 1, 2]
+
+
 def test_types_that_share_the_ring_again_are_known_as_far_as_nothing_is_missing() -> None:
     # Of two deployments to one failure only the last eight failures are there, and as many deployments as they saw.
     log = [at(offset, "Failed" if offset % 3 == 0 else "Deployed") for offset in range(60)]
