@@ -67,7 +67,8 @@ class Disagreement:
     entity_id: str
     #: When the shadow did.
     decided_at: datetime
-    same_messages: bool
+    #: None when those of one of them are no longer kept.
+    same_messages: bool | None
     #: Whether both knew the same when they decided.
     same_history: bool
     shadow: Side

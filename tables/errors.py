@@ -51,6 +51,7 @@ InnervateError
     ├── SchemaTooNew                the schema is of a release that this one does not understand
     ├── MeasureInvalid              what a domain counts of its effects is not there
     ├── MigrationChanged            the database was migrated by other files than these
+    ├── NoSuchContents              nothing of this name is kept for a time of its own
     ├── RolesUnusable               a role that rights are granted to may everything already
     ├── MigrationRefused            PostgreSQL refused a migration of a domain; nothing of it was kept
     ├── CredentialsUnusable         a certificate, a key or an authority for Kafka cannot be used

@@ -1,6 +1,7 @@
 """Comparison: what was recorded beside what a replay came to, decision by decision. Pure.
 
-Two decisions are the same when their outcome, reason, confidence and messages are. Messages are compared as the JSON
+Two decisions are the same when their outcome, reason, confidence and messages are; where messages are no longer kept,
+their ids. Messages are compared as the JSON
 they are: PostgreSQL keeps neither the order of keys nor the spelling of numbers. Who decided (brain, model) and what
 became of a held decision is told beside it, not compared.
 """
@@ -73,7 +74,8 @@ def kind_of(recorded: RecordedDecision | None, decided: DecisionRecord) -> Kind:
 def differing(recorded: RecordedDecision, decided: DecisionRecord) -> Sequence[str]:
     """Names what differs: `outcome`, `reason`, `confidence`, `messages`."""
     names = [name for name in ("outcome", "reason", "confidence") if getattr(recorded, name) != getattr(decided, name)]
-    if not _same_messages(recorded.messages, decided.messages):
+    same = _same_messages if recorded.contents_kept else _same_ids
+    if not same(recorded.messages, decided.messages):
         names.append("messages")
     return names
 
@@ -114,6 +116,11 @@ def same_message(one: Published | Message, other: Published | Message) -> bool:
 
 def _same_messages(recorded: Sequence[Published], decided: Sequence[Message]) -> bool:
     return len(recorded) == len(decided) and all(map(same_message, recorded, decided))
+
+
+def _same_ids(recorded: Sequence[Published], decided: Sequence[Message]) -> bool:
+    """What can be said when nothing else of the messages is kept."""
+    return [each.id for each in recorded] == [each.id for each in decided]
 
 
 def _same_value(one: bytes | None, other: bytes | None) -> bool:

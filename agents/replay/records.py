@@ -65,6 +65,8 @@ class RecordedDecision:
     replies: Sequence[StoredReply] = ()
     #: By which code it was made; None where its worker did not say, and in slices.
     code: DecidingCode | None = None
+    #: False: of its messages only the ids are still there.
+    contents_kept: bool = True
 
     def is_about(self, event: Event) -> bool:
         """Whether this is a decision on the event."""

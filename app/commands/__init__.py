@@ -20,6 +20,7 @@ from app.commands.missing import missing
 from app.commands.new_domain import new_domain
 from app.commands.outbox import dead_letters, outbox
 from app.commands.replay import replay
+from app.commands.retention import retention
 from app.commands.start import worker
 from app.commands.stories import case_file, entity_commands, story
 from app.commands.terminal import add_command
@@ -53,6 +54,7 @@ _OF_SETTINGS: Final = (
     replay,
     migrate,
     metrics,
+    retention,
     asyncapi,
 )
 

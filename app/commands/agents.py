@@ -92,7 +92,7 @@ def _agreement(one: Agreement) -> tuple[str, ...]:
 
 def _side_by_side(agreement: Agreement, one: Disagreement) -> str:
     notes = [
-        *([] if one.same_messages else ["other messages"]),
+        *(["other messages"] if one.same_messages is False else []),
         *([] if one.same_history else ["it knew another history"]),
     ]
     sides = (("live", one.live), (agreement.label, one.shadow))

@@ -191,6 +191,8 @@ def _entry(entry: Entry) -> Iterator[str]:
         yield f"{at}  {entry.agent} decided {entry.outcome} ({entry.confidence:.2f}, {entry.brain}, {entry.status})"
         yield f"{_MARGIN}{entry.reason}"
         yield from (f"{_MARGIN}row in {each.table}" for each in entry.effects)
+        if entry.not_kept is not None:
+            yield f"{_MARGIN}{entry.not_kept.sentence}"
         yield from (f"{_MARGIN}{_message(each)}" for each in entry.messages if each.state not in {"log", "given_up"})
     elif isinstance(entry, AnswerEntry):
         yield f"{at}  {entry.answer}{'' if entry.by is None else f' by {entry.by}'}"

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, model_validator
 
 from app.reads.approvals import Answered, answered
 from app.reads.codes import MOST_CODES, CodeVersion, known_code
-from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, digits, require_known
+from app.reads.shapes import NotFound, NotKept, RowId, Shape, Term, TimeQuery, asked, cut, digits, require_known
 from outbox.approvals import Approvals
 from outbox.database import Database, queries
 from outbox.records import Status
@@ -102,7 +102,11 @@ class Decision(DecisionSummary):
     history: dict[str, Any]
     """Offsets of the events the agent knew, in the partition of the event, and their hash."""
     messages: Sequence[dict[str, Any]]
-    """What it publishes, as it was committed."""
+    """What it publishes, as it was committed; empty when that is no longer kept."""
+    message_ids: Sequence[str]
+    """Their ids, which stay."""
+    not_kept: NotKept | None
+    """Since when its messages are no longer kept; null while they are."""
     committed_at: AwareDatetime
     chain_depth: int | None
     """How many decisions led to its event."""

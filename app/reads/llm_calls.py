@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from app.reads.shapes import NotFound, RowId, Shape, Term, TimeQuery, asked, cut, require_known
+from app.reads.shapes import NotFound, NotKept, RowId, Shape, Term, TimeQuery, asked, cut, require_known
 from outbox.database import Database, queries
 
 _SQL: Final = queries("views.sql")
@@ -55,7 +55,10 @@ class WholeLlmCall(LlmCall):
     """The same with what was sent and what came back, redacted as it was sent."""
 
     prompt: str
+    """Empty when it is no longer kept, and so is the reply."""
     reply: str | None
+    not_kept: NotKept | None
+    """Since when they are no longer kept; null while they are."""
 
 
 class LlmCallsPage(Shape):

@@ -47,7 +47,8 @@ class ShadowDisagreement(_FromValues):
     entity_id: str
     decided_at: AwareDatetime
     """When the shadow did."""
-    same_messages: bool
+    same_messages: bool | None
+    """Null when one of them is no longer kept."""
     same_history: bool
     """Whether both knew the same when they decided."""
     shadow: ShadowSide
@@ -60,7 +61,7 @@ class Shadow(Shape):
     agent: str
     label: str
     decisions: int
-    """Events it has decided on, and those of them that the live agent has decided on too."""
+    """Events it has decided on, and those of them that the live agent has decided on too, whose messages are kept."""
     compared: int
     same_outcome: int
     same_messages: int

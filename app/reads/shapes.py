@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -53,6 +54,22 @@ class Shape(BaseModel):
     """What is answered: its fields and their types are a promise, described by the OpenAPI document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class NotKept(Shape):
+    """Contents that are no longer kept."""
+
+    since: AwareDatetime | None
+    """When they were dropped, or one of their time was; null where nobody knows."""
+    keep_days: int | None
+    """How long contents were kept then."""
+
+    @property
+    def sentence(self) -> str:
+        """What is said in their place."""
+        since = "" if self.since is None else f" since {self.since.astimezone(UTC):%Y-%m-%d}"
+        by = "" if self.keep_days is None else f", by retention of {self.keep_days} days"
+        return f"Content no longer kept{since}{by}."
 
 
 class Query(BaseModel):

@@ -148,6 +148,7 @@ class Entries:
             approval=None if approval is None else _asked(approval),
             code=decision.code,
             expects=[_awaited(each) for each in self._material.expectations if each.decision_id == decision.id],
+            not_kept=decision.not_kept,
         )
 
     def _call(self, call: KeptCall) -> ModelCall:
@@ -165,6 +166,7 @@ class Entries:
             latency_ms=call.latency_ms,
             error=call.error,
             called_at=call.called_at,
+            not_kept=call.not_kept,
         )
 
     def _message(self, message: KeptMessage) -> MessageFate:

@@ -84,7 +84,12 @@ def _sure(event: EventEntry) -> str:
 
 def _done(decisions: Sequence[DecisionEntry]) -> Iterator[str]:
     acted = [each for each in decisions if each.status == "committed" and (each.messages or each.effects)]
-    idle = [each for each in decisions if each.status == "committed" and not (each.messages or each.effects)]
+    # Of one whose messages are no longer kept nobody knows that it changed nothing.
+    idle = [
+        each
+        for each in decisions
+        if each.status == "committed" and not (each.messages or each.effects or each.not_kept)
+    ]
     if len(acted) > MOST_SENTENCES:
         yield f"Agents acted {len(acted)} times; the last ones:"
     for decision in acted[-MOST_SENTENCES:]:

@@ -13,6 +13,7 @@ import orjson
 from agents.model.entity import Entity
 from agents.model.history import agent_source
 from agents.replay.records import TimelineRecord
+from app.reads.shapes import NotKept
 from app.story.model import Belonging, DecidedBy, SourceState
 from tables.event import read_time
 
@@ -85,6 +86,8 @@ class KeptDecision:
     messages: Sequence[KeptMessage]
     #: What its agent decided by; None where its worker did not say.
     code: DecidedBy | None = None
+    #: Since when its messages are no longer kept; None while they are.
+    not_kept: NotKept | None = None
 
     @property
     def event(self) -> EventKey:
@@ -144,6 +147,8 @@ class KeptCall:
     latency_ms: int
     error: str | None
     called_at: datetime
+    #: Since when prompt and reply are no longer kept; None while they are.
+    not_kept: NotKept | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from app.reads.shapes import Shape
+from app.reads.shapes import NotKept, Shape
 from outbox.records import Status
 
 #: Why an event stands in the story: it is the entity's own; it led to one of those or followed from one; an event of
@@ -117,7 +117,7 @@ class ModelCall(Shape):
     model: str
     prompt_sha256: str
     prompt: str
-    """Cut where it is too long to be shown."""
+    """Cut where it is too long to be shown, empty where it is no longer kept."""
     reply: str | None
     is_cut: bool
     prompt_tokens: int | None
@@ -126,6 +126,8 @@ class ModelCall(Shape):
     error: str | None
     """Why nobody could decide by it; None when it was valid."""
     called_at: AwareDatetime
+    not_kept: NotKept | None = Field(None, exclude_if=lambda not_kept: not_kept is None)
+    """Since when prompt and reply are no longer kept; left out while they are."""
 
 
 class EffectRow(Shape):
@@ -233,6 +235,8 @@ class DecisionEntry(Shape):
     """What the agent decided by; left out where its worker did not say."""
     expects: Sequence[Awaited] = Field((), exclude_if=lambda expects: not expects)
     """What has to follow, and did not in time; left out where nothing is awaited."""
+    not_kept: NotKept | None = Field(None, exclude_if=lambda not_kept: not_kept is None)
+    """Since when its messages are no longer kept; left out while they are."""
 
 
 class AnswerEntry(Shape):

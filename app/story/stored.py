@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from app.reads.shapes import NotKept
 from app.story.material import (
     KeptApproval,
     KeptCall,
@@ -90,7 +91,8 @@ async def calls_of(database: Database, decisions: Sequence[KeptDecision]) -> Seq
         "characters": CALL_CHARACTERS,
         "limit": MOST_CALLS,
     }
-    return [KeptCall(**row._asdict()) for row in await database.run(_SQL["calls"], asked)]
+    rows = await database.run(_SQL["calls"], asked)
+    return [KeptCall(**row._asdict() | {"not_kept": _not_kept(row)}) for row in rows]
 
 
 async def waiting_of(
@@ -160,7 +162,8 @@ def lane(message: KeptMessage) -> int:
 def _decision(row: Found) -> KeptDecision:
     columns = row._asdict()
     history: dict[str, Any] = orjson.loads(columns.pop("history"))
-    messages = orjson.loads(columns.pop("messages"))
+    messages = orjson.loads(columns.pop("messages") or "[]")
+    columns["not_kept"] = _not_kept(row)
     code = columns.pop("code")
     return KeptDecision(
         **columns,
@@ -172,6 +175,10 @@ def _decision(row: Found) -> KeptDecision:
             for each in messages
         ),
     )
+
+
+def _not_kept(row: Found) -> NotKept | None:
+    return None if row.not_kept is None else NotKept.model_validate(row.not_kept)
 
 
 def _approval(row: Found, effects: KnownEffects) -> KeptApproval:

@@ -34,12 +34,17 @@ def difference(comparison: Comparison, code: Sequence[str] | None = None) -> Map
         "differing": [] if recorded is None or decided is None else list(differing(recorded, decided)),
         "recorded": None if recorded is None else _recorded(recorded),
         "replayed": None if decided is None else _replayed(decided),
-        "messages": _messages(recorded.messages if recorded else (), decided.messages if decided else ()),
+        "messages": _messages(
+            recorded.messages if recorded else (),
+            decided.messages if decided else (),
+            contents_kept=recorded is None or recorded.contents_kept,
+        ),
     }
 
 
 def _recorded(decision: RecordedDecision) -> Mapping[str, Any]:
-    return {**_said(decision), "status": decision.status}
+    kept = {} if decision.contents_kept else {"messages": "no longer kept"}
+    return {**_said(decision), "status": decision.status, **kept}
 
 
 def _replayed(decision: DecisionRecord) -> Mapping[str, Any]:
@@ -51,14 +56,16 @@ def _said(decision: RecordedDecision | DecisionRecord) -> Mapping[str, Any]:
     return {name: getattr(decision, name) for name in names}
 
 
-def _messages(recorded: Sequence[Published], decided: Sequence[Message]) -> Sequence[Mapping[str, Any]]:
+def _messages(
+    recorded: Sequence[Published], decided: Sequence[Message], *, contents_kept: bool
+) -> Sequence[Mapping[str, Any]]:
     """Messages that are on one side only, or not the same on both; by their ids, in the order of the record."""
     before: Mapping[str, Published] = {message.id: message for message in recorded}
     after: Mapping[str, Message] = {message.id: message for message in decided}
     return [
         {"id": each, "recorded": _message(before.get(each)), "replayed": _message(after.get(each))}
         for each in dict.fromkeys((*before, *after))
-        if each not in before or each not in after or not same_message(before[each], after[each])
+        if each not in before or each not in after or (contents_kept and not same_message(before[each], after[each]))
     ]
 
 

@@ -128,7 +128,7 @@ def _decision(row: Row, types: Types, codes: Mapping[int, DecidingCode]) -> Reco
         id=uuid.UUID(decision_id),
         history_offsets=tuple(history["offsets"]),
         history_sha256=history["sha256"],
-        messages=tuple(_message(kept, types) for kept in messages),
+        messages=tuple(_message(kept, types) if row.contents_kept else _gone(kept) for kept in messages),
         code=codes.get(code_id),
     )
 
@@ -141,6 +141,11 @@ def _message(kept: dict[str, Any], types: Types) -> Published:
         key=kept["key"].encode(),
         value=None if value is None else _as_sent(orjson.dumps(value), types),
     )
+
+
+def _gone(message_id: str) -> Published:
+    """A message whose contents are no longer kept."""
+    return Published(id=message_id, topic="", key=b"", value=None)
 
 
 def _as_sent(value: bytes, types: Types) -> bytes:

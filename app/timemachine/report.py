@@ -104,7 +104,9 @@ def _difference(difference: Mapping[str, Any]) -> str:
         notes.append(difference["problem"])
     recorded, replayed = difference["recorded"], difference["replayed"]
     rows = [
-        _row(name, recorded and recorded[name], replayed and replayed[name], differs=name in difference["differing"])
+        _row(
+            name, recorded and recorded[name], replayed and replayed.get(name), differs=name in difference["differing"]
+        )
         for name in recorded or replayed or ()
     ]
     rows += [

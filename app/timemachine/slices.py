@@ -141,7 +141,9 @@ def _lines(cut: Slice) -> Iterator[bytes]:
         yield _line("record", _kept_record(record))
     for decision in cut.decisions:
         messages = [{**asdict(m), "key": _kept(m.key), "value": _kept(m.value)} for m in decision.messages]
-        kept = {name: value for name, value in asdict(decision).items() if name != "code"}
+        # Said only where it is so: releases of before do not know it.
+        left_out = {"code", "contents_kept"} if decision.contents_kept else {"code"}
+        kept = {name: value for name, value in asdict(decision).items() if name not in left_out}
         yield _line("decision", {**kept, "messages": messages})
     for agent, topic, partition, offset in cut.dead:
         yield _line("dead", {"agent": agent, "topic": topic, "partition": partition, "offset": offset})

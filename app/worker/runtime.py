@@ -51,6 +51,7 @@ from outbox.publisher import Publisher
 from outbox.records import LANES
 from outbox.redrives import Redrives
 from outbox.relay import Relay
+from outbox.retention import RETENTION_INTERVAL_SECONDS, STEP_SECONDS, Retention
 from outbox.supervision import Supervisor
 from outbox.watch import OutboxWatch
 from outbox.writer import DecisionWriter
@@ -187,6 +188,7 @@ class Runtime(Service):
         self.background.start("progress probe", lambda: self.probe.run(self.assigned))
         self.background.start("sweep of lapsed windows", self.sweep.run)
         if self._settings.shadowing is None:
+            self.background.every(RETENTION_INTERVAL_SECONDS, "retention", self._see_to_retention)
             self.relay.start()
             self.notifications.start()
             self.background.every(WATCH_INTERVAL_SECONDS, "outbox watch", self._watch)
@@ -211,6 +213,16 @@ class Runtime(Service):
     async def _watch(self) -> None:
         with suppress(DatabaseUnavailable):  # readiness asks as well, and says so
             await self.watch.look()
+
+    async def _see_to_retention(self) -> None:
+        # On a connection of its own: moving what stays may take longer than anybody else's statement.
+        database = Database(self._settings.database_url, connections=1, timeout_seconds=STEP_SECONDS)
+        try:
+            await Retention(database).maintain()
+        except DatabaseUnavailable as error:
+            log.warning("retention waits for PostgreSQL: %s", error)
+        finally:
+            await database.close()
 
     async def _prepare(self) -> None:
         settings = self._settings

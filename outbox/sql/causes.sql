@@ -4,11 +4,11 @@
 SELECT d.id::text AS decision_id, d.decided_at, message -> 'value' ->> 'type' AS type, message -> 'value' -> 'data' AS data
 FROM unnest(%(agents)s::text[]) AS a (agent)
 CROSS JOIN LATERAL (
-    SELECT id, decided_at, messages
-    FROM decisions
+    SELECT id, decided_at, whole_messages AS messages
+    FROM whole_decisions
     -- Not `=`: then the order by time alone were the same, and an agent with few decisions cost all those of others.
-    WHERE decisions.agent BETWEEN a.agent AND a.agent AND status = 'committed'
-    ORDER BY decisions.agent, decided_at DESC, id DESC
+    WHERE whole_decisions.agent BETWEEN a.agent AND a.agent AND status = 'committed'
+    ORDER BY whole_decisions.agent, decided_at DESC, id DESC
     LIMIT %(looked_at)s
 ) AS d
 CROSS JOIN LATERAL jsonb_array_elements(d.messages) AS message

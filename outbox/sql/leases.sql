@@ -7,8 +7,8 @@ SELECT pg_advisory_xact_lock(%(lock)s);
 WITH forgotten AS (
     DELETE FROM outbox_workers WHERE seen_until < clock_timestamp() - interval '1 hour'
 ), me AS (
-    INSERT INTO outbox_workers (owner, seen_until, tells_sources_apart, reads_steps)
-    VALUES (%(owner)s, clock_timestamp() + make_interval(secs => %(lease_seconds)s), true, true)
+    INSERT INTO outbox_workers (owner, seen_until, tells_sources_apart, reads_steps, reads_contents)
+    VALUES (%(owner)s, clock_timestamp() + make_interval(secs => %(lease_seconds)s), true, true, true)
     ON CONFLICT (owner) DO UPDATE SET seen_until = excluded.seen_until
 ), share AS (
     SELECT ceil(64.0 / (1 + count(*))) AS lanes

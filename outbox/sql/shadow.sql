@@ -1,21 +1,23 @@
 -- name: agreements
--- Compared is what both have decided on. Messages are the same when topics, keys and values are; their ids follow from
+-- Compared is what both have decided on, as long as both have their contents. Messages are the same when topics, keys and values are; their ids follow from
 -- the event. What only the live agent decided on counts from the first to the last event that the shadow did, in each
 -- partition: what lies before or after it has not read.
 WITH shadows AS (
-    SELECT agent, split_part(agent, '@', 1) AS live, event_source, event_id, outcome, messages, topic, partition, "offset"
-    FROM decisions
+    SELECT agent, split_part(agent, '@', 1) AS live, event_source, event_id, outcome, whole_messages AS messages, topic, partition, "offset"
+    FROM whole_decisions
     WHERE status = 'shadow' AND (%(label)s::text IS NULL OR split_part(agent, '@', 2) = %(label)s)
 ), compared AS (
     SELECT
         s.agent,
         count(*) AS decisions,
-        count(l.id) AS compared,
-        count(*) FILTER (WHERE s.outcome = l.outcome) AS same_outcome,
-        count(*) FILTER (WHERE without_ids(s.messages) = without_ids(l.messages)) AS same_messages,
-        count(*) FILTER (WHERE s.outcome = l.outcome AND without_ids(s.messages) = without_ids(l.messages)) AS same
+        count(*) FILTER (WHERE s.messages IS NOT NULL AND l.whole_messages IS NOT NULL) AS compared,
+        count(*) FILTER (
+            WHERE s.outcome = l.outcome AND s.messages IS NOT NULL AND l.whole_messages IS NOT NULL
+        ) AS same_outcome,
+        count(*) FILTER (WHERE without_ids(s.messages) = without_ids(l.whole_messages)) AS same_messages,
+        count(*) FILTER (WHERE s.outcome = l.outcome AND without_ids(s.messages) = without_ids(l.whole_messages)) AS same
     FROM shadows AS s
-    LEFT JOIN decisions AS l
+    LEFT JOIN whole_decisions AS l
         ON l.agent = s.live AND l.event_source = s.event_source AND l.event_id = s.event_id
     GROUP BY s.agent
 ), read AS (
@@ -46,18 +48,18 @@ ORDER BY c.agent;
 -- Kafka had dropped what the live agent still remembers.
 SELECT
     s.event_source, s.event_id, s.event_type, s.entity, s.entity_id, s.decided_at,
-    without_ids(s.messages) = without_ids(l.messages) AS same_messages,
+    without_ids(s.whole_messages) = without_ids(l.whole_messages) AS same_messages,
     s.history ->> 'sha256' = l.history ->> 'sha256' AS same_history,
     s.id::text AS shadow_decision_id, s.outcome AS shadow_outcome, s.reason AS shadow_reason, s.confidence AS shadow_confidence,
     s.brain AS shadow_brain,
     l.id::text AS live_decision_id, l.outcome AS live_outcome, l.reason AS live_reason, l.confidence AS live_confidence,
     l.brain AS live_brain
-FROM decisions AS s
-JOIN decisions AS l
+FROM whole_decisions AS s
+JOIN whole_decisions AS l
     ON l.agent = split_part(s.agent, '@', 1) AND l.event_source = s.event_source AND l.event_id = s.event_id
 WHERE s.status = 'shadow'
   AND s.agent = %(shadow)s
-  AND (s.outcome <> l.outcome OR without_ids(s.messages) <> without_ids(l.messages))
+  AND (s.outcome <> l.outcome OR without_ids(s.whole_messages) <> without_ids(l.whole_messages))
   AND (
       %(before)s::uuid IS NULL
       OR (s.decided_at, s.id) < (SELECT decided_at, id FROM decisions WHERE id = %(before)s::uuid)

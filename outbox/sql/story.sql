@@ -9,13 +9,19 @@ id::text, agent, event_source, event_id, event_type, event_at, entity, entity_id
         )::text
         FROM code_versions AS c WHERE c.id = code_id
     ) AS code,
-    CASE WHEN pg_column_size(messages) <= 4194304 THEN messages::text ELSE '[]' END AS messages
+    CASE WHEN pg_column_size(w.whole_messages) <= 4194304 THEN w.whole_messages::text ELSE '[]' END AS messages,
+    w.not_kept
+
+-- part: contents
+-- Each looked for once.
+LEFT JOIN LATERAL (SELECT whole_messages, not_kept FROM whole_decisions AS d WHERE d.id = shown.id OFFSET 0) AS w ON true
 
 -- name: own_decisions
 -- Those on the newest events of an entity, before an offset of its timeline where one is given: pages go by the log, and
 -- what was decided late on an old event is on the page of that event.
 SELECT {decided}
-FROM decisions
+FROM decisions AS shown
+{contents}
 WHERE id IN (
     SELECT id
     FROM decisions
@@ -40,7 +46,8 @@ FROM (
         LIMIT %(of_each)s
     ) AS d
     WHERE NOT d.id = ANY (%(known)s::uuid[])
-) AS found
+) AS shown
+{contents}
 ORDER BY decided_at DESC
 LIMIT %(limit)s;
 
@@ -63,13 +70,16 @@ LIMIT %(limit)s;
 -- name: calls
 -- Cut to so many characters; hashes are those of the whole.
 SELECT
-    c.agent, c.event_source, c.event_id, c.attempt, c.model, c.prompt_sha256, left(c.prompt, %(characters)s) AS prompt,
-    left(c.reply, %(characters)s) AS reply,
-    length(c.prompt) > %(characters)s OR coalesce(length(c.reply), 0) > %(characters)s AS is_cut,
-    c.prompt_tokens, c.completion_tokens, c.latency_ms, c.error, c.called_at
+    c.agent, c.event_source, c.event_id, c.attempt, c.model, c.prompt_sha256, left(coalesce(w.prompt, ''), %(characters)s) AS prompt,
+    left(w.reply, %(characters)s) AS reply,
+    coalesce(length(w.prompt), 0) > %(characters)s OR coalesce(length(w.reply), 0) > %(characters)s AS is_cut,
+    c.prompt_tokens, c.completion_tokens, c.latency_ms, c.error, c.called_at, w.not_kept
 FROM unnest(%(agents)s::text[], %(event_sources)s::text[], %(event_ids)s::text[]) AS e (agent, event_source, event_id)
 JOIN llm_calls AS c
     ON c.agent = e.agent AND c.event_id = e.event_id AND coalesce(c.event_source, e.event_source) = e.event_source
+LEFT JOIN LATERAL (
+    SELECT whole_prompt AS prompt, whole_reply AS reply, not_kept FROM whole_llm_calls AS l WHERE l.id = c.id OFFSET 0
+) AS w ON true
 ORDER BY c.called_at, c.id
 LIMIT %(limit)s;
 
@@ -188,7 +198,7 @@ SELECT DISTINCT entity, entity_id FROM decisions WHERE id = ANY (%(ids)s::uuid[]
 -- name: find_in_messages
 -- A value in what the newest decisions published, wherever it stands there.
 SELECT DISTINCT entity, entity_id
-FROM (SELECT entity, entity_id, messages FROM decisions ORDER BY decided_at DESC, id DESC LIMIT %(at_most)s) AS newest
+FROM (SELECT entity, entity_id, whole_messages AS messages FROM whole_decisions ORDER BY decided_at DESC, id DESC LIMIT %(at_most)s) AS newest
 WHERE position(to_jsonb(%(text)s::text)::text IN messages::text) > 0
 ORDER BY entity, entity_id
 LIMIT %(limit)s;

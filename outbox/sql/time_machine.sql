@@ -2,8 +2,9 @@
 -- History and messages are texts: jsonb would be read twice.
 SELECT
     id::text, agent, event_source, event_id, topic, partition, "offset", status, brain, model, fallback_reason,
-    outcome, reason, confidence, plain_history(history)::text AS history, messages::text, code_id
-FROM decisions
+    outcome, reason, confidence, plain_history(history)::text AS history,
+    coalesce(whole_messages, message_ids(messages))::text AS messages, not_kept IS NULL AS contents_kept, code_id
+FROM whole_decisions
 
 -- name: recorded_page
 -- Decisions of one partition in the order of the log, after the last one of the page before.

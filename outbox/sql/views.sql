@@ -56,7 +56,7 @@ WHERE (%(agent)s::text IS NULL OR agent = %(agent)s)
       %(message_id)s::text IS NULL
       OR (
           search_terms(event_id, correlation_id, messages) @> jsonb_build_array(%(message_id)s::text)
-          AND messages @> jsonb_build_array(jsonb_build_object('id', %(message_id)s::text))
+          AND message_ids(messages) @> jsonb_build_array(%(message_id)s::text)
       )
   )
   AND (
@@ -88,9 +88,10 @@ SELECT id FROM decisions WHERE id = %(id)s::uuid;
 -- name: decision
 SELECT
     {summary}, {other_code},
-    event_at, topic, partition, "offset", plain_history(history) AS history, messages,
+    event_at, topic, partition, "offset", plain_history(history) AS history,
+    coalesce(whole_messages, '[]') AS messages, not_kept, message_ids(messages) AS message_ids,
     committed_at, chain_depth, fan_out
-FROM decisions AS shown
+FROM whole_decisions AS shown
 WHERE id = %(id)s::uuid;
 
 -- name: decision_groups
@@ -185,8 +186,8 @@ LIMIT %(limit)s;
 SELECT id FROM llm_calls WHERE id = %(id)s::uuid;
 
 -- name: llm_call
-SELECT {call}, prompt, reply
-FROM llm_calls
+SELECT {call}, coalesce(whole_prompt, '') AS prompt, whole_reply AS reply, not_kept
+FROM whole_llm_calls
 WHERE id = %(id)s::uuid;
 
 -- name: model_uses

@@ -13,7 +13,8 @@ id, agent, event_id, event_source, event_type, event_at, entity, entity_id, topi
 -- its row nor its messages a second time. One that answers an agent gets the number of messages its correlation has with
 -- it (from the largest before it: one probe of an index), and is refused beyond the limit. Whichever constraint says that
 -- it is there: one of before migration 0005 has another id. What is JSON itself comes as a text within the JSON: whatever
--- is in it, it is one value. Workers of before migration 0009 read histories only as lists of offsets.
+-- is in it, it is one value. Workers of before migration 0009 read histories only as lists of offsets, and those of before
+-- 0017 read messages only in the row. Else the row has their ids and the rest is in its partition, if there is one.
 WITH input AS (
     SELECT *
     FROM ROWS FROM (
@@ -29,19 +30,28 @@ WITH input AS (
         brain, model, outcome, reason, confidence, fallback_reason, messages, decided_at, correlation_id, chain_depth,
         status, message_count, code_id, position
     )
+), apart AS (
+    SELECT from_at, until_at
+    FROM retention
+    WHERE name = 'decision_contents'
+      AND NOT EXISTS (SELECT FROM outbox_workers WHERE seen_until > clock_timestamp() AND NOT reads_contents)
 ), counted AS (
     SELECT
         input.*,
+        messages <> '[]' AND EXISTS (
+            SELECT FROM apart WHERE input.decided_at >= apart.from_at AND input.decided_at < apart.until_at
+        ) AS is_apart,
         CASE WHEN message_count IS NOT NULL THEN
             coalesce((SELECT max(d.fan_out) FROM decisions AS d WHERE d.correlation_id = input.correlation_id), 0)
             + sum(message_count) OVER (PARTITION BY correlation_id ORDER BY position)
         END AS fan_out
     FROM input
 ), inserted AS (
-    INSERT INTO decisions ({decision_columns}, messages, history, status, fan_out)
+    INSERT INTO decisions ({decision_columns}, is_apart, messages, history, status, fan_out)
     SELECT
         {decision_columns},
-        messages::jsonb,
+        is_apart,
+        CASE WHEN is_apart THEN message_ids(messages::jsonb) ELSE messages::jsonb END,
         CASE WHEN EXISTS (
             SELECT FROM outbox_workers WHERE seen_until > clock_timestamp() AND NOT reads_steps
         ) THEN plain_history(history::jsonb) ELSE history::jsonb END,
@@ -50,7 +60,13 @@ WITH input AS (
     -- Or `committed_at`, drawn row by row, would follow the names of correlations and contradict the messages' `seq`.
     ORDER BY position
     ON CONFLICT DO NOTHING
-    RETURNING id, status, fan_out
+    RETURNING id, status, fan_out, is_apart
+), contents AS (
+    INSERT INTO decision_contents (id, at, messages)
+    SELECT counted.id, counted.decided_at, message_contents(counted.messages::jsonb)
+    FROM counted
+    JOIN inserted ON inserted.id = counted.id AND inserted.is_apart
+    ORDER BY counted.position
 ), published AS (
     INSERT INTO outbox_messages (lane, message_id, topic, key, value, headers)
     SELECT m.lane, m.message_id, m.topic, convert_to(m.key, 'UTF8'), convert_to(m.value, 'UTF8'), m.headers::jsonb

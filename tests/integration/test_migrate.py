@@ -28,12 +28,16 @@ TABLES = [
     "approvals",
     "code_versions",
     "dead_letters",
+    "decision_contents",
+    "decision_contents_kept",
     "decisions",
     "domain_migrations",
     "expectations",
     "innervate_migrations",
     "innervate_schema",
     "llm_budgets",
+    "llm_call_contents",
+    "llm_call_contents_kept",
     "llm_calls",
     "llm_reservations",
     "operator_actions",
@@ -42,8 +46,23 @@ TABLES = [
     "outbox_lanes",
     "outbox_messages",
     "outbox_workers",
+    "retention",
+    "retention_disputes",
+    "retention_drops",
     "workers",
 ]
+
+#: Takes away what migration 0017 made.
+FROM_BEFORE_RETENTION = """
+    DROP VIEW disputed_decisions, whole_decisions, whole_llm_calls;
+    DROP TABLE retention, retention_drops, retention_disputes;
+    DROP TABLE decision_contents, decision_contents_kept, llm_call_contents, llm_call_contents_kept;
+    DROP FUNCTION message_ids, message_contents, whole_messages, not_kept, decisions_to_keep, contents_to_keep;
+    DROP FUNCTION is_turn_of_retention, content_partitions, add_partitions, drop_partition, trim_rows, release_contents;
+    ALTER TABLE decisions DROP COLUMN is_apart;
+    ALTER TABLE llm_calls DROP COLUMN is_apart;
+    ALTER TABLE outbox_workers DROP COLUMN reads_contents;
+"""
 
 MIGRATE = "import sys; from outbox.migrate import migrate; migrate(sys.argv[1])"
 #: And says which of the two came with it.
@@ -61,7 +80,11 @@ def rows(url: str, statement: str) -> list[Any]:
 
 
 def tables(url: str) -> list[Any]:
-    return rows(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+    return rows(
+        url,
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY relname",
+    )
 
 
 def test_an_empty_database_gets_the_newest_schema_and_is_current_from_then_on(empty_database_url: str) -> None:
@@ -87,11 +110,13 @@ def test_domains_bring_their_tables_and_their_version_stands_in_the_database(emp
         "shop20002_given_back",
         "shop30003_listings",
         "shop40004_own_refunds",
+        "shop50005_disputes",
     ]
 
 
 def test_what_a_domain_needs_and_is_there_from_before_it_was_one_stays(database_url: str, query: Any) -> None:
     query("INSERT INTO captures (payment_id, order_id, currency, captured_minor) VALUES ('p', 'o', 'EUR', 7)")
+    query(FROM_BEFORE_RETENTION)
     query("DROP TABLE domain_migrations, given_back")
     query("DROP FUNCTION lock_payment CASCADE")
     query("DROP TABLE workers; DROP FUNCTION plain_history; ALTER TABLE outbox_workers DROP COLUMN reads_steps")

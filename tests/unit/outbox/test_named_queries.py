@@ -59,6 +59,7 @@ def test_every_file_of_statements_is_tested_here() -> None:
         "operator_actions.sql",
         "redrives.sql",
         "relay.sql",
+        "retention.sql",
         "session.sql",
         "shadow.sql",
         "story.sql",
