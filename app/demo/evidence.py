@@ -42,9 +42,9 @@ def committed_decisions(database_url: str) -> tuple[Sequence[Decided], Mapping[s
     """
     rows = _rows(
         database_url,
-        "SELECT agent, event_source, event_id, status, messages, content,"
+        "SELECT agent, event_source, event_id, status, whole_messages AS messages, content,"
         " extract(epoch FROM committed_at)::double precision AS at"
-        " FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow' ORDER BY committed_at",
+        " FROM whole_decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow' ORDER BY committed_at",
     )
     decided, committed_at = [], {}
     for row in rows:

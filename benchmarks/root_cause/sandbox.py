@@ -32,7 +32,7 @@ _LEFT: Final = """
         SELECT * FROM unnest(%(ids)s::text[], %(types)s::text[])
         UNION ALL
         SELECT message ->> 'id', message -> 'value' ->> 'type'
-        FROM decisions, jsonb_array_elements(messages) AS message
+        FROM whole_decisions, jsonb_array_elements(whole_messages) AS message
         WHERE starts_with(entity_id, %(prefix)s)
     )
     SELECT (SELECT count(*) FROM outbox_messages JOIN told ON message_id = id) + (
@@ -42,7 +42,8 @@ _LEFT: Final = """
     )
 """
 _SAID: Final = """
-    SELECT message -> 'value' FROM decisions, jsonb_array_elements(messages) WITH ORDINALITY AS m (message, place)
+    SELECT message -> 'value'
+    FROM whole_decisions, jsonb_array_elements(whole_messages) WITH ORDINALITY AS m (message, place)
     WHERE starts_with(entity_id, %s) ORDER BY partition, "offset", place
 """
 

@@ -152,9 +152,10 @@ def test_the_past_of_a_customer_counts(seen: Seen) -> None:
 def test_the_decision_row_says_what_was_published(sandbox: Sandbox, seen: Seen) -> None:
     [row] = rows(
         sandbox.database_url,
-        "SELECT messages, agent, event_source, event_type, event_at, entity, entity_id, topic,"
+        "SELECT whole_messages, agent, event_source, event_type, event_at, entity, entity_id, topic,"
         " plain_history(history)->'offsets',"
-        " brain, model, outcome, reason, status FROM decisions WHERE event_id = 'stranger-alone' AND agent = 'fraud'",
+        " brain, model, outcome, reason, status FROM whole_decisions"
+        " WHERE event_id = 'stranger-alone' AND agent = 'fraud'",
     )
 
     messages, *told = row

@@ -70,7 +70,7 @@ def decided(sandbox: Sandbox, agent: str) -> dict[str, tuple[str, str, str]]:
     """Outcome, status and id of the message of each decision, by event."""
     found = rows(
         sandbox.database_url,
-        "SELECT event_id, outcome, status, messages->0->>'id' FROM decisions WHERE agent = %s",
+        "SELECT event_id, outcome, status, message_ids(messages)->>0 FROM decisions WHERE agent = %s",
         agent,
     )
     return {event_id: (outcome, status, message) for event_id, outcome, status, message in found}

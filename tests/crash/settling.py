@@ -19,7 +19,7 @@ STALLED_AFTER_SECONDS = 180.0
 #: Every message somebody may have to decide on, whoever it came from.
 _MESSAGES = """
     SELECT m -> 'value' ->> 'source', m ->> 'id', m -> 'value' ->> 'type', m -> 'value' -> 'data'
-    FROM decisions, jsonb_array_elements(messages) AS m
+    FROM whole_decisions, jsonb_array_elements(whole_messages) AS m
     WHERE m -> 'value' ->> 'type' = ANY (%s)
 """
 

@@ -198,7 +198,8 @@ class _Spoiler:
     def lose_a_message(self, event_id: str, topic: str) -> None:
         """One more was committed and never sent."""
         never = json.dumps([{"id": f"never-sent-{event_id}", "topic": topic, "key": "o", "value": {}}])
-        self._of("UPDATE decisions SET messages = messages || %s::jsonb", event_id, never)
+        whole = "SELECT whole_messages FROM whole_decisions AS w WHERE w.id = decisions.id"
+        self._of(f"UPDATE decisions SET is_apart = false, messages = ({whole}) || %s::jsonb", event_id, never)
 
     def double(self, event_id: str) -> None:
         """It is there twice; no table refers to decisions any more."""
@@ -207,7 +208,8 @@ class _Spoiler:
             "ALTER TABLE decisions"
             " DROP CONSTRAINT decisions_agent_event_source_event_id_key, DROP CONSTRAINT decisions_pkey CASCADE",
         )
-        copy = """INSERT INTO decisions SELECT (jsonb_populate_record(d, '{"messages": []}')).* FROM decisions AS d"""
+        without = '{"messages": [], "is_apart": false}'
+        copy = f"INSERT INTO decisions SELECT (jsonb_populate_record(d, '{without}')).* FROM decisions AS d"
         self._of(copy, event_id)
 
 

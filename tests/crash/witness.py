@@ -21,8 +21,8 @@ _STALLED_SECONDS = 120.0
 
 _DECISIONS = """
     SELECT id::text, agent, event_source, event_id, topic, partition, "offset", plain_history(history)::text,
-           messages::text, extract(epoch FROM committed_at)::double precision, status, content
-    FROM decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'
+           whole_messages::text, extract(epoch FROM committed_at)::double precision, status, content
+    FROM whole_decisions LEFT JOIN approvals ON decision_id = id WHERE status <> 'shadow'
     ORDER BY committed_at, topic, partition, "offset"
 """
 # The columns of the rest are in the order of their rows in `evidence`.

@@ -40,7 +40,7 @@ async def test_a_call_is_written_as_it_was(journal: Journal, query: Callable[...
     [row] = query("SELECT * FROM llm_calls")
     assert row == (
         *(str(CALL.id), "fraud", "pay-1", str(decision_id("fraud", "urn:shop", "pay-1")), 1, "small", PROMPT_SHA256),
-        *("score this payment of [redacted]", '{"outcome":"approve"}', 120, 8, 950, None, NOON, "urn:shop"),
+        *("score this payment of [redacted]", '{"outcome":"approve"}', 120, 8, 950, None, NOON, "urn:shop", False),
     )
 
 
