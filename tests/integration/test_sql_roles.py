@@ -145,6 +145,12 @@ def test_a_reader_cannot_sign_sessions_of_the_page(roled: Roled) -> None:
         "DELETE FROM domain_migrations",
         "UPDATE innervate_migrations SET version_num = '0001'",
         "DELETE FROM measured_first",
+        "DELETE FROM decision_contents",
+        "UPDATE llm_call_contents SET reply = ''",
+        "INSERT INTO decision_contents_kept SELECT * FROM decision_contents",
+        "UPDATE retention SET keep_days = 1",
+        "INSERT INTO retention_disputes VALUES ('pg_class')",
+        "DELETE FROM retention_drops",
         "DROP TABLE decisions CASCADE",
         "ALTER TABLE decisions ADD COLUMN extra text",
         "ALTER TABLE operator_actions DISABLE TRIGGER ALL",
@@ -184,6 +190,26 @@ def test_partitions_need_no_rights_of_their_own(roled: Roled) -> None:
     for partition in ("measured_first", "measured_next"):
         with pytest.raises(DENIED):
             roled.execute(f"worker_{roled.suffix}", f"DELETE FROM {partition}")
+
+
+def test_a_worker_drops_what_is_due_with_the_rights_of_the_owner_who_says_what_is(roled: Roled) -> None:
+    worker = f"worker_{roled.suffix}"
+    roled.execute(
+        roled.owner,
+        "CREATE TABLE decision_contents_old PARTITION OF decision_contents"
+        " FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')",
+    )
+    drop = "SELECT partition FROM drop_partition()"
+    # A table of its own by that name does not stand for the owner's.
+    own = (
+        "CREATE TEMPORARY TABLE retention AS SELECT * FROM retention;"
+        "UPDATE retention SET keep_days = 1; GRANT ALL ON retention TO PUBLIC; "
+    )
+    assert roled.execute(worker, own + drop) == []
+
+    roled.execute(roled.owner, "UPDATE retention SET keep_days = 30")
+
+    assert [row[0] for row in roled.execute(worker, drop)] == ["decision_contents_old"]
 
 
 def test_what_was_granted_by_hand_is_taken_away_again(roled: Roled) -> None:

@@ -2,6 +2,9 @@
 -- which are dropped when they are old. Nothing here is a parameter of those who may call it: how long something is kept
 -- says a table that only its owner may change.
 
+-- For the functions below, which run with the rights of their owner: nobody's temporary tables come before what is meant.
+SELECT set_config('search_path', current_setting('search_path') || ', pg_temp', true);
+
 -- How long contents are kept; one row for each table of contents.
 CREATE TABLE retention (
     name           text PRIMARY KEY CHECK (name <> ''),
@@ -82,6 +85,8 @@ CREATE FUNCTION whole_messages(ids jsonb, contents jsonb) RETURNS jsonb LANGUAGE
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', id) || content ORDER BY place), '[]')
     FROM ROWS FROM (jsonb_array_elements(ids), jsonb_array_elements(contents)) WITH ORDINALITY AS m (id, content, place)
 $$;
+-- What is no longer kept is like nothing.
+ALTER FUNCTION without_ids(jsonb) STRICT;
 -- Finds both forms. What it gives for rows that are there is the same, so their index is.
 CREATE OR REPLACE FUNCTION search_terms(event_id text, correlation_id text, messages jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT jsonb_build_array(event_id, correlation_id) || jsonb_path_query_array(messages, '$[*].id')
