@@ -215,7 +215,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except _REJECTED as error:
-        raise StatementRejected(_one_line(error)) from error
+        raise _refusal(error) from error
     except (*UNUSABLE, psycopg2.NotSupportedError) as error:
         raise SchemaUnusable(_one_line(error)) from error
     except psycopg2.errors.ReadOnlySqlTransaction as error:
@@ -232,6 +232,13 @@ def _translated() -> Iterator[None]:
         if is_being_cancelled():
             raise
         raise DatabaseUnavailable("the server cancelled the statement") from error
+
+
+def _refusal(error: Exception) -> SchemaUnusable | StatementRejected:
+    """What is wrong with the values; or, where no partition takes a row, with the table: it may get one."""
+    if isinstance(error, psycopg2.errors.CheckViolation) and error.diag.constraint_name is None:
+        return SchemaUnusable(_one_line(error))
+    return StatementRejected(_one_line(error))
 
 
 def _one_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 from llm_calls import call
-from waiting import until
+from waiting import PATIENCE_SECONDS, until
 
 from app.reads.decisions import decision as read_decision
 from app.reads.llm_calls import llm_call
@@ -431,21 +431,54 @@ async def test_what_a_model_was_asked_for_a_held_decision_stays(
     assert query("SELECT whole_reply FROM whole_llm_calls") == [("approve",)]
 
 
+async def test_a_partition_that_somebody_has_dropped_by_hand_is_waited_for_and_comes_back(
+    writer: DecisionWriter,
+    decision: DecisionOf,
+    retention: Retention,
+    query: Callable[..., Any],
+    names: Callable[[], list[str]],
+    now: datetime,
+) -> None:
+    query("DROP TABLE " + ", ".join(names()))
+    waiting = asyncio.create_task(writer.record(decision("e-1", decided_at=now)))
+    await until(writer.troubles.current)
+    assert not waiting.done()
+
+    await retention.maintain()
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await waiting is True
+    assert messages(query, "e-1")[0]["value"] == {"n": 1}
+    assert query("SELECT is_apart, status FROM decisions") == [(True, "committed")]
+
+
+@pytest.mark.usefixtures("partitions")
+async def test_a_time_between_two_partitions_is_none_that_has_one(
+    writer: DecisionWriter, decision: DecisionOf, retention: Retention, query: Callable[..., Any], now: datetime
+) -> None:
+    query("DROP TABLE decision_contents_young")
+    await retention.maintain()
+
+    await writer.record_all([decision("e-1", decided_at=now - LATELY), decision("e-2", decided_at=now)])
+
+    assert query("SELECT event_id, is_apart FROM decisions ORDER BY 1") == [("e-1", False), ("e-2", True)]
+
+
 async def test_partitions_are_made_ahead_and_a_gap_becomes_part_of_the_next_one(
     retention: Retention, query: Callable[..., Any], names: Callable[[], list[str]]
 ) -> None:
     query("DROP TABLE " + ", ".join(names()))
     query(
-        "UPDATE retention SET until_at = date_trunc('day', clock_timestamp()) - interval '40 days'"
-        " WHERE name = 'decision_contents'"
+        "CREATE TABLE decision_contents_last PARTITION OF decision_contents FOR VALUES FROM (%s) TO (%s)",
+        (datetime.now(UTC) - timedelta(days=47), datetime.now(UTC) - timedelta(days=40)),
     )
 
     assert len((await retention.maintain()).added) == 1
 
     covered = (
-        "SELECT bool_and(r.until_at = p.until_at), min(p.from_at) < clock_timestamp() - interval '39 days',"
-        " max(p.until_at) > clock_timestamp() + interval '6 days' FROM retention AS r,"
+        "SELECT max(r.until_at) = max(p.until_at), min(r.from_at) < clock_timestamp() - interval '46 days',"
+        " max(p.until_at) > clock_timestamp() + interval '6 days', count(*) FROM retention AS r,"
         " content_partitions(r.name) AS p WHERE r.name = 'decision_contents'"
     )
-    assert query(covered) == [(True, True, True)]
+    assert query(covered) == [(True, True, True, 2)]
     assert (await retention.maintain()).added == []

@@ -177,7 +177,8 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT SET "TimeZone" = 'UTC' SET "Dat
 $$;
 
 -- Makes partitions until the longer of three days and the next partition is covered, and returns their names. Attaching
--- waits for no reader and no writer. A gap, where nobody did this for long, becomes part of the next one.
+-- waits for no reader and no writer. A gap, where nobody did this for long, becomes part of the next one. What is said to be
+-- covered is set right first, where somebody has dropped or detached a partition by hand.
 CREATE FUNCTION add_partitions() RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO' SET lock_timeout = '1s' AS $$
@@ -192,7 +193,20 @@ BEGIN
         RETURN;
     END IF;
     FOR kept IN SELECT * FROM retention ORDER BY name LOOP
-        until := kept.until_at;
+        -- The newest partitions, back to the first gap.
+        SELECT min(p.from_at), max(p.until_at)
+        INTO since, until
+        FROM (
+            SELECT c.from_at, c.until_at, sum(c.is_behind_a_gap) OVER (ORDER BY c.from_at DESC) AS gaps
+            FROM (
+                SELECT p.*, (lead(p.from_at) OVER (ORDER BY p.from_at) IS DISTINCT FROM p.until_at)::integer AS is_behind_a_gap
+                FROM content_partitions(kept.name) AS p
+            ) AS c
+        ) AS p
+        WHERE p.gaps = 1;
+        IF (since, until) IS DISTINCT FROM (kept.from_at, kept.until_at) THEN
+            UPDATE retention AS r SET from_at = since, until_at = until WHERE r.name = kept.name;
+        END IF;
         WHILE until IS NULL OR until < today + make_interval(days => greatest(kept.partition_days, 3)) LOOP
             since := coalesce(until, today);
             until := greatest(since, today) + make_interval(days => kept.partition_days);
