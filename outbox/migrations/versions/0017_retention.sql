@@ -255,7 +255,7 @@ BEGIN
     GET DIAGNOSTICS moved = ROW_COUNT;
     INSERT INTO retention_drops (name, from_at, until_at, keep_days, stay)
     VALUES (old.name, old.from_at, old.until_at, old.keep_days, moved);
-    UPDATE retention AS r SET from_at = old.until_at WHERE r.name = old.name;
+    UPDATE retention AS r SET from_at = greatest(r.from_at, old.until_at) WHERE r.name = old.name;
     EXECUTE format('DROP TABLE %%I', old.partition);
     RETURN QUERY SELECT old.name::text, old.partition::text, old.until_at::timestamptz, moved;
 END
