@@ -95,11 +95,12 @@ class Retention:
 
         Does nothing where somebody else is at it. What is in somebody's way is put off to the next round.
         """
-        added = [row.partition for row in await self._database.run(_SQL["add_partitions"])]
+        added: list[str] = []
         dropped: list[Dropped] = []
         trimmed = released = 0
         put_off = ""
         try:
+            added = [row.partition for row in await self._database.run(_SQL["add_partitions"])]
             while found := await self._drop():
                 dropped.append(found)
             while looked_at := await self._paced(_SQL["trim_rows"]):

@@ -75,6 +75,7 @@ class ClusterMetrics:
         [row] = await self._database.run(_SQL["measured"], {"messages": MESSAGES, "decisions": DECISIONS})
         letters = await self._database.run(_SQL["open_letters"], {"letters": LETTERS})
         missed = await self._database.run(_SQL["missed_expectations"], {"expectations": EXPECTATIONS})
+        kept = await self._database.run(_SQL["retention"])
         heard = await workers(self._database, WorkersQuery(limit=_MOST_WORKERS))
         states = Counter(each.status for each in heard.workers)
         return [
@@ -82,6 +83,8 @@ class ClusterMetrics:
             *_open_work(row),
             family(of.OPEN_LETTERS, [((each.consumer, each.reason), each.letters) for each in letters]),
             family(of.EXPECTATIONS_MISSED, [((each.agent, each.name), each.expectations) for each in missed]),
+            family(of.RETENTION_DUE, [((each.name,), each.due_seconds) for each in kept]),
+            family(of.RETENTION_AHEAD, [((each.name,), each.ahead_seconds) for each in kept]),
             family(of.WORKERS, [((state,), states[state]) for state in _STATES]),
             single(of.STUCK, len(heard.stuck)),
         ]

@@ -54,3 +54,16 @@ FROM (
 ) AS newest
 GROUP BY consumer, reason
 ORDER BY consumer, reason;
+
+-- name: retention
+-- From when until when there are partitions PostgreSQL says itself, whatever was written down of it.
+SELECT
+    r.name,
+    greatest(coalesce(extract(epoch FROM
+        clock_timestamp() - make_interval(days => r.keep_days) - min(p.until_at)
+    ), 0), 0)::double precision AS due_seconds,
+    coalesce(extract(epoch FROM max(p.until_at) - clock_timestamp()), -1)::double precision AS ahead_seconds
+FROM retention AS r
+LEFT JOIN LATERAL content_partitions(r.name) AS p ON true
+GROUP BY r.name
+ORDER BY r.name;

@@ -239,6 +239,31 @@ async def test_what_is_missed_and_what_nobody_has_judged_is_told_of(
     }  # fmt: skip
 
 
+async def test_what_retention_cannot_drop_and_how_far_partitions_reach_is_told(client: Client, query: Query) -> None:
+    query(
+        "CREATE TABLE decision_contents_old PARTITION OF decision_contents"
+        " FOR VALUES FROM (now() - interval '50 days') TO (now() - interval '40 days')"
+    )
+
+    told = await scrape(client)
+    # Nobody has said that anything is to be dropped.
+    assert told["innervate_retention_due_seconds"] == {("decision_contents",): 0, ("llm_call_contents",): 0}
+    assert set(told["innervate_retention_ahead_seconds"]) == {("decision_contents",), ("llm_call_contents",)}
+    assert all(3 * 86400 <= ahead <= 7 * 86400 for ahead in told["innervate_retention_ahead_seconds"].values())
+
+    query("UPDATE retention SET keep_days = 30")
+    query(
+        "DO $$ DECLARE p text; BEGIN FOR p IN SELECT partition FROM content_partitions('llm_call_contents') LOOP"
+        " EXECUTE 'DROP TABLE ' || p; END LOOP; END $$"
+    )
+
+    told = await scrape(client)
+    ten_days = 10 * 86400
+    assert ten_days <= told["innervate_retention_due_seconds"][("decision_contents",)] < ten_days + 3600
+    assert told["innervate_retention_due_seconds"][("llm_call_contents",)] == 0
+    assert told["innervate_retention_ahead_seconds"][("llm_call_contents",)] == -1
+
+
 @pytest.mark.parametrize("is_open", [True, False])
 async def test_who_may_scrape_is_whoever_may_read_unless_the_settings_open_it(
     settings: Settings, *, is_open: bool

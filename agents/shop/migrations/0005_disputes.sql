@@ -1,3 +1,4 @@
+-- innervate: only adds
 -- Decisions on an order that a bank charged back, and those on the same events about whatever else: what they said is
 -- asked for when the dispute is argued, so their contents stay however old they are.
 CREATE VIEW disputed_decisions AS

@@ -30,6 +30,7 @@ LABELS: Final[Mapping[str, str]] = {
     "check": "a check of `/health/ready`",
     "expectation": "one that an agent of the loaded domains declares",
     "state": "of an expectation: `missed`, `met_late`, `void_late`, `unknown`",
+    "contents": "`decision_contents`, `llm_call_contents`",
     "generation": "of Python's garbage collector, 0 to 2",
     "source": "a part that metrics are read from",
     "release": "the version of Innervate",
@@ -241,6 +242,19 @@ CACHED_BYTES: Final = _gauge("innervate_window_cache_bytes", "What they take, es
 DISK_FREE: Final = _gauge("innervate_data_directory_free_bytes", "Free on the disk of `DATADIR`.", "bytes")
 DISK_SIZE: Final = _gauge("innervate_data_directory_size_bytes", "Size of that disk.", "bytes")
 
+RETENTION_DUE: Final = _gauge(
+    "innervate_retention_due_seconds",
+    "Of the cluster: for how long the oldest partition that is due could have been dropped; 0 where none is.",
+    "seconds",
+    "contents",
+)
+RETENTION_AHEAD: Final = _gauge(
+    "innervate_retention_ahead_seconds",
+    "Of the cluster: for how long from now on there are partitions; negative where there are none any more.",
+    "seconds",
+    "contents",
+)
+
 INFO: Final = _gauge("innervate_worker_info", "1: what this worker is.", "", "release", "agent_set", "kind")
 CHECK: Final = _gauge("innervate_check_ok", "1 where a check of readiness is ok.", "", "check")
 DATABASE_UP: Final = _gauge(
@@ -319,6 +333,7 @@ CATALOGUE: Final[Mapping[str, Sequence[Metric]]] = {
         DISK_FREE,
         DISK_SIZE,
     ),
+    "Retention": (RETENTION_DUE, RETENTION_AHEAD),
     "The worker": (INFO, CHECK, DATABASE_UP, DATABASE_SECONDS, WORKERS, STUCK, LOOP_DELAY, GC_PAUSE, SOURCE_UP),
 }
 
