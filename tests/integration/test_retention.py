@@ -326,9 +326,8 @@ async def test_a_reader_puts_a_drop_off_and_writers_go_on(
 ) -> None:
     await retention.keep("decision_contents", 30, by="ada")
 
-    done, *_ = await asyncio.gather(
-        retention.maintain(), *(writer.record(decision(f"e-{number}", decided_at=now)) for number in range(20))
-    )
+    writing = [writer.record(decision(f"e-{number}", decided_at=now)) for number in range(20)]
+    done, _ = await asyncio.gather(retention.maintain(), asyncio.gather(*writing))
 
     assert (done.dropped, "lock timeout" in done.put_off) == ([], True)
     assert query("SELECT count(*) FROM decision_contents") == [(20,)]
@@ -450,6 +449,48 @@ async def test_a_partition_that_somebody_has_dropped_by_hand_is_waited_for_and_c
         assert await waiting is True
     assert messages(query, "e-1")[0]["value"] == {"n": 1}
     assert query("SELECT is_apart, status FROM decisions") == [(True, "committed")]
+
+
+async def test_one_that_somebody_has_detached_stays_as_it_is_and_another_takes_its_place(
+    writer: DecisionWriter,
+    decision: DecisionOf,
+    retention: Retention,
+    query: Callable[..., Any],
+    names: Callable[[], list[str]],
+    now: datetime,
+) -> None:
+    [detached] = names()
+    query(f"ALTER TABLE decision_contents DETACH PARTITION {detached}")
+
+    [added] = (await retention.maintain()).added
+    await writer.record(decision("e-1", decided_at=now))
+
+    assert names() == [added]
+    assert added != detached
+    assert query(f"SELECT count(*) FROM {detached}") == [(0,)]
+    assert messages(query, "e-1")[0]["value"] == {"n": 1}
+
+
+async def test_where_there_are_decisions_already_a_way_back_is_open_for_a_day(
+    writer: DecisionWriter,
+    decision: DecisionOf,
+    retention: Retention,
+    query: Callable[..., Any],
+    names: Callable[[], list[str]],
+    now: datetime,
+) -> None:
+    query(f"DROP TABLE {', '.join(names())}; UPDATE retention SET from_at = NULL, until_at = NULL")
+    await writer.record(decision("e-0", decided_at=now))
+
+    assert len((await retention.maintain()).added) == 1
+
+    tomorrow, in_three_days = now + timedelta(days=1), now + timedelta(days=3)
+    await writer.record_all([decision("e-1", decided_at=tomorrow), decision("e-2", decided_at=in_three_days)])
+    assert query("SELECT event_id, is_apart FROM decisions ORDER BY 1") == [
+        ("e-0", False),
+        ("e-1", False),
+        ("e-2", True),
+    ]
 
 
 @pytest.mark.usefixtures("partitions")

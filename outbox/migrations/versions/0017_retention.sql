@@ -178,7 +178,8 @@ $$;
 
 -- Makes partitions until the longer of three days and the next partition is covered, and returns their names. Attaching
 -- waits for no reader and no writer. A gap, where nobody did this for long, becomes part of the next one. What is said to be
--- covered is set right first, where somebody has dropped or detached a partition by hand.
+-- covered is set right first, where somebody has dropped or detached a partition by hand. Where there are decisions and none
+-- has contents apart, the first partition is for the day after tomorrow: until then the way back to a release of before is open.
 CREATE FUNCTION add_partitions() RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO' SET lock_timeout = '1s' AS $$
@@ -208,9 +209,15 @@ BEGIN
             UPDATE retention AS r SET from_at = since, until_at = until WHERE r.name = kept.name;
         END IF;
         WHILE until IS NULL OR until < today + make_interval(days => greatest(kept.partition_days, 3)) LOOP
-            since := coalesce(until, today);
+            since := coalesce(
+                until, today + CASE WHEN EXISTS (SELECT FROM decisions) THEN interval '2 days' ELSE interval '0' END
+            );
             until := greatest(since, today) + make_interval(days => kept.partition_days);
             partition := kept.name || to_char(since, '_YYYYMMDD');
+            -- One that was detached by hand keeps its name.
+            WHILE to_regclass(quote_ident(partition)) IS NOT NULL LOOP
+                partition := partition || '_';
+            END LOOP;
             EXECUTE format('CREATE TABLE %%I (LIKE %%I INCLUDING ALL)', partition, kept.name);
             EXECUTE format(
                 'ALTER TABLE %%I ATTACH PARTITION %%I FOR VALUES FROM (%%L) TO (%%L)', kept.name, partition, since, until
