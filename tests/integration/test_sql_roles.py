@@ -235,6 +235,42 @@ def test_functions_with_the_owners_rights_are_a_workers_alone(roled: Roled) -> N
         roled.execute(f"reader_{roled.suffix}", "SELECT tell_sources_apart()")
 
 
+def test_functions_with_the_owners_rights_look_into_temporary_tables_last(roled: Roled) -> None:
+    found = roled.execute(
+        roled.owner,
+        """
+        SELECT p.oid::regprocedure::text,
+            (SELECT setting FROM unnest(p.proconfig) AS setting WHERE setting LIKE 'search\\_path=%')
+        FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE p.prosecdef AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+        """,
+    )
+    assert found
+    assert [function for function, path in found if not str(path).endswith(", pg_temp")] == []
+
+
+#: What a function of the owner's would come upon that asks the temporary schema first.
+PUT_BENEATH = """
+CREATE TEMP TABLE pg_constraint (conrelid oid, conname text);
+INSERT INTO pg_constraint VALUES ('public.decisions'::regclass, 'decisions_agent_event_id_key');
+CREATE FUNCTION pg_temp.taken() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM public.domain_migrations;
+    RETURN false;
+END
+$$;
+CREATE TEMP VIEW outbox_workers AS
+SELECT clock_timestamp() + interval '1 day' AS seen_until, pg_temp.taken() AS tells_sources_apart;
+"""
+
+
+def test_a_worker_gets_nothing_done_with_the_owners_rights_by_tables_of_its_own(roled: Roled) -> None:
+    statement = f"{PUT_BENEATH} SELECT tell_sources_apart(), count(*) FROM public.domain_migrations"
+    ((is_told, migrations),) = roled.execute(f"worker_{roled.suffix}", statement)
+    assert is_told
+    assert migrations == len(CATALOGUE.migrations["shop"]) + len([OWN])
+
+
 def test_a_worker_that_migrates_at_its_start_finds_nothing_to_do(roled: Roled) -> None:
     migrate(roled.url(f"worker_{roled.suffix}"), {**CATALOGUE.migrations, "own": [OWN]}, roled.roles)
 
