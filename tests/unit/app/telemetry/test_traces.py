@@ -28,8 +28,8 @@ from agents.model.errors import BrainUnavailable, DecisionFailed, Unavailable
 from app.sandbox.process import clean_environment
 from app.telemetry.logs.formatting import LogFormat, write_by
 from app.telemetry.traces import TracesUnusable, followers, is_on
-from app.telemetry.traces.followers import Followers
 from app.telemetry.traces.following import DecisionTraces, PublishTraces, RouterTraces
+from app.telemetry.traces.logged import SpanIds
 from app.telemetry.traces.models import TracedClient
 from app.telemetry.traces.tracer import Tracer
 from outbox.outcomes import NotPublished, Refused
@@ -226,7 +226,7 @@ def test_what_is_logged_of_an_event_says_in_which_span_and_nothing_else_does(
     unfollowed = DecisionTraces(tracer).deciding("fraud", Fetched(), Fetched(header(NOT_FOLLOWED)), event())
     stream, logger = io.StringIO(), logging.getLogger()
     monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(stream)])
-    write_by(log_format, Followers(tracer).logged)
+    write_by(log_format, SpanIds())
 
     logger.warning("before")
     with trace.asking():
