@@ -20,26 +20,37 @@ PARTITIONS: Final = 8
 _OBSERVER: Final = "observer"
 
 
-#: The first change of a page after a checkpoint logs the whole page: without one, the bytes do not depend on how long a
-#: run takes.
+#: The first change of a page after a checkpoint logs the whole page: without one, the bytes do not depend on when it
+#: comes.
 _NO_CHECKPOINT: Final = ("checkpoint_timeout=1d", "max_wal_size=32GB")
+#: Autovacuum comes by the clock and logs what it does: hundreds of bytes for each decision of a short run (own
+#: measurement).
+_NO_VACUUM: Final = ("autovacuum=off",)
 
 
 class CountingPostgres(Postgres):
     """The same server, with pg_stat_statements, and without checkpoints while it is measured."""
 
+    def __init__(self, directory: Path, *, vacuums: bool) -> None:
+        super().__init__(directory)
+        self._vacuums = vacuums
+
     def command(self) -> list[str]:
         """Return the command line of the server."""
-        options = ("shared_preload_libraries=pg_stat_statements", *_NO_CHECKPOINT)
+        options = (
+            "shared_preload_libraries=pg_stat_statements",
+            *_NO_CHECKPOINT,
+            *(() if self._vacuums else _NO_VACUUM),
+        )
         return [*super().command(), *(part for option in options for part in ("-c", option))]
 
 
 class Arena(Sandbox):
-    """The services of one run."""
+    """The services of one run; without `vacuums` what PostgreSQL logs does not depend on how long the run takes."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, vacuums: bool = True) -> None:
         super().__init__(directory, "apache")
-        self.postgres = CountingPostgres(self._run_directory / "postgresql")
+        self.postgres = CountingPostgres(self._run_directory / "postgresql", vacuums=vacuums)
 
     def start(self) -> None:
         """Start both, and let in who only looks: its own statements are not counted."""

@@ -36,7 +36,7 @@ def numbers(directory: Path) -> Mapping[str, float]:
     """What is limited, by the names of the limits."""
     calls = directory / "calls.txt"
     calls.unlink(missing_ok=True)
-    with Arena(directory) as arena:
+    with Arena(directory, vacuums=False) as arena:
         asyncio.run(arena.create_topics(TOPIC))
         wrapper = ("-m", "benchmarks.counted", str(calls))
         worker = Worker(arena, directory / "worker", {"AGENTS": "fraud"}, wrapper=wrapper)
