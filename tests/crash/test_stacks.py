@@ -19,8 +19,8 @@ async def waits_for_nothing():
 async def main():
     print_on_sigquit()
     asyncio.create_task(waits_for_nothing(), name="the one that hangs")
-    await asyncio.sleep(0)
-    print("ready", flush=True)
+    # Said once this task waits as well.
+    asyncio.get_running_loop().call_soon(print, "ready")
     await outer()
 
 async def outer():
@@ -32,7 +32,7 @@ asyncio.run(main())
 
 def test_a_process_that_stands_still_prints_what_its_tasks_wait_for_and_goes_on() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", _STANDS_STILL],
+        [sys.executable, "-u", "-c", _STANDS_STILL],
         env={"PYTHONPATH": str(POINTS)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
