@@ -22,6 +22,8 @@ from app.sandbox.worker_process import CHECKOUT, WorkerProcess
 pytestmark = pytest.mark.apache
 
 ORDERS = 30
+#: So often nothing more is decided and nothing waits to be published, when everything is.
+LOOKS = 60
 
 #: Large amounts get a name of their own; everything else is as it is.
 STRICTER = """
@@ -67,18 +69,24 @@ def told(sandbox: Sandbox, first_worker: WorkerProcess) -> int:
     first_worker.start()
     sent = faust(sandbox, "simulate", "--orders", str(ORDERS), "--failures", "10", "--per-second", "1000")
     assert sent.returncode == 0, sent.stderr
-    counts: list[int] = []
+    looks: list[tuple[int, int]] = []
 
     def settled() -> bool:
-        counts.append(count(sandbox))
-        return len(counts) > 60 and counts[-1] == counts[-60] > ORDERS * 3
+        looks.append((count(sandbox), waiting(sandbox)))
+        decided, left = looks[-1]
+        return decided > ORDERS * 3 and left == 0 and looks[-LOOKS:] == [looks[-1]] * LOOKS
 
-    eventually(settled)
-    return counts[-1]
+    eventually(settled, pause_seconds=0.25)
+    return looks[-1][0]
 
 
 def count(sandbox: Sandbox) -> int:
     [(found,)] = rows(sandbox.database_url, "SELECT count(*) FROM decisions WHERE agent = ANY (%s)", list(AGENTS))
+    return int(found)
+
+
+def waiting(sandbox: Sandbox) -> int:
+    [(found,)] = rows(sandbox.database_url, "SELECT count(*) FROM outbox_messages")
     return int(found)
 
 
