@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -283,19 +283,18 @@ class StreamLoop:
         return self._tracing.together(self._agent.name, batch, traces)
 
     def _record(self, asked: Asked, verdict: Verdict) -> DecisionRecord:
+        decided_at = self._now()
+        outcome = verdict.decision.outcome
         record = decision_record(
             self._agent,
             asked.known,
             verdict,
             origin=asked.origin,
             entity_id=asked.entity_id,
-            decided_at=self._now(),
+            decided_at=decided_at,
             hold_for=self._hold_for,
+            expecting=expected(self._agent, asked.known, outcome, decided_at=decided_at) if self._agent.expects else (),
         )
-        if self._agent.expects:
-            outcome = verdict.decision.outcome
-            following = expected(self._agent, asked.known, outcome, decided_at=record.decided_at)
-            record = replace(record, expected=following)
         return record if asked.trace is None else asked.trace.decided(record)
 
     async def _end(self, ticket: Ticket, marks: Sequence[Mark], work: Coroutine[Any, Any, None]) -> None:

@@ -20,7 +20,7 @@ from agents.model.history import History, agent_source
 from agents.model.refusal import Refusal
 from agents.model.text import one_line
 from outbox.parameters import EXPECTATION
-from outbox.records import DecisionRecord, Hold, Message, Origin, decision_id
+from outbox.records import DecisionRecord, Expected, Hold, Message, Origin, decision_id
 from tables.event import CHAIN_DEPTH, MAX_CHAIN_DEPTH, Event, InvalidEvent, chain_depth, to_json
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,14 @@ def decision_record(
     decided_at: datetime,
     hold_for: timedelta = HOLD_FOR,
     recorded_id: uuid.UUID | None = None,
+    expecting: tuple[Expected, ...] = (),
 ) -> DecisionRecord:
     """Everything the writer needs. Deciding the same event again gives the same ids.
 
     `hold_for` is how long a verdict that asks for a person waits for one. `recorded_id` is the id of the decision that
     is decided again, from which the ids of its messages were derived; None: the one it would get today. What has
     effects or waits for a person, and says nothing for the case that it is not carried out, is escalated then.
+    `expecting` is what has to follow the event.
 
     Raises `InvalidEvent` or `DecisionFailed` when an emitted event cannot be written.
     """
@@ -83,6 +85,7 @@ def decision_record(
         effects=tuple(decision.effects),
         hold=None if verdict.hold is None else Hold(reason=verdict.hold, expires_in=hold_for, otherwise=otherwise),
         otherwise=() if verdict.hold else otherwise,
+        expected=expecting,
         correlation_id=_correlation_id(event),
         chain_depth=chain_depth(event),
     )

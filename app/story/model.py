@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from app.reads.expectations import State
 from app.reads.shapes import NotKept, Shape
 from outbox.records import Status
 
@@ -180,7 +181,7 @@ class Awaited(Shape):
     name: str
     due_at: AwareDatetime
     """By the times of events."""
-    state: Literal["open", "missed", "met_late", "void_late", "unknown"]
+    state: State
     missed_at: AwareDatetime | None
     ended_at: AwareDatetime | None
     """When happened what ended it after all."""

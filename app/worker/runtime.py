@@ -31,7 +31,7 @@ from app.kafka.topics import LARGEST_MESSAGE_BYTES, ensure_topics, timelines_of
 from app.kafka.tuning import TUNING
 from app.settings import Settings
 from app.telemetry.metrics.instruments import Instruments
-from app.telemetry.traces import followers
+from app.telemetry.traces import followers_of
 from app.worker.brains import Brains
 from app.worker.code import codes_of
 from app.worker.misses import ROUND_SECONDS, Misses
@@ -106,7 +106,7 @@ class Runtime(Service):
             else Publisher({**options, **producer}, partitions=partitions)
         )
         #: Who follows events from one to the next, if anybody does.
-        self.followers = follow = followers(os.environ, settings.agent_set)
+        self.followers = follow = followers_of(os.environ, settings.agent_set)
         self.relay = Relay(
             self.database, self.relay_publisher, owner=self.name, tracing=None if follow is None else follow.messages
         )

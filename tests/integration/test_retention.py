@@ -28,6 +28,8 @@ DecisionOf = Callable[..., DecisionRecord]
 #: Tests have partitions of before: one that is due when contents are kept for 30 days, and one that is not.
 LONG_AGO = timedelta(days=45)
 LATELY = timedelta(days=5)
+#: Longer than anything is kept here.
+HOLD = Hold(reason="large", expires_in=timedelta(days=400))
 PARTITIONS = """
     CREATE TABLE decision_contents_due PARTITION OF decision_contents FOR VALUES FROM (%(due)s) TO (%(young)s);
     CREATE TABLE decision_contents_young PARTITION OF decision_contents FOR VALUES FROM (%(young)s) TO (%(today)s);
@@ -202,10 +204,9 @@ async def test_what_is_younger_stays(
 async def test_what_is_held_stays_until_somebody_has_answered(
     writer: DecisionWriter, decision: DecisionOf, retention: Retention, query: Callable[..., Any], now: datetime
 ) -> None:
-    hold = Hold(reason="large", expires_in=timedelta(days=400))
     await writer.record_all(
         [
-            decision("e-1", decided_at=now - LONG_AGO, status="held", hold=hold),
+            decision("e-1", decided_at=now - LONG_AGO, status="held", hold=HOLD),
             decision("e-2", decided_at=now - LONG_AGO),
         ]
     )
@@ -298,8 +299,7 @@ async def test_a_crash_before_the_commit_leaves_everything_as_it_was(
     names: Callable[[], list[str]],
     now: datetime,
 ) -> None:
-    hold = Hold(reason="large", expires_in=timedelta(days=400))
-    await writer.record(decision("e-1", decided_at=now - LONG_AGO, status="held", hold=hold))
+    await writer.record(decision("e-1", decided_at=now - LONG_AGO, status="held", hold=HOLD))
     await retention.keep("decision_contents", 30, by="ada")
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT stay FROM drop_partition()")
@@ -341,11 +341,10 @@ async def test_rows_of_before_are_relieved_of_their_contents_in_their_turn(
     writer: DecisionWriter, decision: DecisionOf, retention: Retention, query: Callable[..., Any], now: datetime
 ) -> None:
     query(OLD_WORKER, ("1 hour",))
-    hold = Hold(reason="large", expires_in=timedelta(days=400))
     await writer.record_all(
         [
             *(decision(f"e-{number:04}", decided_at=now - LONG_AGO) for number in range(1500)),
-            decision("h-1", decided_at=now - LONG_AGO, status="held", hold=hold),
+            decision("h-1", decided_at=now - LONG_AGO, status="held", hold=HOLD),
             decision("y-1", decided_at=now - LATELY),
         ]
     )
@@ -413,8 +412,7 @@ async def test_what_a_model_was_asked_for_a_held_decision_stays(
     query: Callable[..., Any],
     now: datetime,
 ) -> None:
-    hold = Hold(reason="large", expires_in=timedelta(days=400))
-    held = decision("pay-1", decided_at=now - LONG_AGO, status="held", hold=hold)
+    held = decision("pay-1", decided_at=now - LONG_AGO, status="held", hold=HOLD)
     assert held.id == decision_id("fraud", "urn:shop", "pay-1")
     await writer.record(held)
     journal = Journal(database)

@@ -37,7 +37,7 @@ def is_on(environment: Mapping[str, str]) -> bool:
     return True
 
 
-def followers(environment: Mapping[str, str], agent_set: str) -> Followers | None:
+def followers_of(environment: Mapping[str, str], agent_set: str) -> Followers | None:
     """Who follows the events of this worker; None when nobody asks. Raises `SystemExit` with one line."""
     try:
         if not is_on(environment):

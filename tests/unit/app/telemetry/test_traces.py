@@ -27,7 +27,7 @@ from agents.brains.envelope import Reply
 from agents.model.errors import BrainUnavailable, DecisionFailed, Unavailable
 from app.sandbox.process import clean_environment
 from app.telemetry.logs.formatting import LogFormat, write_by
-from app.telemetry.traces import TracesUnusable, followers, is_on
+from app.telemetry.traces import TracesUnusable, followers_of, is_on
 from app.telemetry.traces.following import DecisionTraces, PublishTraces, RouterTraces
 from app.telemetry.traces.logged import SpanIds
 from app.telemetry.traces.models import TracedClient
@@ -339,7 +339,7 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 def test_traces_are_on_where_the_environment_names_a_collector(environment: Mapping[str, str], asked: bool) -> None:
     assert is_on(environment) is asked
     if not asked:
-        assert followers(environment, "all") is None
+        assert followers_of(environment, "all") is None
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_what_there_is_not_stops_the_start_with_one_line(name: str, value: str) 
     with pytest.raises(TracesUnusable):
         is_on({**ENDPOINT, name: value})
     with pytest.raises(SystemExit, match=r"^innervate: OTEL_[A-Z_]+: expected [^\n]+$"):
-        followers({**ENDPOINT, name: value}, "all")
+        followers_of({**ENDPOINT, name: value}, "all")
 
 
 def test_a_worker_that_follows_nothing_loads_nothing_of_opentelemetry(tmp_path: Path) -> None:
